@@ -1,0 +1,268 @@
+"""The additive comparison, in blocks: it never holds [B, T, S, U] at once."""
+
+import math
+
+import keras
+from keras import ops
+
+from attnzoo.ops.linear import linear
+
+_ON_TORCH = keras.backend.backend() == "torch"
+# Elements of one block [b, t, S, U], so few that a core keeps it in its own cache: in float32
+# 0.5 MiB, and 4 MiB on torch, which pays for each operation in Python and at each fork of threads.
+_BLOCK_ELEMENTS = 2**20 if _ON_TORCH else 2**17
+# Up to this many elements [B, T, S, U] plain autodiff is at least as fast as blocks.
+_WHOLE_ELEMENTS = 2**22 if _ON_TORCH else 2**20
+
+
+def additive_scores(query, key, vector):
+    """Compare every query with every key through a tanh.
+
+        scores[b, t, s] = sum over u of vector[u] * tanh(query[b, t, u] + key[b, s, u])
+
+    Written out, this needs [B, T, S, U] floats forward and several times that backward. Past a size
+    it goes through B and T in blocks and keeps nothing of a block: the backward pass computes the
+    tanh again. The numbers are the same. Sums are accumulated in float32 at least.
+
+    There is a first derivative only: past that size the gradient cannot be differentiated again.
+
+    Args:
+        query: float [B, T, U].
+        key: float [B, S, U].
+        vector: float [U].
+
+    Returns:
+        float [B, T, S], of the widest dtype of the three.
+
+    Raises:
+        ValueError: If the batch sizes or the widths differ, or a rank is not as above.
+
+    Example:
+        >>> attnzoo.ops.additive_scores(query, key, vector).shape  # B=2, T=3, S=11
+        (2, 3, 11)
+
+    References:
+        [Bahdanau et al., 2015](https://arxiv.org/abs/1409.0473), appendix A.1.2.
+    """
+    if any(isinstance(tensor, keras.KerasTensor) for tensor in (query, key, vector)):
+        return _AdditiveScores().symbolic_call(query, key, vector)
+    query, key, vector = (ops.convert_to_tensor(tensor) for tensor in (query, key, vector))
+    dtype = _check(query, key, vector)
+    wide = dtype if dtype == "float64" else "float32"
+    query, key, vector = (ops.cast(tensor, wide) for tensor in (query, key, vector))
+    compare = _whole if _is_small(query.shape, key.shape) else _blockwise
+    return ops.cast(compare(query, key, vector), dtype)
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class _AdditiveScores(keras.Operation):
+    """`additive_scores` as a node of a functional model."""
+
+    def call(self, query, key, vector):
+        return additive_scores(query, key, vector)
+
+    def compute_output_spec(self, query, key, vector):
+        dtype = _check(query, key, vector)
+        return keras.KerasTensor((*query.shape[:2], key.shape[1]), dtype=dtype)
+
+
+def _check(query, key, vector):
+    """Check the shapes as far as they are known; return the dtype of the scores."""
+    shapes = tuple(query.shape), tuple(key.shape), tuple(vector.shape)
+    fits = tuple(map(len, shapes)) == (3, 3, 1)
+    if fits:
+        batches, widths = {shape[0] for shape in shapes[:2]}, {shape[-1] for shape in shapes}
+        fits = len(batches - {None}) <= 1 and len(widths - {None}) <= 1
+    if not fits:
+        raise ValueError(
+            "`query` [B, T, U], `key` [B, S, U] and `vector` [U] must have one batch size and one "
+            f"width. Received shapes: query={shapes[0]}, key={shapes[1]}, vector={shapes[2]}"
+        )
+    return keras.backend.result_type(query.dtype, key.dtype, vector.dtype)
+
+
+def _is_small(query_shape, key_shape):
+    """Whether [B, T, S, U] may be held at once; a size not known while tracing may be large."""
+    batch, query_length, units = query_shape
+    if query_length == 1:
+        return True  # [B, 1, S, U] is as large as the key.
+    sizes = (batch, query_length, key_shape[1], units)
+    return None not in sizes and math.prod(sizes) <= _WHOLE_ELEMENTS
+
+
+def _hidden(query, key):
+    return ops.tanh(ops.expand_dims(query, 2) + ops.expand_dims(key, 1))  # [B, T, S, U]
+
+
+def _whole(query, key, vector):
+    return ops.squeeze(linear(_hidden(query, key), ops.expand_dims(vector, -1)), -1)  # [B, T, S]
+
+
+@ops.custom_gradient
+def _blockwise(query, key, vector):
+    def gradient(*args, upstream=None):
+        # torch gives the arguments again and the upstream by name; the others give it alone.
+        return _blockwise_gradients(query, key, vector, args[0] if upstream is None else upstream)
+
+    return _blockwise_scores(query, key, vector), gradient
+
+
+def _blockwise_scores(query, key, vector):
+    examples, steps = _block_sizes(query, key)
+
+    def example(_, elements):
+        queries, key = elements
+
+        def block(_, elements):
+            return (), (_whole(*elements, key, vector),)  # [b, t, S]
+
+        return _scan(block, (), (queries,))  # [T / t, b, t, S]
+
+    elements = _blocks(query, examples, steps), _examples(key, examples)
+    _, (scores,) = _scan(example, (), elements)  # [B / b, T / t, b, t, S]
+    batch, query_length, _ = ops.shape(query)
+    return _join(scores, (batch, query_length, ops.shape(key)[1]), examples, steps)
+
+
+def _blockwise_gradients(query, key, vector, upstream):
+    """Gradients of `query`, `key` and `vector`.
+
+    With h the hidden units and g the upstream gradient of the scores they are
+
+        vector:  sum over b, t, s of g h
+        query:   vector * sum over s of g (1 - h^2)
+        key:     vector * sum over t of g (1 - h^2)
+
+    Of the two terms of 1 - h^2 only the second is as large as a block; the first is added outside.
+    """
+    examples, steps = _block_sizes(query, key)
+
+    def example(vector_gradient, elements):
+        queries, key, upstreams = elements
+
+        def block(sums, elements):
+            vector_gradient, key_squares = sums
+            query, upstream = elements
+            hidden = _hidden(query, key)  # [b, t, S, U]
+            rows = ops.reshape(hidden, (-1, ops.shape(hidden)[-1]))  # [b t S, U]
+            vector_gradient = vector_gradient + ops.matmul(ops.reshape(upstream, (-1,)), rows)
+            # In place on torch, which records no gradients here: the block stays in the cache.
+            hidden *= hidden
+            hidden *= ops.expand_dims(upstream, -1)
+            return (vector_gradient, key_squares + ops.sum(hidden, 1)), (ops.sum(hidden, 2),)
+
+        sums = vector_gradient, ops.zeros_like(key)
+        sums, (query_squares,) = _scan(block, sums, (queries, upstreams))
+        vector_gradient, key_squares = sums
+        return vector_gradient, (query_squares, key_squares)
+
+    vector_gradient, (query_squares, key_squares) = _scan(
+        example,
+        ops.zeros_like(vector),
+        (
+            _blocks(query, examples, steps),
+            _examples(key, examples),
+            _blocks(upstream, examples, steps),
+        ),
+        num_outputs=2,
+    )
+    query_squares = _join(query_squares, ops.shape(query), examples, steps)
+    batch, *memory_shape = ops.shape(key)
+    whole = (batch + _rest(batch, examples), *memory_shape)
+    key_squares = ops.reshape(key_squares, whole)[:batch]
+    query_sums = ops.expand_dims(ops.sum(upstream, 2), -1)  # [B, T, 1]
+    key_sums = ops.expand_dims(ops.sum(upstream, 1), -1)  # [B, S, 1]
+    query_gradient = vector * (query_sums - query_squares)
+    key_gradient = vector * (key_sums - key_squares)
+    return query_gradient, key_gradient, vector_gradient
+
+
+# === Blocks: some steps of one example, or all steps of some examples ===
+# Sizes are ints, or scalar tensors where TensorFlow does not know them while tracing.
+
+
+def _block_sizes(query, key):
+    """Examples b and query steps t of a block."""
+    batch, query_length, units = ops.shape(query)
+    row = _largest(1, ops.shape(key)[1] * units)
+    steps = _largest(1, _smallest(query_length, _BLOCK_ELEMENTS // row))
+    count = _largest(1, -(-query_length // steps))
+    steps = _largest(1, -(-query_length // count))  # as many blocks, of even size
+    examples = _largest(1, _smallest(batch, _BLOCK_ELEMENTS // (steps * row)))
+    return examples, steps
+
+
+def _blocks(tensor, examples, steps):
+    """Cut [B, T, D] into [B / b, T / t, b, t, D], with zeros where it does not divide."""
+    batch, length, width = ops.shape(tensor)
+    batch_rest, length_rest = _rest(batch, examples), _rest(length, steps)
+    tensor = ops.pad(tensor, [[0, batch_rest], [0, length_rest], [0, 0]])
+    rows, columns = (batch + batch_rest) // examples, (length + length_rest) // steps
+    # No transpose is needed, as b or T / t is 1.
+    return ops.reshape(tensor, (rows, columns, examples, steps, width))
+
+
+def _examples(tensor, examples):
+    """Cut [B, S, D] into [B / b, b, S, D], with zeros where it does not divide."""
+    batch, length, width = ops.shape(tensor)
+    rest = _rest(batch, examples)
+    tensor = ops.pad(tensor, [[0, rest], [0, 0], [0, 0]])
+    return ops.reshape(tensor, ((batch + rest) // examples, examples, length, width))
+
+
+def _join(blocks, shape, examples, steps):
+    """Undo `_blocks`: back to `shape` [B, T, D], without the zeros."""
+    batch, length, width = shape
+    whole = batch + _rest(batch, examples), length + _rest(length, steps), width
+    return ops.reshape(blocks, whole)[:batch, :length]
+
+
+def _rest(length, block):
+    """What `length` lacks to be a multiple of `block`, and at least one block."""
+    return _largest(block - length, -length % block)
+
+
+def _smallest(first, second):
+    known = isinstance(first, int) and isinstance(second, int)
+    return min(first, second) if known else ops.minimum(first, second)
+
+
+def _largest(first, second):
+    known = isinstance(first, int) and isinstance(second, int)
+    return max(first, second) if known else ops.maximum(first, second)
+
+
+def _scan(step, carry, elements, num_outputs=1):
+    """`ops.scan` over a tuple of tensors; each step gives a tuple of `num_outputs` tensors.
+
+    `ops.scan` itself wants outputs shaped as the carry on TensorFlow. On torch it keeps the outputs
+    of all steps and then stacks them: twice the memory, and small pieces that break up the heap.
+    """
+    if keras.backend.backend() == "tensorflow":
+        return _scan_tensorflow(step, carry, elements, num_outputs)
+    if not _ON_TORCH:
+        return ops.scan(step, carry, elements)
+    length = len(elements[0])
+    outputs = None
+    for index in range(length):
+        carry, pieces = step(carry, tuple(element[index] for element in elements))
+        if outputs is None:
+            outputs = tuple(ops.empty((length, *piece.shape), piece.dtype) for piece in pieces)
+        for output, piece in zip(outputs, pieces, strict=True):
+            output[index] = piece
+    return carry, outputs
+
+
+def _scan_tensorflow(step, carry, elements, num_outputs):
+    import tensorflow as tf
+
+    length = tf.shape(elements[0])[0]
+    arrays = tuple(tf.TensorArray(elements[0].dtype, length) for _ in range(num_outputs))
+
+    def body(index, carry, arrays):
+        carry, pieces = step(carry, tuple(element[index] for element in elements))
+        pairs = zip(arrays, pieces, strict=True)
+        return index + 1, carry, tuple(array.write(index, piece) for array, piece in pairs)
+
+    _, carry, arrays = tf.while_loop(lambda index, *_: index < length, body, (0, carry, arrays))
+    return carry, tuple(array.stack() for array in arrays)
