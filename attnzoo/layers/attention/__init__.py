@@ -1,0 +1,56 @@
+"""SCORES -> ALIGNMENTS -> CONTEXT."""
+
+import keras
+
+from attnzoo.layers.attention.base import Attention
+from attnzoo.layers.attention.soft import BahdanauAttention, LuongAttention, SoftAttention
+
+# What a model makes of a name, given the width of its decoder.
+ATTENTIONS = {
+    "bahdanau": lambda units, **kwargs: BahdanauAttention(units, **kwargs),
+    "bahdanau_normalized": lambda units, **kwargs: BahdanauAttention(
+        units, normalize=True, **kwargs
+    ),
+    "luong": lambda units, **kwargs: LuongAttention("general", **kwargs),
+    "luong_general": lambda units, **kwargs: LuongAttention("general", **kwargs),
+    "luong_dot": lambda units, **kwargs: LuongAttention("dot", **kwargs),
+    "luong_concat": lambda units, **kwargs: LuongAttention("concat", units=units, **kwargs),
+}
+
+
+def get_attention(attention, units: int, **kwargs) -> Attention:
+    """Make an attention from its name, or hand through an instance.
+
+    Args:
+        attention: An `Attention`, its serialized form, or one of the names in `ATTENTIONS`.
+        units: Width that a named mechanism gets where it needs one, in features.
+        **kwargs: Name and dtype for a named mechanism.
+
+    Raises:
+        ValueError: If the name is unknown.
+    """
+    if isinstance(attention, str):
+        if attention not in ATTENTIONS:
+            raise ValueError(
+                f"`attention` must be an `Attention` or one of {sorted(ATTENTIONS)}. "
+                f"Received: attention={attention!r}"
+            )
+        return ATTENTIONS[attention](units, **kwargs)
+    if isinstance(attention, dict):
+        attention = keras.saving.deserialize_keras_object(attention)
+    if not isinstance(attention, Attention):
+        raise ValueError(
+            f"`attention` must be an `Attention` or one of {sorted(ATTENTIONS)}. "
+            f"Received: attention={attention!r}"
+        )
+    return attention
+
+
+__all__ = [
+    "ATTENTIONS",
+    "Attention",
+    "BahdanauAttention",
+    "LuongAttention",
+    "SoftAttention",
+    "get_attention",
+]

@@ -1,0 +1,157 @@
+"""What every attention is: SCORES -> ALIGNMENTS -> CONTEXT, behind three doors."""
+
+import keras
+from keras import ops
+
+from attnzoo.layers.loop import run_loop
+
+
+class Attention(keras.layers.Layer):
+    """Base of the attention mechanisms.
+
+    A decoder uses three doors and nothing else:
+
+    1. `prepare(memory, memory_mask)`: what depends on the memory alone, once per source;
+    2. `initial_state(prepared)`: what must be remembered from step to step, `()` if nothing;
+    3. `step(query, prepared, state)`: one decoding step.
+
+    In a step several queries of one source may ask side by side: the K hypotheses of a beam. They
+    do not see one another, and the memory is not repeated for them. K is 1 in training.
+
+    `call` runs all T queries, one step after the other; a mechanism without state overrides
+    `attend` and computes all T at once.
+
+    Call arguments:
+        query: float [B, T, Dq]. What asks: decoder states, target tokens.
+        memory: float [B, S, Dm]. What may be attended to.
+        memory_mask: bool [B, S], or None. True = a real row.
+        attention_mask: bool [B, T, S] or [T, S], or None. True = this query may attend to this row.
+            Only for a mechanism without state.
+        return_alignments: Whether to return the alignments too.
+
+    Returns:
+        context float [B, T, Dv]; with `return_alignments=True` the pair of it and the alignments,
+        float [B, T, S]. Where nothing may be attended to, both are zeros.
+
+    Raises:
+        ValueError: If a mask is not boolean or has the wrong rank, or if query and memory differ in
+            batch size.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def prepare(self, memory, memory_mask=None) -> dict:
+        """Compute what depends on the memory alone.
+
+        Args:
+            memory: float [B, S, Dm].
+            memory_mask: bool [B, S], or None.
+
+        Returns:
+            dict of tensors, batch first, for `step`. Every mechanism has in it `"value"`, float
+            [B, S, Dv], and `"mask"`, bool [B, 1, S] or None.
+        """
+        raise NotImplementedError(f"`{type(self).__name__}` must implement `prepare`.")
+
+    def initial_state(self, prepared: dict):
+        """What is remembered before the first step.
+
+        Returns:
+            A pytree of float tensors [B, 1, ...], or `()` where nothing is remembered.
+        """
+        return ()
+
+    def step(self, query, prepared: dict, state):
+        """One decoding step.
+
+        Args:
+            query: float [B, K, Dq]. K hypotheses of each source, side by side; 1 in training.
+            prepared: What `prepare` gave.
+            state: The pytree from the step before, leaves [B, K, ...].
+
+        Returns:
+            context float [B, K, Dv], alignments float [B, K, S], and the next state.
+        """
+        raise NotImplementedError(f"`{type(self).__name__}` must implement `step`.")
+
+    def attend(self, query, prepared: dict):
+        """All T steps: query [B, T, Dq] to context [B, T, Dv] and alignments [B, T, S]."""
+        memory_length = ops.shape(prepared["value"])[1]
+
+        def body(query_t, state):
+            context, alignments, state = self.step(query_t[:, None], prepared, state)
+            return ops.concatenate([context, alignments], axis=-1)[:, 0], state
+
+        both, _ = run_loop(body, query, self.initial_state(prepared), self.compute_dtype)
+        split = ops.shape(both)[-1] - memory_length
+        return both[:, :, :split], both[:, :, split:]
+
+    def call(
+        self, query, memory, memory_mask=None, attention_mask=None, return_alignments: bool = False
+    ):
+        check_attention_inputs(query, memory, memory_mask, attention_mask)
+        prepared = self.prepare(memory, memory_mask)
+        if attention_mask is not None:
+            prepared = self.mask_pairs(prepared, attention_mask)
+        context, alignments = self.attend(query, prepared)
+        return (context, alignments) if return_alignments else context
+
+    def mask_pairs(self, prepared: dict, attention_mask) -> dict:
+        """Put a mask over pairs of query and memory into what was prepared."""
+        raise ValueError(
+            f"`{type(self).__name__}` goes step by step and takes no `attention_mask`; use "
+            f"`memory_mask`. Received: attention_mask of shape {tuple(attention_mask.shape)}"
+        )
+
+    def compute_mask(self, query, mask=None):
+        return mask  # Contexts stand where their queries stood.
+
+    def compute_output_spec(
+        self, query, memory, memory_mask=None, attention_mask=None, return_alignments=False
+    ):
+        check_attention_inputs(query, memory, memory_mask, attention_mask)
+        batch, query_length = query.shape[:2]
+        width = self.context_width(memory.shape)
+        context = keras.KerasTensor((batch, query_length, width), dtype=self.compute_dtype)
+        if not return_alignments:
+            return context
+        shape = (batch, query_length, memory.shape[1])
+        return context, keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+    def context_width(self, memory_shape) -> int:
+        """Width Dv of the context that memory of this shape gives, in features."""
+        return memory_shape[-1]
+
+
+def check_attention_inputs(query, memory, memory_mask=None, attention_mask=None):
+    """Raise if queries, memory and masks do not belong together, as far as shapes tell."""
+    for name, tensor in (("query", query), ("memory", memory)):
+        if len(tensor.shape) != 3:
+            raise ValueError(
+                f"`{name}` must have rank 3, [batch, steps, features]. "
+                f"Received: {name}.shape={tuple(tensor.shape)}"
+            )
+    if None not in (query.shape[0], memory.shape[0]) and query.shape[0] != memory.shape[0]:
+        raise ValueError(
+            "`query` and `memory` must have the same batch size. Received: "
+            f"query.shape={tuple(query.shape)}, memory.shape={tuple(memory.shape)}"
+        )
+    check_mask("memory_mask", memory_mask, ranks=(2,))
+    check_mask("attention_mask", attention_mask, ranks=(2, 3))
+
+
+def check_mask(name: str, mask, ranks: tuple[int, ...]):
+    """Raise unless `mask` is None or boolean with one of these ranks."""
+    if mask is None:
+        return
+    if keras.backend.standardize_dtype(mask.dtype) != "bool":
+        raise ValueError(
+            f"`{name}` must be boolean, True = may attend. Received: {name}.dtype={mask.dtype}"
+        )
+    if len(mask.shape) not in ranks:
+        raise ValueError(
+            f"`{name}` must have rank {' or '.join(map(str, ranks))}. "
+            f"Received: {name}.shape={tuple(mask.shape)}"
+        )

@@ -1,0 +1,147 @@
+"""Soft attention: the context is the expectation of the value under the alignments."""
+
+import keras
+from keras import ops
+
+from attnzoo.layers.attention.base import Attention
+from attnzoo.layers.scores import get_score
+from attnzoo.ops import combine_masks, masked_softmax
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class SoftAttention(Attention):
+    """Soft attention with any score.
+
+        alignments[b, t] = softmax over s of score(query[b, t], memory[b, s])
+        context[b, t]    = sum over s of alignments[b, t, s] memory[b, s]
+
+    Args:
+        score: A `Score`, or the name of one: `"additive"` (also `"concat"`), `"bilinear"` (also
+            `"general"`), `"dot"`, `"location"`. A named score takes its own arguments beside it.
+
+    Call arguments and returns: as in `Attention`; Dv = Dm.
+
+    Raises:
+        ValueError: If the score is unknown, or arguments stand beside a score that has its own.
+
+    Example:
+        >>> attention = attnzoo.layers.SoftAttention(score="additive", units=7)
+        >>> context, alignments = attention(query, memory, return_alignments=True)
+        >>> context.shape, alignments.shape  # B=2, T=3, S=11, Dm=5
+        ((2, 3, 5), (2, 3, 11))
+
+    References:
+        [Bahdanau et al., 2015](https://arxiv.org/abs/1409.0473), section 3.1.
+        [Xu et al., 2015](https://arxiv.org/abs/1502.03044), section 4.2.
+    """
+
+    def __init__(self, score="additive", **kwargs):
+        layer_arguments = {
+            name: kwargs.pop(name) for name in ("name", "dtype", "trainable") if name in kwargs
+        }
+        super().__init__(**layer_arguments)
+        if isinstance(score, str):
+            kwargs |= {"name": "score", "dtype": self.dtype_policy}
+        self.score = get_score(score, **kwargs)
+
+    def build(self, query_shape, memory_shape):
+        if not self.score.built:
+            self.score.build(query_shape, memory_shape)
+        self.built = True
+
+    def prepare(self, memory, memory_mask=None):
+        return {
+            "key": self.score.project(memory),  # [B, S, Dk]
+            "value": memory,  # [B, S, Dm]
+            "mask": combine_masks(memory_mask),  # [B, 1, S]
+        }
+
+    def mask_pairs(self, prepared, attention_mask):
+        mask = prepared["mask"]
+        if mask is not None:
+            attention_mask = ops.logical_and(mask, attention_mask)
+        return {**prepared, "mask": attention_mask}
+
+    def attend(self, query, prepared):
+        scores = self.score.compare(query, prepared["key"])  # [B, T, S]
+        alignments = masked_softmax(scores, prepared["mask"])
+        return ops.matmul(alignments, prepared["value"]), alignments
+
+    def step(self, query, prepared, state):
+        return *self.attend(query, prepared), state
+
+    def get_config(self):
+        score = keras.saving.serialize_keras_object(self.score)
+        return {**super().get_config(), "score": score}
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class BahdanauAttention(SoftAttention):
+    """Soft attention with the additive score, as in Bahdanau et al.
+
+        alignments[b, t] = softmax over s of v · tanh(W query[b, t] + U memory[b, s] + b)
+
+    Args:
+        units: Width of the space where query and memory meet, in features. At least 1.
+        normalize: Whether v is weight-normalized; see `AdditiveScore`.
+
+    Example:
+        >>> attnzoo.layers.BahdanauAttention(units=7)(query, memory).shape  # B=2, T=3, Dm=5
+        (2, 3, 5)
+
+    References:
+        [Bahdanau et al., 2015](https://arxiv.org/abs/1409.0473), section 3.1, appendix A.1.2.
+    """
+
+    def __init__(self, units: int, *, normalize: bool = False, **kwargs):
+        super().__init__("additive", units=units, normalize=normalize, **kwargs)
+        self.units = units
+        self.normalize = normalize
+
+    def get_config(self):
+        config = {**super().get_config(), "units": self.units, "normalize": self.normalize}
+        del config["score"]
+        return config
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class LuongAttention(SoftAttention):
+    """Soft attention with one of the scores of Luong et al.
+
+        dot       scores[b, t, s] = query[b, t] · memory[b, s]
+        general   scores[b, t, s] = query[b, t] · W memory[b, s]
+        concat    scores[b, t, s] = v · tanh(W [query[b, t]; memory[b, s]])
+        location  scores[b, t, s] = (W query[b, t])[s]
+
+    Args:
+        score: `"dot"`, `"general"`, `"concat"` or `"location"`. A score's own arguments stand
+        beside
+            it: `scale` for dot, `units` for concat, `max_length` for location.
+
+    Raises:
+        ValueError: If `score` is not one of the four.
+
+    Example:
+        >>> attnzoo.layers.LuongAttention(score="general")(query, memory).shape  # B=2, T=3, Dm=5
+        (2, 3, 5)
+
+    References:
+        [Luong et al., 2015](https://arxiv.org/abs/1508.04025), section 3.1.
+    """
+
+    SCORES = ("dot", "general", "concat", "location")
+
+    def __init__(self, score: str = "general", **kwargs):
+        if score not in self.SCORES:
+            raise ValueError(
+                f"`score` must be one of {self.SCORES}; for any other score use `SoftAttention`. "
+                f"Received: score={score!r}"
+            )
+        super().__init__(score, **kwargs)
+        self.luong_score = score
+
+    def get_config(self):
+        arguments = self.score.get_config()
+        own = ("scale", "units", "normalize", "max_length")
+        own = {name: arguments[name] for name in own if name in arguments}
+        return {**super().get_config(), "score": self.luong_score, **own}

@@ -1,0 +1,59 @@
+"""The one loop over time that trains on every backend."""
+
+import keras
+from keras import tree
+
+
+def run_loop(body, inputs, state, dtype: str, go_backwards: bool = False):
+    """Run `body` over the steps of `inputs`.
+
+    The loop is `keras.layers.RNN`: it trains under JAX, TensorFlow (graph and XLA) and torch, where
+    `ops.scan` does not under XLA and `ops.while_loop` has no gradient on JAX.
+
+    Args:
+        body: Function of (inputs [B, D], state) that returns (outputs [B, D'], next state).
+        inputs: float [B, T, D].
+        state: Pytree of float tensors, batch first in every leaf.
+        dtype: Dtype of the state and of the outputs.
+        go_backwards: Whether to go from the last step to the first; outputs then stand in the order
+            in which they were made.
+
+    Returns:
+        outputs float [B, T, D'], and the final state.
+    """
+    leaves = tree.flatten(state)
+    loop = keras.layers.RNN(
+        _Body(body, state, dtype),
+        return_sequences=True,
+        return_state=True,
+        go_backwards=go_backwards,
+        # On torch the unrolled form is the plain Python loop; elsewhere it would only bloat the
+        # graph.
+        unroll=keras.backend.backend() == "torch",
+        dtype=dtype,
+        name="loop",
+    )
+    # A loop that carries nothing still needs a state: `keras.layers.RNN` has no other.
+    carried = leaves or [inputs[:, 0, :1]]
+    outputs, *last = loop.call(inputs, initial_state=carried)
+    return outputs, tree.pack_sequence_as(state, last) if leaves else state
+
+
+class _Body:
+    """A function in the clothes of a Keras RNN cell."""
+
+    def __init__(self, body, structure, dtype):
+        self.body = body
+        self.structure = structure
+        self.compute_dtype = dtype
+        self.state_size = [1] * max(1, len(tree.flatten(structure)))  # Only counted, never read.
+
+    def call(self, inputs, states):
+        leaves = list(states)
+        if not tree.flatten(self.structure):
+            output, _ = self.body(inputs, self.structure)
+            return output, leaves
+        output, state = self.body(inputs, tree.pack_sequence_as(self.structure, leaves))
+        return output, tree.flatten(state)
+
+    __call__ = call

@@ -1,0 +1,176 @@
+"""The loop over an attention cell."""
+
+import keras
+from keras import ops, tree
+
+from attnzoo.layers.attention.base import check_attention_inputs
+from attnzoo.layers.loop import run_loop
+from attnzoo.layers.rnn.attention_cell import AttentionCell, BoundCell
+from attnzoo.layers.rnn.equations import state_sizes
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class AttentionRNN(keras.layers.Layer):
+    """Runs an `AttentionCell` over a sequence, beside a memory.
+
+    Memory and inputs are projected once, outside the loop. Where the order is "after", nothing is
+    fed back and no attention has a state, there is no attention in the loop at all: the cell runs
+    first, then all T queries attend at once.
+
+    Args:
+        cell: An `AttentionCell`.
+
+    Call arguments:
+        inputs: float [B, T, D]. What enters the cell, such as embedded target tokens.
+        memory: float [B, S, Dm]. What may be attended to.
+        memory_mask: bool [B, S], or None. True = a real row.
+        initial_state: The cell's states as a flat list of float [B, units], the state that an
+            earlier call returned, or None for zeros.
+        return_alignments: Whether to return the alignments too.
+        return_state: Whether to return the state after the last step too.
+
+    Returns:
+        outputs float [B, T, D']; then, as asked for, alignments float [B, T, S] (a tuple of them
+        for a list of attentions) and the final state. D' is the width of the attention layer, or
+        else of the cell's output ("before") or of the context ("after").
+
+    Raises:
+        ValueError: If `cell` is no `AttentionCell`; for memory and masks, as in `Attention`; if
+            `initial_state` has not one tensor for each state of the cell.
+
+    Example:
+        >>> cell = attnzoo.layers.AttentionCell(
+        ...     keras.layers.GRUCell(7), attnzoo.layers.LuongAttention("general"), attend="after")
+        >>> rnn = attnzoo.layers.AttentionRNN(cell)
+        >>> outputs, alignments = rnn(inputs, memory, return_alignments=True)
+        >>> outputs.shape, alignments.shape  # B=2, T=3, S=11, Dm=5
+        ((2, 3, 5), (2, 3, 11))
+    """
+
+    def __init__(self, cell, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(cell, AttentionCell):
+            raise ValueError(f"`cell` must be an `AttentionCell`. Received: cell={cell!r}")
+        self.cell = cell
+        self.supports_masking = True
+
+    def build(self, inputs_shape, memory_shape):
+        if not self.cell.built:
+            self.cell.build(inputs_shape, memory_shape)
+        self.built = True
+
+    def call(
+        self,
+        inputs,
+        memory,
+        memory_mask=None,
+        initial_state=None,
+        return_alignments: bool = False,
+        return_state: bool = False,
+        training: bool = False,
+    ):
+        self._check(inputs, memory, memory_mask, initial_state)
+        prepared = self.cell.prepare(memory, memory_mask)
+        bound = self.cell.bind(prepared, training=bool(training))
+        state = initial_state
+        if not isinstance(state, dict):
+            state = self.cell.initial_state(prepared, cell_state=state)
+        stateless = not tree.flatten(state["attention"])
+        if self.cell.attend == "after" and not self.cell.input_feeding and stateless:
+            outputs, alignments, state = self._in_parallel(bound, inputs, state)
+        else:
+            outputs, alignments, state = self._in_a_loop(bound, inputs, state, return_alignments)
+        results = [outputs]
+        results += [alignments] * return_alignments
+        results += [state] * return_state
+        return tuple(results) if len(results) > 1 else outputs
+
+    def _in_parallel(self, bound: BoundCell, inputs, state):
+        """The cell over all steps, then the attention over all steps at once."""
+
+        def body(projected, cell_state):
+            return bound.equations.step(projected, None, cell_state)
+
+        outputs, cell_state = run_loop(
+            body, bound.project(inputs), state["cell"], self.compute_dtype
+        )
+        found = [
+            one.attend(outputs, prepared)
+            for one, prepared in zip(self.cell.attentions, bound.prepared, strict=True)
+        ]
+        contexts, alignments = zip(*found, strict=True)
+        if bound.reads_out_later:
+            outputs = bound.read_out(ops.concatenate([outputs, *contexts], axis=-1))
+        return outputs, bound.pack(list(alignments)), {**state, "cell": cell_state}
+
+    def _in_a_loop(self, bound: BoundCell, inputs, state, return_alignments):
+        """Step by step. A loop has one output: alignments ride along behind it."""
+
+        def body(projected, state):
+            output, alignments, state = bound.step(projected, state)
+            if return_alignments:
+                output = ops.concatenate([output, *tree.flatten(alignments)], axis=-1)
+            return output, state
+
+        outputs, state = run_loop(body, bound.project(inputs), state, self.compute_dtype)
+        if not return_alignments:
+            return bound.read_out(outputs), None, state
+        places = ops.shape(bound.prepared[0]["value"])[1]
+        width = ops.shape(outputs)[-1] - places * len(self.cell.attentions)
+        alignments = [
+            outputs[:, :, width + n * places : width + (n + 1) * places]
+            for n in range(len(self.cell.attentions))
+        ]
+        return bound.read_out(outputs[:, :, :width]), bound.pack(alignments), state
+
+    def _check(self, inputs, memory, memory_mask, initial_state):
+        check_attention_inputs(inputs, memory, memory_mask)
+        expected = len(state_sizes(self.cell.cell))
+        if initial_state is None or isinstance(initial_state, dict):
+            return
+        if len(initial_state) != expected:
+            raise ValueError(
+                f"`initial_state` must hold one tensor for each of the cell's {expected} states. "
+                f"Received: {len(initial_state)} tensors"
+            )
+
+    def compute_mask(self, inputs, mask=None):
+        return mask  # Outputs stand where their inputs stood.
+
+    def compute_output_spec(
+        self,
+        inputs,
+        memory,
+        memory_mask=None,
+        initial_state=None,
+        return_alignments=False,
+        return_state=False,
+        training=False,
+    ):
+        self._check(inputs, memory, memory_mask, initial_state)
+        batch, length = inputs.shape[:2]
+
+        def spec(*shape):
+            return keras.KerasTensor((batch, *shape), dtype=self.compute_dtype)
+
+        outputs = spec(length, self.cell.output_width)
+        results = [outputs]
+        if return_alignments:
+            each = [spec(length, memory.shape[1]) for _ in self.cell.attentions]
+            results.append(tuple(each) if self.cell.several else each[0])
+        if return_state:
+            results.append(
+                {
+                    "cell": [spec(width) for width in state_sizes(self.cell.cell)],
+                    "attention": tuple(() for _ in self.cell.attentions),
+                    "feed": spec(self.cell.result_width) if self.cell.input_feeding else (),
+                }
+            )
+        return tuple(results) if len(results) > 1 else outputs
+
+    def get_config(self):
+        return {**super().get_config(), "cell": keras.saving.serialize_keras_object(self.cell)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{**config, "cell": keras.saving.deserialize_keras_object(config["cell"])})

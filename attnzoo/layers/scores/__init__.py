@@ -1,0 +1,59 @@
+"""QUERY x KEY -> SCORES."""
+
+import keras
+
+from attnzoo.layers.scores.additive import AdditiveScore
+from attnzoo.layers.scores.base import Score
+from attnzoo.layers.scores.bilinear import BilinearScore
+from attnzoo.layers.scores.dot import DotScore
+from attnzoo.layers.scores.location import LocationScore
+
+# Luong's words stand beside ours.
+SCORES = {
+    "dot": DotScore,
+    "bilinear": BilinearScore,
+    "general": BilinearScore,
+    "additive": AdditiveScore,
+    "concat": AdditiveScore,
+    "location": LocationScore,
+}
+
+
+def get_score(score, **arguments) -> Score:
+    """Make a score from its name and its own arguments, or hand through an instance.
+
+    Args:
+        score: A `Score`, its serialized form, or one of the names in `SCORES`.
+        **arguments: What the named score's constructor takes.
+
+    Raises:
+        ValueError: If the name is unknown, or arguments come with an instance.
+    """
+    if isinstance(score, str):
+        if score not in SCORES:
+            raise ValueError(f"`score` must be one of {sorted(SCORES)}. Received: score={score!r}")
+        return SCORES[score](**arguments)
+    given = {name: value for name, value in arguments.items() if name not in ("name", "dtype")}
+    if given:
+        raise ValueError(
+            "A score's own arguments go with a score *name*; an instance has them already. "
+            f"Received: score={score!r} with {given}"
+        )
+    if isinstance(score, dict):
+        score = keras.saving.deserialize_keras_object(score)
+    if not isinstance(score, Score):
+        raise ValueError(
+            f"`score` must be a `Score` or one of {sorted(SCORES)}. Received: score={score!r}"
+        )
+    return score
+
+
+__all__ = [
+    "SCORES",
+    "AdditiveScore",
+    "BilinearScore",
+    "DotScore",
+    "LocationScore",
+    "Score",
+    "get_score",
+]

@@ -1,0 +1,56 @@
+"""What every score is: QUERY x KEY -> SCORES."""
+
+import keras
+from keras import ops
+
+
+class Score(keras.layers.Layer):
+    """Base of the scores: how well does a query match a memory row?
+
+    A subclass says how memory becomes keys (`project`, once per source) and how a query is compared
+    with keys (`compare`, at every decoding step). Scores are raw: the attention masks and
+    normalizes them.
+
+    Call arguments:
+        query: float [B, T, Dq]. What asks.
+        memory: float [B, S, Dm]. What may be attended to.
+
+    Returns:
+        float [B, T, S]. Scores before mask and normalization.
+
+    Example:
+        >>> class NegativeDistance(attnzoo.layers.Score):
+        ...     def compare(self, query, key):
+        ...         return -keras.ops.sum((query[:, :, None] - key[:, None]) ** 2, axis=-1)
+        >>> attention = attnzoo.layers.SoftAttention(score=NegativeDistance())
+    """
+
+    def build(self, query_shape, memory_shape):
+        self.built = True
+
+    def project(self, memory):
+        """Make keys [B, S, Dk] of memory [B, S, Dm], once per source."""
+        return memory
+
+    def compare(self, query, key):
+        """Compare query [B, T, Dq] with key [B, S, Dk]: scores [B, T, S]."""
+        raise NotImplementedError(f"`{type(self).__name__}` must implement `compare(query, key)`.")
+
+    def read(self, weight):
+        """A weight in the layer's compute dtype: `project` and `compare` run outside `call` too."""
+        return ops.cast(ops.convert_to_tensor(weight), self.compute_dtype)
+
+    def call(self, query, memory):
+        return self.compare(query, self.project(memory))
+
+    def compute_output_shape(self, query_shape, memory_shape):
+        return (query_shape[0], query_shape[1], memory_shape[1])
+
+
+def check_positive(**sizes: int):
+    """Raise unless every size is a whole number of at least 1."""
+    for name, size in sizes.items():
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise ValueError(
+                f"`{name}` must be a whole number, at least 1. Received: {name}={size}"
+            )

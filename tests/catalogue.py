@@ -1,0 +1,321 @@
+"""One row per public class: how it is made, what goes in, what comes out.
+
+`contracts.py` says what every row must satisfy. A new public class needs a row here, or the suite
+fails. Shapes are written in the letters of the docstrings, one prime for each.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from keras import ops
+
+from attnzoo import layers
+from attnzoo.ops import masked_softmax
+
+# M is the width of a memory, E of one that was read in both directions: 2 U.
+SIZES = {"B": 2, "T": 3, "S": 11, "D": 5, "M": 13, "U": 7, "E": 14}
+# Another batch for the same weights: what may differ from batch to batch, does.
+OTHER_SIZES = SIZES | {"B": 3, "T": 2, "S": 5}
+FREE = "BTS"
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One way to make and to call a public class.
+
+    Args:
+        cls: The public class.
+        arguments: Makes the constructor's arguments, new sub-layers each time.
+        inputs: The call arguments that are tensors: a pytree of `"float BTD"`, `"bool BS"` (a
+            padding mask) or `"int BT"` for each name.
+        returns: A pytree of `"BTD"`, as the call returns it. `"BTS"` is scores or alignments.
+        call_arguments: The call arguments that are not tensors.
+        made_by: A subclass that stands for an abstract `cls`.
+        around: What makes a callable layer of one that is not called itself.
+        permutable: Whether permuting the memory's rows permutes the alignments, and no more.
+        variant: Tells rows of one class apart.
+    """
+
+    cls: type
+    arguments: Callable[[], dict]
+    inputs: dict
+    returns: object
+    call_arguments: dict = dataclasses.field(default_factory=dict)
+    made_by: type | None = None
+    around: Callable | None = None
+    permutable: bool = True
+    variant: str = ""
+
+    def __str__(self):
+        return f"{self.cls.__name__}-{self.variant}" if self.variant else self.cls.__name__
+
+    @property
+    def mask(self) -> str | None:
+        """The name of the padding mask over S, if there is one."""
+        masks = [name for name, spec in self.inputs.items() if spec == "bool BS"]
+        return masks[0] if masks else None
+
+    def make(self):
+        """A new instance."""
+        return (self.made_by or self.cls)(**self.arguments())
+
+    def callable(self, layer):
+        """What is called in place of the instance."""
+        return self.around(layer) if self.around else layer
+
+    def call(self, layer, inputs: dict):
+        """Call what `callable` gave with tensors."""
+        tensors = keras.tree.map_structure(ops.convert_to_tensor, inputs)
+        return layer(**tensors, **self.call_arguments)
+
+    def batch(self, sizes: dict | None = None, seed: int = 0) -> dict:
+        """Call arguments, as NumPy arrays. Each example has padding of another length."""
+        sizes = sizes or SIZES
+        draw = np.random.default_rng(seed)
+
+        def make(spec):
+            kind, letters = spec.split()
+            shape = tuple(sizes[letter] for letter in letters)
+            if kind == "bool":
+                lengths = shape[-1] - 1 - np.arange(shape[0])
+                return np.broadcast_to(np.arange(shape[-1]) < lengths[:, None], shape).copy()
+            if kind == "int":
+                return draw.integers(0, sizes["V"], size=shape).astype("int32")
+            return draw.normal(size=shape).astype("float32")
+
+        return keras.tree.map_structure(make, self.inputs)
+
+
+# === Subclasses that a user might write ===
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class NegativeDistance(layers.Score):
+    """scores[b, t, s] = -|query[b, t] - memory[b, s]|^2"""
+
+    def compare(self, query, key):
+        return -ops.sum(ops.square(query[:, :, None] - key[:, None]), axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class CumulativeAttention(layers.Attention):
+    """An attention with a memory of its own: what was looked at already counts for less.
+
+    alignments[t] = softmax(query[t] · memory - weight * sum of the alignments before t)
+    """
+
+    def build(self, query_shape, memory_shape):
+        self.weight = self.add_weight(shape=(), initializer="ones", name="weight")
+        self.built = True
+
+    def prepare(self, memory, memory_mask=None):
+        mask = None if memory_mask is None else ops.expand_dims(memory_mask, 1)
+        return {"value": memory, "mask": mask}
+
+    def initial_state(self, prepared):
+        return ops.zeros_like(prepared["value"][:, None, :, 0])  # [B, 1, S]
+
+    def step(self, query, prepared, state):
+        scores = ops.matmul(query, ops.transpose(prepared["value"], (0, 2, 1)))
+        alignments = masked_softmax(scores - self.weight * state, prepared["mask"])
+        return ops.matmul(alignments, prepared["value"]), alignments, state + alignments
+
+
+# === Layers ===
+
+_SCORE = {"query": "float BTD", "memory": "float BSM"}
+_ATTENTION = {"query": "float BTD", "memory": "float BSM", "memory_mask": "bool BS"}
+_EQUAL_WIDTHS = {**_ATTENTION, "memory": "float BSD"}
+_RNN = {"inputs": "float BTD", "memory": "float BSM", "memory_mask": "bool BS"}
+_ALIGNMENTS = {"return_alignments": True}
+_EVERYTHING = {"return_alignments": True, "return_state": True}
+
+
+def _bahdanau_cell():
+    return {"cell": keras.layers.LSTMCell(7), "attention": layers.BahdanauAttention(5)}
+
+
+def _luong_cell():
+    return {
+        "cell": keras.layers.GRUCell(7),
+        "attention": layers.LuongAttention("general"),
+        "attend": "after",
+        "attention_layer": 5,
+    }
+
+
+def _parallel_cell():
+    return {
+        "cell": [keras.layers.LSTMCell(7), keras.layers.SimpleRNNCell(5)],
+        "attention": [layers.LuongAttention("general"), layers.BahdanauAttention(7)],
+        "attend": "after",
+        "input_feeding": False,
+        "attention_layer": keras.layers.Dense(5),
+    }
+
+
+LAYERS = [
+    Row(layers.AdditiveScore, lambda: {"units": 7}, _SCORE, "BTS"),
+    Row(
+        layers.AdditiveScore,
+        lambda: {"units": 7, "normalize": True},
+        _SCORE,
+        "BTS",
+        variant="normalized",
+    ),
+    Row(layers.BilinearScore, dict, _SCORE, "BTS"),
+    *(
+        Row(
+            layers.DotScore,
+            lambda scale=scale: {"scale": scale},
+            {"query": "float BTD", "memory": "float BSD"},
+            "BTS",
+            variant=str(scale),
+        )
+        for scale in (None, "inverse_sqrt", "learned")
+    ),
+    Row(layers.LocationScore, lambda: {"max_length": 17}, _SCORE, "BTS", permutable=False),
+    Row(
+        layers.Score,
+        dict,
+        {"query": "float BTD", "memory": "float BSD"},
+        "BTS",
+        made_by=NegativeDistance,
+    ),
+    Row(
+        layers.Attention,
+        dict,
+        _EQUAL_WIDTHS,
+        ("BTD", "BTS"),
+        call_arguments=_ALIGNMENTS,
+        made_by=CumulativeAttention,
+    ),
+    Row(
+        layers.SoftAttention,
+        lambda: {"score": "additive", "units": 7},
+        _ATTENTION,
+        ("BTM", "BTS"),
+        call_arguments=_ALIGNMENTS,
+        variant="name",
+    ),
+    Row(
+        layers.SoftAttention,
+        lambda: {"score": NegativeDistance()},
+        _EQUAL_WIDTHS,
+        "BTD",
+        variant="instance",
+    ),
+    Row(
+        layers.BahdanauAttention,
+        lambda: {"units": 7, "normalize": True},
+        _ATTENTION,
+        ("BTM", "BTS"),
+        call_arguments=_ALIGNMENTS,
+    ),
+    Row(
+        layers.LuongAttention,
+        lambda: {"score": "dot", "scale": "learned"},
+        _EQUAL_WIDTHS,
+        ("BTD", "BTS"),
+        call_arguments=_ALIGNMENTS,
+        variant="dot",
+    ),
+    Row(
+        layers.LuongAttention,
+        lambda: {"score": "general"},
+        _ATTENTION,
+        ("BTM", "BTS"),
+        call_arguments=_ALIGNMENTS,
+        variant="general",
+    ),
+    Row(
+        layers.LuongAttention,
+        lambda: {"score": "concat", "units": 7},
+        _ATTENTION,
+        ("BTM", "BTS"),
+        call_arguments=_ALIGNMENTS,
+        variant="concat",
+    ),
+    Row(
+        layers.LuongAttention,
+        lambda: {"score": "location", "max_length": 17},
+        _ATTENTION,
+        ("BTM", "BTS"),
+        call_arguments=_ALIGNMENTS,
+        permutable=False,
+        variant="location",
+    ),
+    Row(
+        layers.AttentionCell,
+        _luong_cell,
+        _RNN,
+        ("BTD", "BTS", {"cell": ["BU"], "attention": ((),), "feed": "BD"}),
+        call_arguments=_EVERYTHING,
+        around=layers.AttentionRNN,
+    ),
+    Row(
+        layers.AttentionRNN,
+        lambda: {"cell": layers.AttentionCell(**_bahdanau_cell())},
+        _RNN,
+        ("BTU", "BTS", {"cell": ["BU", "BU"], "attention": ((),), "feed": ()}),
+        call_arguments=_EVERYTHING,
+        variant="bahdanau",
+    ),
+    Row(
+        layers.AttentionRNN,
+        lambda: {"cell": layers.AttentionCell(**_parallel_cell())},
+        _RNN,
+        ("BTD", ("BTS", "BTS")),
+        call_arguments=_ALIGNMENTS,
+        variant="parallel",
+    ),
+    Row(
+        layers.AttentionRNN,
+        lambda: {
+            "cell": layers.AttentionCell(keras.layers.SimpleRNNCell(13), CumulativeAttention())
+        },
+        _RNN,
+        ("BTM", "BTS"),
+        call_arguments=_ALIGNMENTS,
+        variant="stateful",
+    ),
+    Row(
+        layers.Bridge,
+        lambda: {"state_sizes": [7, 5]},
+        {"final_states": ["float BD", "float BM"]},
+        ["BU", "BD"],
+        variant="dense",
+    ),
+    Row(
+        layers.Bridge,
+        lambda: {"state_sizes": [5, 13], "kind": "copy"},
+        {"final_states": ["float BD", "float BM"]},
+        ["BD", "BM"],
+        variant="copy",
+    ),
+    Row(
+        layers.RNNEncoder,
+        lambda: {"cells": [keras.layers.LSTMCell(7)]},
+        {"inputs": "float BSD", "mask": "bool BS"},
+        ("BSU", ["BU", "BU"]),
+        permutable=False,
+        variant="forward",
+    ),
+    Row(
+        layers.RNNEncoder,
+        lambda: {
+            "cells": [keras.layers.GRUCell(7)],
+            "backward_cells": [keras.layers.SimpleRNNCell(7)],
+            "dropout": 0.1,
+        },
+        {"inputs": "float BSD", "mask": "bool BS"},
+        ("BSE", ["BU", "BU"]),
+        permutable=False,
+        variant="both",
+    ),
+]
+
+# Every public class of these modules must have a row.
+COVERED = {"attnzoo.layers": LAYERS}

@@ -1,0 +1,115 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from attnzoo import layers
+from attnzoo.layers.attention import ATTENTIONS, get_attention
+from tests.catalogue import LAYERS, CumulativeAttention
+from tests.references import softmax
+from tests.tools import assert_close, lengths_mask, normal, set_weights
+
+pytestmark = pytest.mark.usefixtures("without_compilation")
+QUERY, MEMORY = normal(2, 3, 5, seed=1), normal(2, 11, 5, seed=2)
+MASK = lengths_mask([11, 7], 11)
+MECHANISMS = [row for row in LAYERS if issubclass(row.cls, layers.Attention)]
+
+
+@pytest.mark.parametrize("row", MECHANISMS, ids=str)
+def test_a_call_equals_its_steps(row):
+    attention, inputs = row.make(), row.batch()
+    query, memory, mask = (ops.convert_to_tensor(inputs[name]) for name in row.inputs)
+    attention(query, memory)
+    set_weights(attention)
+    expected = attention(query, memory, memory_mask=mask, return_alignments=True)
+    prepared = attention.prepare(memory, mask)
+    state = attention.initial_state(prepared)
+    contexts, alignments = [], []
+    for t in range(3):
+        context, aligned, state = attention.step(query[:, t : t + 1], prepared, state)
+        contexts.append(context)
+        alignments.append(aligned)
+    assert_close((ops.concatenate(contexts, 1), ops.concatenate(alignments, 1)), expected)
+
+
+def test_a_mechanism_with_a_state_remembers():
+    attention = CumulativeAttention()
+    attention.build(QUERY.shape, MEMORY.shape)
+    attention.weight.assign(0.7)
+    context, alignments = attention(QUERY, MEMORY, memory_mask=MASK, return_alignments=True)
+    query, memory = QUERY.astype("float64"), MEMORY.astype("float64")
+    total = np.zeros((2, 11))
+    for t in range(3):
+        scores = np.einsum("bd,bsd->bs", query[:, t], memory) - 0.7 * total
+        expected = softmax(scores, MASK)
+        assert_close(alignments[:, t], expected)
+        assert_close(context[:, t], np.einsum("bs,bsd->bd", expected, memory))
+        total += expected
+
+
+def test_hypotheses_side_by_side_do_not_see_one_another():
+    attention = CumulativeAttention()
+    attention.build(QUERY.shape, MEMORY.shape)
+    prepared = attention.prepare(ops.convert_to_tensor(MEMORY), ops.convert_to_tensor(MASK))
+    state = np.abs(normal(2, 3, 11, seed=3))  # K = 3 hypotheses, each with a past of its own
+    together = attention.step(QUERY, prepared, ops.convert_to_tensor(state))
+    for k in range(3):
+        one = slice(k, k + 1)
+        alone = attention.step(QUERY[:, one], prepared, ops.convert_to_tensor(state[:, one]))
+        assert_close(tuple(part[:, one] for part in together), alone)
+
+
+def test_a_mechanism_with_a_state_takes_no_mask_over_pairs():
+    with pytest.raises(ValueError, match=r"`CumulativeAttention` goes step .* shape \(3, 11\)"):
+        CumulativeAttention()(QUERY, MEMORY, attention_mask=np.ones((3, 11), dtype=bool))
+
+
+@pytest.mark.parametrize("door", ["prepare", "step"])
+def test_a_mechanism_without_a_door_says_so(door):
+    arguments = (MEMORY,) if door == "prepare" else (QUERY, {}, ())
+    with pytest.raises(NotImplementedError, match=f"`Attention` must implement `{door}`"):
+        getattr(layers.Attention(), door)(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"query": QUERY[0]}, r"`query` must have rank 3.* Received: query.shape=\(3, 5\)"),
+        ({"memory": MEMORY[:, 0]}, r"`memory` must have rank 3.*Received: memory.shape=\(2, 5\)"),
+        ({"memory": MEMORY[:1]}, r"same batch size. .*\(2, 3, 5\), memory.shape=\(1, 11, 5\)"),
+        ({"memory_mask": MASK.astype("int32")}, r"must be boolean.* memory_mask.dtype=.*int32"),
+        ({"memory_mask": MASK[0]}, r"must have rank 2. Received: memory_mask.shape=\(11,\)"),
+        ({"attention_mask": MASK.astype("float32")}, r"Received: attention_mask.dtype=.*float32"),
+        (
+            {"attention_mask": MASK[0]},
+            r"must have rank 2 or 3. Received: attention_mask.shape=\(11,\)",
+        ),
+    ],
+)
+def test_what_does_not_belong_together_is_refused(arguments, message):
+    attention = layers.SoftAttention("bilinear")
+    attention.build((2, 3, 5), (2, 11, 5))
+    arguments = {"query": QUERY, "memory": MEMORY} | arguments
+    tensors = {name: ops.convert_to_tensor(array) for name, array in arguments.items()}
+    with pytest.raises(ValueError, match=message):
+        attention(**tensors)
+
+
+@pytest.mark.parametrize("name", ATTENTIONS)
+def test_a_name_makes_its_attention(name):
+    attention = get_attention(name, units=7, name="attention")
+    assert isinstance(attention, layers.SoftAttention) and attention.name == "attention"
+    assert attention(QUERY, MEMORY).shape == (2, 3, 5)
+
+
+def test_an_attention_is_handed_through_or_revived():
+    attention = layers.BahdanauAttention(7)
+    assert get_attention(attention, units=5) is attention
+    revived = get_attention(keras.saving.serialize_keras_object(attention), units=5)
+    assert revived.get_config() == attention.get_config()
+
+
+@pytest.mark.parametrize("attention", ["soft", 3, None])
+def test_what_is_no_attention_is_refused(attention):
+    with pytest.raises(ValueError, match=rf"'bahdanau', .* Received: attention={attention!r}"):
+        get_attention(attention, units=7)
