@@ -1,0 +1,34 @@
+"""Text to ids, files to pairs, pairs to batches."""
+
+from attnzoo.data.batching import BucketedBatches
+from attnzoo.data.datasets import (
+    cmudict_split,
+    group_references,
+    load_cmudict,
+    read_parallel,
+    read_tsv,
+)
+
+__all__ = [
+    "BucketedBatches",
+    "CharacterTokenizer",
+    "SymbolTokenizer",
+    "cmudict_split",
+    "group_references",
+    "load_cmudict",
+    "read_parallel",
+    "read_tsv",
+]
+
+
+def __getattr__(name):
+    # The tokenizers need keras_hub, which takes seconds to import; the readers do not.
+    if name in ("CharacterTokenizer", "SymbolTokenizer"):
+        from attnzoo.data import tokenizers
+
+        return getattr(tokenizers, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__

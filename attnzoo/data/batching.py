@@ -1,0 +1,330 @@
+"""Batches of pairs of similar length, in a few fixed shapes."""
+
+import itertools
+import warnings
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+
+# Lengths that `find_buckets` tries as bounds, on each axis.
+MAX_CANDIDATES = 40
+
+
+class BucketedBatches(keras.utils.PyDataset):
+    """Tokenized pairs in batches of few shapes with little padding, for `fit` and `evaluate`.
+
+    A batch shape (B, S, T) that was not seen before costs a compilation, so there are `num_buckets`
+    of them, chosen to hold the pairs with the least padding (`find_buckets`). Every batch is full:
+    the pairs left over in one bucket move up to the next, which is at least as large both ways, and
+    the last batch of all is filled up with copies of weight 0. The epoch's order depends on `seed`
+    and `epoch` alone. `fit` shuffles a dataset's batches once more, from Python's global random
+    state, unless it is told `shuffle=False`: tell it so to see the same order again.
+
+    Differs from the usual: of a shuffled epoch, too, the first batch has the smallest shape and the
+    second has the largest. On TensorFlow, Keras takes from these two which sizes vary.
+
+    Args:
+        pairs: (source, target) pairs of strings. At least one.
+        preprocessor: Gives `source_tokenizer` and `tokenizer` (of the target), with the special
+            tokens `[PAD]`, `[START]` and `[END]`, and the longest lengths
+            `encoder_sequence_length` and `decoder_sequence_length`, in tokens with `[END]`
+            counted, or `None`.
+        batch_size: Pairs in a batch. At least 1.
+        num_buckets: Largest number of shapes. At least 1. Five keep the padding near 12 % for words
+            and their pronunciations.
+        shuffle: Whether each epoch has another order. Otherwise each has the same, from short to
+            long.
+        seed: At least 0.
+        long_pairs: What to do with pairs longer than the preprocessor's lengths: "truncate" or
+            "drop". A warning gives their number.
+        **kwargs: For `keras.utils.PyDataset`: `workers`, `use_multiprocessing`, `max_queue_size`.
+
+    Returns:
+        Item i is `(x, y, sample_weight)`, NumPy arrays. `x` has "encoder_token_ids" int32 [B, S],
+        "encoder_padding_mask" bool [B, S], "decoder_token_ids" int32 [B, T] and
+        "decoder_padding_mask" bool [B, T]; `y` is int32 [B, T], the decoder's ids one step later;
+        `sample_weight` is float32 [B, T], 1 at real tokens and `[END]`, 0 elsewhere.
+
+    Raises:
+        ValueError: If there are no pairs, a pair is not two strings, a source has no token, or a
+            number is out of range.
+
+    Example:
+        >>> batches = attnzoo.data.BucketedBatches(pairs, task.preprocessor, batch_size=64, seed=7)
+        >>> task.fit(batches, epochs=10, shuffle=False)
+        >>> batches.epoch = 10  # after a restart: go on as if there had been none
+        >>> task.fit(batches, initial_epoch=10, epochs=20, shuffle=False)
+    """
+
+    def __init__(
+        self,
+        pairs: Iterable[tuple[str, str]],
+        preprocessor,
+        *,
+        batch_size: int = 64,
+        num_buckets: int = 5,
+        shuffle: bool = True,
+        seed: int = 0,
+        long_pairs: str = "truncate",
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        for name, value, least in (
+            ("batch_size", batch_size, 1),
+            ("num_buckets", num_buckets, 1),
+            ("seed", seed, 0),
+        ):
+            if value < least:
+                raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}")
+        if long_pairs not in ("truncate", "drop"):
+            raise ValueError(
+                f'`long_pairs` must be "truncate" or "drop". Received: long_pairs={long_pairs!r}'
+            )
+        pairs = _checked(pairs)
+        self.batch_size = batch_size
+        self.num_buckets = num_buckets
+        self.shuffle = shuffle
+        self.seed = seed
+        self.long_pairs = long_pairs
+        self._source_pad_id = _special_id(preprocessor.source_tokenizer, "pad")
+        self._target_pad_id = _special_id(preprocessor.tokenizer, "pad")
+        self._sources, self._targets = self._tokenize(pairs, preprocessor)
+        self._source_lengths = np.array([len(ids) for ids in self._sources])
+        # [START] is input only, [END] is label only.
+        self._target_lengths = np.array([len(ids) - 1 for ids in self._targets])
+        self._buckets = find_buckets(
+            self._source_lengths, self._target_lengths, num_buckets=num_buckets
+        )
+        source_bounds, target_bounds = np.array(self._buckets).T
+        fits = (self._source_lengths[:, None] <= source_bounds) & (
+            self._target_lengths[:, None] <= target_bounds
+        )
+        smallest = fits.argmax(axis=1)
+        self._members = [np.flatnonzero(smallest == k) for k in range(len(self._buckets))]
+        self.epoch = 0
+
+    @property
+    def epoch(self) -> int:
+        """Which epoch the items are of, counted from 0. Set it to go on where training stopped."""
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, epoch):
+        if epoch < 0:
+            raise ValueError(f"`epoch` must be at least 0. Received: epoch={epoch}")
+        self._epoch = int(epoch)
+        self._read = set()
+        self._plan = self._make_plan(self._epoch)
+
+    @property
+    def buckets(self) -> list[tuple[int, int]]:
+        """The shapes (S, T) in tokens, from the smallest to the largest."""
+        return list(self._buckets)
+
+    @property
+    def padding_fraction(self) -> float:
+        """Part of the cells, of source and target together, that holds no token. In [0, 1)."""
+        cells = self.batch_size * sum(sum(self._buckets[bucket]) for bucket, _ in self._plan)
+        return 1.0 - float(self._source_lengths.sum() + self._target_lengths.sum()) / cells
+
+    def __len__(self) -> int:
+        return len(self._plan)
+
+    def __getitem__(self, index):
+        bucket, rows = self._plan[index]
+        self._read.add(index)
+        source_length, target_length = self._buckets[bucket]
+        copies = np.repeat(rows[:1], self.batch_size - len(rows))
+        filled = np.concatenate([rows, copies])
+        sources = [self._sources[row] for row in filled]
+        targets = [self._targets[row] for row in filled]
+        encoder_ids, encoder_mask = pack_ids(
+            sources, length=source_length, pad_token_id=self._source_pad_id
+        )
+        decoder_ids, decoder_mask = pack_ids(
+            [ids[:-1] for ids in targets], length=target_length, pad_token_id=self._target_pad_id
+        )
+        labels, _ = pack_ids(
+            [ids[1:] for ids in targets], length=target_length, pad_token_id=self._target_pad_id
+        )
+        sample_weight = decoder_mask.astype("float32")
+        sample_weight[len(rows) :] = 0.0
+        x = {
+            "encoder_token_ids": encoder_ids,
+            "encoder_padding_mask": encoder_mask,
+            "decoder_token_ids": decoder_ids,
+            "decoder_padding_mask": decoder_mask,
+        }
+        return x, labels, sample_weight
+
+    def on_epoch_end(self) -> None:
+        """Go on to the order of the next epoch, once every batch of this one was asked for.
+
+        Keras calls this at the start of each `fit` too, with little or nothing read; were that
+        counted, resumed training would not see what uninterrupted training sees.
+        """
+        # Worker processes read copies of this object, so that nothing is noticed here.
+        if len(self._read) == len(self._plan) or self.use_multiprocessing:
+            self.epoch += 1
+
+    def _tokenize(self, pairs, preprocessor):
+        """Ids of sources, with [END], and of targets, with [START] and [END]."""
+        source_tokenizer, tokenizer = preprocessor.source_tokenizer, preprocessor.tokenizer
+        source_end = [_special_id(source_tokenizer, "end")]
+        start, end = [_special_id(tokenizer, "start")], [_special_id(tokenizer, "end")]
+        longest_source = preprocessor.encoder_sequence_length or float("inf")
+        longest_target = preprocessor.decoder_sequence_length or float("inf")
+        sources, targets, num_long = [], [], 0
+        all_source_ids = _tokenize_all(source_tokenizer, [source for source, _ in pairs])
+        all_target_ids = _tokenize_all(tokenizer, [target for _, target in pairs])
+        for position, ids in enumerate(all_source_ids):
+            target_ids = all_target_ids[position]
+            if not ids:
+                raise ValueError(
+                    "The source of a pair must have at least one token. "
+                    f"Received: {pairs[position][0]!r} at position {position}"
+                )
+            if len(ids) + 1 > longest_source or len(target_ids) + 1 > longest_target:
+                num_long += 1
+                if self.long_pairs == "drop":
+                    continue
+                # Each limit counts [END].
+                ids = ids[: int(min(len(ids), longest_source - 1))]
+                target_ids = target_ids[: int(min(len(target_ids), longest_target - 1))]
+            sources.append(ids + source_end)
+            targets.append(start + target_ids + end)
+        if num_long:
+            done = "dropped" if self.long_pairs == "drop" else "truncated"
+            warnings.warn(
+                f"{num_long} of {len(pairs)} pairs were {done}: the preprocessor takes "
+                f"{longest_source} source and {longest_target} target tokens, [END] counted.",
+                stacklevel=3,
+            )
+        if not sources:
+            raise ValueError(
+                "`pairs` must hold a pair that is short enough. "
+                f"Received: {len(pairs)} pairs, all dropped"
+            )
+        return sources, targets
+
+    def _make_plan(self, epoch):
+        """The epoch's batches in order: (bucket, rows), at most `batch_size` rows each."""
+        generator = np.random.default_rng((self.seed, epoch))
+        plan, left_over = [], np.zeros(0, "int64")
+        for bucket, members in enumerate(self._members):
+            if self.shuffle:
+                members = generator.permutation(members)
+            rows = np.concatenate([left_over, members])
+            num_full = len(rows) - len(rows) % self.batch_size
+            plan += [
+                (bucket, rows[start : start + self.batch_size])
+                for start in range(0, num_full, self.batch_size)
+            ]
+            left_over = rows[num_full:]
+        if len(left_over):
+            plan.append((len(self._members) - 1, left_over))
+        # Smallest first, largest second, then the others, shuffled if so wanted.
+        plan = [plan[0], *plan[-1:], *plan[1:-1]] if len(plan) > 1 else plan
+        if self.shuffle:
+            plan[2:] = [plan[2 + place] for place in generator.permutation(len(plan[2:]))]
+        return plan
+
+
+def find_buckets(source_lengths, target_lengths, *, num_buckets: int) -> list[tuple[int, int]]:
+    """Find the shapes (S, T) that hold all pairs with the fewest cells.
+
+    The shapes form a chain, each at least as large both ways as the one before, and a pair goes to
+    the first that holds it. With n(S, T) the number of pairs that fit in (S, T), the chain
+    (S1, T1), ..., (Sk, Tk) has
+
+        cells = sum_k [n(Sk, Tk) - n(Sk-1, Tk-1)] (Sk + Tk)
+
+    and dynamic programming over k finds the best chain. Where an axis has more than 40 different
+    lengths, 40 quantiles stand for them.
+
+    Args:
+        source_lengths: int [pairs]. In tokens.
+        target_lengths: int [pairs]. In tokens.
+        num_buckets: Largest number of shapes. At least 1.
+
+    Returns:
+        At most `num_buckets` shapes, the smallest first; fewer where more would not save a cell.
+    """
+    source_lengths, target_lengths = np.asarray(source_lengths), np.asarray(target_lengths)
+    source_bounds, target_bounds = _candidates(source_lengths), _candidates(target_lengths)
+    # histogram[i, j]: pairs whose smallest bounds are source_bounds[i] and target_bounds[j].
+    histogram = np.zeros((len(source_bounds), len(target_bounds)), "int64")
+    places = (
+        np.searchsorted(source_bounds, source_lengths),
+        np.searchsorted(target_bounds, target_lengths),
+    )
+    np.add.at(histogram, places, 1)
+    counts = histogram.cumsum(axis=0).cumsum(axis=1).ravel()
+    shapes = np.array(list(itertools.product(source_bounds, target_bounds)))
+    sizes = shapes.sum(axis=1)
+    holds = (shapes[:, None, :] <= shapes[None, :, :]).all(axis=-1)
+    # added[i, j]: cells of the pairs that fit in shape j and not in shape i, in shape j.
+    added = np.where(holds, (counts[None, :] - counts[:, None]) * sizes[None, :], np.inf)
+    best, previous = counts * sizes, []
+    for _ in range(num_buckets - 1):
+        totals = best[:, None] + added
+        choice = totals.argmin(axis=0)
+        total = totals[choice, np.arange(len(shapes))]
+        if total[-1] >= best[-1]:
+            break
+        best = total
+        previous.append(choice)
+    last = len(shapes) - 1
+    chain = [last]
+    for choice in reversed(previous):
+        last = choice[last]
+        chain.append(last)
+    return [tuple(int(length) for length in shapes[place]) for place in reversed(chain)]
+
+
+def pack_ids(id_lists: list[list[int]], *, length: int, pad_token_id: int = 0):
+    """Pack lists of ids of different lengths, none above `length`, into one array.
+
+    Returns:
+        Ids int32 [B, length], and the mask bool [B, length] of what is not padding.
+    """
+    lengths = np.fromiter(map(len, id_lists), "int64", len(id_lists))
+    mask = np.arange(length) < lengths[:, None]  # [B, length]
+    ids = np.full(mask.shape, pad_token_id, "int32")
+    ids[mask] = np.fromiter(itertools.chain.from_iterable(id_lists), "int32", lengths.sum())
+    return ids, mask
+
+
+def _candidates(lengths):
+    """The different lengths in order, or, of too many, quantiles with the largest among them."""
+    if len(np.unique(lengths)) > MAX_CANDIDATES:
+        quantiles = np.linspace(0, 1, MAX_CANDIDATES)
+        lengths = np.quantile(lengths, quantiles, method="higher")
+    return np.unique(lengths)
+
+
+def _checked(pairs):
+    pairs = list(pairs)
+    if not pairs:
+        raise ValueError("`pairs` must hold at least one pair. Received: no pairs")
+    for position, pair in enumerate(pairs):
+        strings = isinstance(pair, (tuple, list)) and all(isinstance(text, str) for text in pair)
+        if not strings or len(pair) != 2:
+            raise ValueError(
+                "A pair must be two strings, source and target. "
+                f"Received: {pair!r} at position {position}"
+            )
+    return pairs
+
+
+def _tokenize_all(tokenizer, texts):
+    ids = tokenizer.tokenize(texts)
+    ids = ids.to_list() if hasattr(ids, "to_list") else ids  # A tf.RaggedTensor
+    return [list(map(int, row)) for row in ids]
+
+
+def _special_id(tokenizer, name):
+    """Id of [PAD], [START] or [END]: an attribute of our tokenizers, a token of others."""
+    id = getattr(tokenizer, f"{name}_token_id", None)
+    return tokenizer.token_to_id(f"[{name.upper()}]") if id is None else id

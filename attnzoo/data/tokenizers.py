@@ -1,0 +1,480 @@
+"""Tokenizers with one id per symbol: a character, or a word between spaces."""
+
+import json
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable
+
+import keras
+import keras_hub
+import numpy as np
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[START]", "[END]")
+VOCABULARY_FILE = "vocabulary.json"
+
+
+class _VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
+    """Base of the tokenizers that split text into symbols and look each of them up.
+
+    Outside of a `tf.function` everything is plain Python. Inside one (a `tf.data` pipeline, an
+    export) the same is done with TensorFlow's string operations and a lookup table.
+
+    A subclass gives `separator`, `_split`, `_split_tensors` and `_check_symbol`.
+    """
+
+    separator = ""
+
+    def __init__(
+        self, vocabulary: list[str] | None = None, *, lowercase: bool = False, **kwargs
+    ) -> None:
+        kwargs.setdefault("dtype", "int32")
+        super().__init__(**kwargs)
+        if "int" not in self.compute_dtype:
+            raise ValueError(f"`dtype` must be an integer type. Received: {self.compute_dtype}")
+        self.lowercase = lowercase
+        self.file_assets = [VOCABULARY_FILE]
+        self._vocabulary = None
+        self._table = None
+        self._add_special_token("[PAD]", "pad_token")
+        self._add_special_token("[START]", "start_token")
+        self._add_special_token("[END]", "end_token")
+        # Not among `special_token_ids`: generated text must show that a symbol was unknown.
+        self.unk_token = "[UNK]"
+        self.unk_token_id = None
+        self.set_vocabulary(vocabulary)
+
+    @classmethod
+    def from_texts(
+        cls,
+        texts: Iterable[str],
+        *,
+        min_count: int = 1,
+        max_size: int | None = None,
+        **kwargs,
+    ):
+        """Make a tokenizer whose vocabulary is the symbols of `texts`.
+
+        The most frequent symbol comes first; of two equally frequent ones, the one with the
+        smaller code point.
+
+        Args:
+            texts: Strings, read once.
+            min_count: Occurrences below which a symbol is left out. At least 1.
+            max_size: Largest `vocabulary_size()`, counting the four special tokens. More than 4,
+                or `None` for no limit.
+            **kwargs: What the constructor takes, but `vocabulary`.
+
+        Raises:
+            ValueError: If `texts` is one string or holds no symbol, or a number is out of range.
+
+        Example:
+            >>> CharacterTokenizer.from_texts(["abb", "b"]).get_vocabulary()
+            ['[PAD]', '[UNK]', '[START]', '[END]', 'b', 'a']
+        """
+        if isinstance(texts, (str, bytes)):
+            raise ValueError(f"`texts` must be several strings. Received: texts={texts!r}")
+        if min_count < 1:
+            raise ValueError(f"`min_count` must be at least 1. Received: min_count={min_count}")
+        if max_size is not None and max_size <= len(SPECIAL_TOKENS):
+            raise ValueError(
+                f"`max_size` must be more than {len(SPECIAL_TOKENS)}, the special tokens. "
+                f"Received: max_size={max_size}"
+            )
+        tokenizer = cls(**kwargs)
+        counts = Counter()
+        for text in texts:
+            counts.update(tokenizer._split(text.lower() if tokenizer.lowercase else text))
+        for token in SPECIAL_TOKENS:
+            counts.pop(token, None)
+        symbols = [symbol for symbol, count in counts.items() if count >= min_count]
+        if not symbols:
+            raise ValueError(
+                "`texts` must hold at least one symbol that occurs `min_count` times. "
+                f"Received: {len(counts)} symbols, min_count={min_count}"
+            )
+        symbols.sort(key=lambda symbol: (-counts[symbol], symbol))
+        tokenizer.set_vocabulary([*SPECIAL_TOKENS, *symbols][:max_size])
+        return tokenizer
+
+    # === Vocabulary ===
+
+    def set_vocabulary(self, vocabulary: list[str] | None) -> None:
+        """Set the vocabulary: the four special tokens, then the symbols, in the order of ids.
+
+        Raises:
+            ValueError: If a special token is missing or not at its place, or a symbol is there
+                twice or is one that this tokenizer could never meet.
+        """
+        self._vocabulary = None
+        self._table = None
+        if vocabulary is None:
+            return
+        if isinstance(vocabulary, (str, bytes)) or not isinstance(vocabulary, Iterable):
+            raise ValueError(
+                f"`vocabulary` must be a list of strings. Received: vocabulary={vocabulary!r}"
+            )
+        tokens = list(vocabulary)
+        if tuple(tokens[: len(SPECIAL_TOKENS)]) != SPECIAL_TOKENS:
+            raise ValueError(
+                f"`vocabulary` must start with {list(SPECIAL_TOKENS)}. "
+                f"Received: {tokens[: len(SPECIAL_TOKENS)]}"
+            )
+        for symbol in tokens[len(SPECIAL_TOKENS) :]:
+            if not isinstance(symbol, str):
+                raise ValueError(f"`vocabulary` must hold strings. Received: {symbol!r}")
+            self._check_symbol(symbol)
+        if len(set(tokens)) < len(tokens):
+            repeated = [token for token, count in Counter(tokens).items() if count > 1]
+            raise ValueError(f"`vocabulary` must not repeat a symbol. Received twice: {repeated}")
+        self._vocabulary = _Vocabulary(tokens)
+        self._update_special_token_ids()
+        self.unk_token_id = self.token_to_id(self.unk_token)
+
+    def get_vocabulary(self) -> list[str]:
+        """Every token, in the order of ids."""
+        return list(self._known().tokens)
+
+    def vocabulary_size(self) -> int:
+        """How many ids there are, counting the four special tokens."""
+        return len(self._known().tokens)
+
+    def id_to_token(self, id: int) -> str:
+        """The token of an id.
+
+        Raises:
+            ValueError: If `id` is outside of [0, vocabulary size).
+        """
+        tokens = self._known().tokens
+        if not 0 <= id < len(tokens):
+            raise ValueError(f"`id` must be in [0, {len(tokens)}). Received: id={id}")
+        return tokens[id]
+
+    def token_to_id(self, token: str) -> int:
+        """The id of a token.
+
+        Raises:
+            ValueError: If the vocabulary does not hold `token` (in `tokenize` it is `[UNK]`).
+        """
+        ids = self._known().ids
+        if token not in ids:
+            raise ValueError(f"`token` must be in the vocabulary. Received: token={token!r}")
+        return ids[token]
+
+    @property
+    def lookup_table(self):
+        """The `tf.lookup.StaticHashTable` from symbol to id that `tokenize` uses in a graph.
+
+        A `tf.Module` or `keras.export.ExportArchive` that tokenizes has to hold (or `track`) it, or
+        TensorFlow cannot save it.
+        """
+        import tensorflow as tf
+
+        vocabulary = self._known()
+        if self._table is None:
+            with tf.init_scope():  # The table must outlive the graph that first asks for it.
+                self._table = tf.lookup.StaticHashTable(
+                    tf.lookup.KeyValueTensorInitializer(
+                        tf.constant(list(vocabulary.symbol_ids), tf.string),
+                        tf.constant(list(vocabulary.symbol_ids.values()), tf.int64),
+                    ),
+                    default_value=self.unk_token_id,
+                )
+        return self._table
+
+    # === Text to ids and back ===
+
+    def call(self, inputs, *args, training=None, **kwargs):
+        return self.tokenize(inputs)
+
+    def tokenize(self, inputs):
+        """Turn text into ids; a symbol that is not in the vocabulary becomes `[UNK]`.
+
+        Text never becomes `[PAD]`, `[START]` or `[END]`, even where it spells them.
+
+        Args:
+            inputs: A string, or a (nested) list, NumPy array or tf.string tensor of strings. Bytes
+                are read as UTF-8.
+
+        Returns:
+            A list of int for a string, one level of lists more than `inputs` otherwise. Inside a
+            `tf.function`: an integer tensor [T] for a string, else a `tf.RaggedTensor` [B, (T)].
+
+        Raises:
+            ValueError: If `inputs` holds something else than strings, or no vocabulary is set.
+        """
+        vocabulary = self._known()
+        if _in_graph():
+            return self._tokenize_tensors(inputs)
+        get_id = vocabulary.symbol_ids.get
+        unknown = self.unk_token_id
+
+        def convert(text):
+            if isinstance(text, str):
+                text = text.lower() if self.lowercase else text
+                return [get_id(symbol, unknown) for symbol in self._split(text)]
+            if isinstance(text, bytes):
+                return convert(text.decode("utf-8", errors="replace"))
+            if isinstance(text, (list, tuple)):
+                return [convert(item) for item in text]
+            plain = _to_python(text)
+            if plain is text:
+                raise ValueError(
+                    "`inputs` must be a string, or a list or array of strings. "
+                    f"Received: {text!r} of type {type(text).__name__}"
+                )
+            return convert(plain)
+
+        return convert(inputs)
+
+    def detokenize(self, inputs):
+        """Turn ids into text. `[PAD]`, `[START]` and `[END]` are left out, `[UNK]` is shown.
+
+        Args:
+            inputs: Ids of one sequence, or of a batch: (nested) lists, or an integer array or
+                tensor of any backend, dense [..., T] or ragged.
+
+        Returns:
+            A string, or (nested) lists of strings, one level less than `inputs`. Inside a
+            `tf.function`: a tf.string tensor [...].
+
+        Raises:
+            ValueError: If an id is outside of [0, vocabulary size), `inputs` holds something else
+                than integers, or no vocabulary is set.
+        """
+        vocabulary = self._known()
+        if _in_graph():
+            return self._detokenize_tensors(inputs)
+        shape = getattr(inputs, "shape", ())
+        if len(shape) > 1 and shape[0] == 0:
+            return []
+
+        def convert(ids):
+            if ids and isinstance(ids[0], list):
+                return [convert(row) for row in ids]
+            for id in ids:
+                if not isinstance(id, int):
+                    raise ValueError(f"`inputs` must hold integers. Received: {id!r}")
+                if not 0 <= id < len(vocabulary.tokens):
+                    raise ValueError(
+                        "`inputs` must hold ids of the vocabulary, in "
+                        f"[0, {len(vocabulary.tokens)}). Received: {id}"
+                    )
+            return self.separator.join(
+                vocabulary.tokens[id] for id in ids if id not in vocabulary.hidden_ids
+            )
+
+        ids = _to_python(inputs)
+        return convert(ids if isinstance(ids, list) else [ids])
+
+    # === Config and assets ===
+
+    def save_assets(self, dir_path: str) -> None:
+        """Write the vocabulary to a JSON file in `dir_path`."""
+        with open(os.path.join(dir_path, VOCABULARY_FILE), "w", encoding="utf-8") as file:
+            json.dump(self.get_vocabulary(), file, ensure_ascii=False, indent=0)
+
+    def load_assets(self, dir_path: str) -> None:
+        """Read the vocabulary from the JSON file in `dir_path`.
+
+        Raises:
+            FileNotFoundError: If the file is not there.
+            ValueError: If it holds no vocabulary.
+        """
+        path = os.path.join(dir_path, VOCABULARY_FILE)
+        if not os.path.isfile(path):
+            raise FileNotFoundError(f"A tokenizer needs its vocabulary file. Not found: {path}")
+        try:
+            with open(path, encoding="utf-8") as file:
+                vocabulary = json.load(file)
+            if not isinstance(vocabulary, list):
+                raise ValueError(f"It must hold a list. Received: {vocabulary!r}")
+            self.set_vocabulary(vocabulary)
+        except ValueError as error:  # JSON and UTF-8 errors are ValueErrors too.
+            raise ValueError(f"Cannot read a vocabulary from {path}: {error}") from error
+
+    def get_config(self):
+        config = super().get_config()
+        # The vocabulary is saved as an asset.
+        config.update({"vocabulary": None, "lowercase": self.lowercase})
+        return config
+
+    # === Private helpers ===
+
+    def _known(self):
+        if self._vocabulary is None:
+            raise ValueError(
+                f"{type(self).__name__} has no vocabulary yet. Pass `vocabulary`, or make the "
+                "tokenizer with `from_texts`. Received: vocabulary=None"
+            )
+        return self._vocabulary
+
+    def _tokenize_tensors(self, inputs):
+        import tensorflow as tf
+
+        if not isinstance(inputs, tf.RaggedTensor):
+            inputs = tf.convert_to_tensor(inputs, tf.string)
+        if self.lowercase:
+            inputs = tf.strings.lower(inputs, encoding="utf-8")
+        symbols = self._split_tensors(inputs)  # [B, (T)]
+        return tf.cast(self.lookup_table.lookup(symbols), self.compute_dtype)
+
+    def _detokenize_tensors(self, inputs):
+        import tensorflow as tf
+
+        tokens = tf.constant(self._vocabulary.tokens)
+        shown = tf.constant(
+            [id not in self._vocabulary.hidden_ids for id in range(len(self._vocabulary.tokens))]
+        )
+
+        def join(ids):
+            kept = tf.ragged.boolean_mask(tf.gather(tokens, ids), tf.gather(shown, ids))
+            return tf.strings.reduce_join(kept, axis=-1, separator=self.separator)
+
+        if isinstance(inputs, tf.RaggedTensor):
+            return join(inputs)
+        inputs = tf.convert_to_tensor(inputs)
+        shape = tf.shape(inputs)
+        rows = tf.reshape(inputs, [tf.reduce_prod(shape[:-1]), shape[-1]])  # [B, T]
+        return tf.ensure_shape(tf.reshape(join(rows), shape[:-1]), inputs.shape[:-1])
+
+    def _split(self, text):
+        raise NotImplementedError
+
+    def _split_tensors(self, texts):
+        raise NotImplementedError
+
+    def _check_symbol(self, symbol):
+        raise NotImplementedError
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class CharacterTokenizer(_VocabularyTokenizer):
+    """Tokenizer with one id per character (Unicode code point).
+
+    Ids 0 to 3 are `[PAD]`, `[UNK]`, `[START]` and `[END]`, also found as `pad_token_id`,
+    `unk_token_id`, `start_token_id` and `end_token_id`. Spaces and newlines are characters like any
+    other. Text is not normalized: é in two code points is two symbols.
+
+    Args:
+        vocabulary: The four special tokens, then characters, in the order of ids; or `None` until
+            assets are loaded.
+        lowercase: Whether text is put in lower case first.
+        **kwargs: For `keras_hub.tokenizers.Tokenizer`; `config_file` names the file that a preset
+            keeps this tokenizer in.
+
+    Call arguments:
+        inputs: A string or strings; see `tokenize`.
+
+    Returns:
+        A list of int per string, of different lengths.
+
+    Raises:
+        ValueError: If `vocabulary` does not start with the special tokens, holds a symbol twice,
+            or one that is not a single character.
+
+    Example:
+        >>> tokenizer = attnzoo.data.CharacterTokenizer.from_texts(["hello", "help"])
+        >>> tokenizer(["hole", "hex"])
+        [[6, 8, 4, 5], [6, 5, 1]]
+        >>> tokenizer.detokenize([[2, 6, 5, 1, 3, 0]])
+        ['he[UNK]']
+    """
+
+    def _split(self, text):
+        return text
+
+    def _split_tensors(self, texts):
+        import tensorflow as tf
+
+        return tf.strings.unicode_split(texts, "UTF-8")
+
+    def _check_symbol(self, symbol):
+        if len(symbol) != 1:
+            raise ValueError(f"`vocabulary` must hold single characters. Received: {symbol!r}")
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class SymbolTokenizer(_VocabularyTokenizer):
+    """Tokenizer with one id per symbol, where white space separates symbols: phonemes, tags, words.
+
+    Ids 0 to 3 are `[PAD]`, `[UNK]`, `[START]` and `[END]`, also found as `pad_token_id`,
+    `unk_token_id`, `start_token_id` and `end_token_id`. White space is ASCII's: a no-break space is
+    part of a symbol. `detokenize` puts one space between symbols.
+
+    Args:
+        vocabulary: The four special tokens, then symbols, in the order of ids; or `None` until
+            assets are loaded.
+        lowercase: Whether text is put in lower case first.
+        **kwargs: For `keras_hub.tokenizers.Tokenizer`; `config_file` names the file that a preset
+            keeps this tokenizer in.
+
+    Call arguments:
+        inputs: A string or strings; see `tokenize`.
+
+    Returns:
+        A list of int per string, of different lengths.
+
+    Raises:
+        ValueError: If `vocabulary` does not start with the special tokens, holds a symbol twice,
+            or one that is empty or has white space in it.
+
+    Example:
+        >>> tokenizer = attnzoo.data.SymbolTokenizer.from_texts(["HH AH L OW", "HH EH L P"])
+        >>> tokenizer("HH OW L")
+        [4, 8, 5]
+        >>> tokenizer.detokenize([4, 8, 5, 3])
+        'HH OW L'
+    """
+
+    separator = " "
+    # What tf.strings.split takes for white space; str.split() would also split at U+00A0.
+    _symbol = re.compile(r"[^ \t\n\v\f\r]+")
+
+    def _split(self, text):
+        return self._symbol.findall(text)
+
+    def _split_tensors(self, texts):
+        import tensorflow as tf
+
+        return tf.strings.split(texts)
+
+    def _check_symbol(self, symbol):
+        if not self._symbol.fullmatch(symbol):
+            raise ValueError(
+                "`vocabulary` must hold symbols with at least one character and no white space. "
+                f"Received: {symbol!r}"
+            )
+
+
+class _Vocabulary:
+    """Tokens and ids, both ways; a plain object, so that Keras does not wrap what is in it."""
+
+    def __init__(self, tokens):
+        self.tokens = tuple(tokens)
+        self.ids = {token: id for id, token in enumerate(tokens)}
+        # What text may become: not the special tokens.
+        self.symbol_ids = dict(list(self.ids.items())[len(SPECIAL_TOKENS) :])
+        self.hidden_ids = {self.ids[token] for token in SPECIAL_TOKENS if token != "[UNK]"}
+
+
+def _in_graph():
+    # Where TensorFlow was never imported, no graph can be under construction.
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and not tensorflow.executing_eagerly()
+
+
+def _to_python(inputs):
+    """(Nested) lists of what a tensor or array of any backend holds; other things as they are."""
+    if isinstance(inputs, (int, str, bytes)):
+        return inputs
+    if isinstance(inputs, (list, tuple)):
+        return [_to_python(item) for item in inputs]
+    if hasattr(inputs, "to_list"):  # tf.RaggedTensor
+        return inputs.to_list()
+    if keras.ops.is_tensor(inputs):
+        inputs = keras.ops.convert_to_numpy(inputs)
+    elif hasattr(inputs, "numpy"):  # A TensorFlow tensor under another backend
+        inputs = inputs.numpy()
+    return inputs.tolist() if isinstance(inputs, (np.ndarray, np.generic)) else inputs
