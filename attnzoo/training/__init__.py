@@ -1,0 +1,35 @@
+"""Losses, metrics, reports and callbacks."""
+
+from attnzoo.training.callbacks import TrainingBackup
+from attnzoo.training.losses import SmoothedCrossEntropy
+from attnzoo.training.metrics import (
+    METRICS,
+    BleuScore,
+    bleu,
+    character_error_rate,
+    evaluate_predictions,
+    exact_match,
+    mean_edit_distance,
+    phoneme_error_rate,
+    token_error_rate,
+    word_error_rate,
+)
+from attnzoo.training.reports import format_predictions
+from attnzoo.training.token_accuracy import TokenAccuracy
+
+__all__ = [
+    "METRICS",
+    "BleuScore",
+    "SmoothedCrossEntropy",
+    "TokenAccuracy",
+    "TrainingBackup",
+    "bleu",
+    "character_error_rate",
+    "evaluate_predictions",
+    "exact_match",
+    "format_predictions",
+    "mean_edit_distance",
+    "phoneme_error_rate",
+    "token_error_rate",
+    "word_error_rate",
+]

@@ -1,0 +1,162 @@
+"""Callbacks: training that survives being killed."""
+
+import csv
+import os
+import pathlib
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class TrainingBackup(keras.callbacks.Callback):
+    """Writes all that training needs to go on, after each epoch, in one file and in one move.
+
+    The file holds every variable of the model and of its optimizer: weights, moments, step counter,
+    random states. It is written beside the old one and then takes its place, so a process that is
+    killed at any moment leaves a whole one. Training that goes on from it ends where training that
+    was never interrupted ends, if the data's order depends on seed and epoch alone, as it does for
+    `attnzoo.data.BucketedBatches`.
+
+    Differs from `keras.callbacks.BackupAndRestore`, which keeps no random states, and writes
+    weights and epoch to two files: one of them may be a step ahead of the other after a kill.
+
+    Place it last in the list of callbacks. What earlier callbacks remember (`EarlyStopping`, and
+    `ModelCheckpoint` with `save_best_only`) is worked out anew from the history file.
+
+    Args:
+        path: The backup file, `.npz`.
+        history_path: The file that a `keras.callbacks.CSVLogger` with `append=True` writes.
+        callbacks: Callbacks to bring up to date: `EarlyStopping`s and `ModelCheckpoint`s, made with
+            `mode="min"` or `"max"`.
+
+    Raises:
+        ValueError: If a callback's `mode` is "auto", which Keras makes out too late.
+
+    Example:
+        >>> stopping = keras.callbacks.EarlyStopping(patience=3)
+        >>> backup = attnzoo.training.TrainingBackup("backup.npz", "history.csv", [stopping])
+        >>> batches.epoch = epoch = backup.restore(task)  # 0 where there is nothing to restore
+        >>> history = keras.callbacks.CSVLogger("history.csv", append=True)
+        >>> task.fit(batches, epochs=20, initial_epoch=epoch, shuffle=False,
+        ...          callbacks=[history, stopping, backup])
+    """
+
+    def __init__(self, path, history_path, callbacks=()):
+        super().__init__()
+        self.path = pathlib.Path(path)
+        self.history_path = pathlib.Path(history_path)
+        self.callbacks = list(callbacks)
+        for callback in self.callbacks:
+            if callback.mode not in ("min", "max"):
+                raise ValueError(
+                    '`callbacks` must be made with `mode="min"` or `mode="max"`. '
+                    f"Received: {type(callback).__name__} of {callback.monitor!r} without it"
+                )
+        self.past = []
+
+    def restore(self, model) -> int:
+        """Bring a compiled model to where the backup was written.
+
+        Args:
+            model: The model, built and compiled as it was then.
+
+        Returns:
+            The epoch to go on with; 0 where there is no backup.
+
+        Raises:
+            ValueError: If the backup is of another model.
+        """
+        self.set_model(model)
+        if not self.path.exists():
+            self.history_path.unlink(missing_ok=True)
+            return 0
+        epoch = self._load()
+        self.past = self._cut_history(epoch)
+        return epoch
+
+    def on_train_begin(self, logs=None):
+        if self.path.exists():
+            self._load()  # Once more: in between, Keras may have built the model, with a draw.
+        for callback in self.callbacks:
+            if isinstance(callback, keras.callbacks.ModelCheckpoint):
+                values = [logs[callback.monitor] for logs in self.past]
+                if values:
+                    callback.best = min(values) if callback.mode == "min" else max(values)
+            else:
+                for epoch, logs in enumerate(self.past):
+                    callback.on_epoch_end(epoch, logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        values = {
+            f"variable_{i}": ops.convert_to_numpy(variable)
+            for i, variable in enumerate(self._variables())
+        }
+        states = {f"random_state_{i}": one for i, one in enumerate(_torch_random_states())}
+        beside = self.path.with_suffix(".tmp.npz")
+        np.savez(beside, epoch=epoch + 1, count=len(values), **values, **states)
+        os.replace(beside, self.path)
+
+    def _load(self) -> int:
+        """Assign what the backup holds, and return its epoch."""
+        self.model.optimizer.build(self.model.trainable_variables)
+        variables = self._variables()
+        with np.load(self.path) as saved:
+            epoch = int(saved["epoch"])
+            values = [saved[f"variable_{i}"] for i in range(int(saved["count"]))]
+            states = [saved[f"random_state_{i}"] for i in range(len(_torch_random_states()))]
+        if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
+            raise ValueError(
+                "The backup is of another model: remove it, or build the model it is of. "
+                f"Received: path={os.fspath(self.path)!r}, with {len(values)} variables where the "
+                f"model has {len(variables)}, or of other shapes"
+            )
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        _set_torch_random_states(states)
+        return epoch
+
+    def _variables(self):
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def _cut_history(self, epoch):
+        """Drop what was logged of epochs that come again, and return the rest."""
+        if not self.history_path.exists():
+            return []
+        with open(self.history_path, newline="") as file:
+            reader = csv.DictReader(file)
+            names = reader.fieldnames or []
+            # A line cut short by a kill has empty fields at its end.
+            rows = [row for row in reader if None not in row.values() and row["epoch"]]
+        rows = [row for row in rows if int(row["epoch"]) < epoch]
+        with open(self.history_path, "w", newline="") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
+        return [{name: _number(row[name]) for name in names} for row in rows]
+
+
+def _number(text: str) -> float:
+    return float("nan") if text == "NA" else float(text)  # NA: nothing was logged.
+
+
+def _torch_random_states() -> list[np.ndarray]:
+    """On torch, Keras's dropout draws from torch's own generators; elsewhere from variables."""
+    if keras.backend.backend() != "torch":
+        return []
+    import torch
+
+    states = [torch.get_rng_state()]
+    if torch.cuda.is_available():
+        states += torch.cuda.get_rng_state_all()
+    return [state.numpy() for state in states]
+
+
+def _set_torch_random_states(states):
+    if not states:
+        return
+    import torch
+
+    torch.set_rng_state(torch.from_numpy(states[0]))
+    if len(states) > 1:
+        torch.cuda.set_rng_state_all([torch.from_numpy(state) for state in states[1:]])

@@ -1,0 +1,103 @@
+"""The backup: one file, written in one move, with all that training needs."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from attnzoo.training import TrainingBackup
+
+
+def make_model(units=3):
+    model = keras.Sequential(
+        [keras.Input((5,)), keras.layers.Dropout(0.5), keras.layers.Dense(units)]
+    )
+    model.compile(optimizer="adam", loss="mse")
+    return model
+
+
+def fit(model, epochs, callbacks, initial_epoch=0):
+    x, y = np.ones((7, 5), "float32"), np.ones((7, 3), "float32")
+    model.fit(
+        x,
+        y,
+        epochs=epochs,
+        initial_epoch=initial_epoch,
+        verbose=0,
+        callbacks=callbacks,
+        shuffle=False,
+    )
+
+
+def make_callbacks(folder):
+    history = keras.callbacks.CSVLogger(str(folder / "history.csv"), append=True)
+    stopping = keras.callbacks.EarlyStopping("loss", mode="min", patience=9)
+    checkpoint = keras.callbacks.ModelCheckpoint(
+        folder / "best.weights.h5",
+        monitor="loss",
+        mode="min",
+        save_best_only=True,
+        save_weights_only=True,
+    )
+    backup = TrainingBackup(
+        folder / "backup.npz", folder / "history.csv", callbacks=[stopping, checkpoint]
+    )
+    return [history, stopping, checkpoint, backup]
+
+
+def test_weights_moments_and_random_states_come_back(tmp_path):
+    model = make_model()
+    callbacks = make_callbacks(tmp_path)
+    assert callbacks[-1].restore(model) == 0
+    fit(model, 3, callbacks)
+    other = make_model()
+    assert make_callbacks(tmp_path)[-1].restore(other) == 3
+    for one, two in zip(
+        [*model.variables, *model.optimizer.variables],
+        [*other.variables, *other.optimizer.variables],
+        strict=True,
+    ):
+        np.testing.assert_array_equal(ops.convert_to_numpy(one), ops.convert_to_numpy(two))
+
+
+def test_early_stopping_and_checkpoint_remember(tmp_path):
+    callbacks = make_callbacks(tmp_path)
+    model = make_model()
+    callbacks[-1].restore(model)
+    fit(model, 3, callbacks)
+    again = make_callbacks(tmp_path)
+    epoch = again[-1].restore(make_model())
+    _, stopping, checkpoint, backup = again
+    for callback in again[1:]:
+        callback.set_model(model)
+        callback.on_train_begin()
+    losses = [logs["loss"] for logs in backup.past]
+    assert epoch == len(losses) == 3
+    assert checkpoint.best == stopping.best == pytest.approx(min(losses))
+    assert stopping.wait == 2 - losses.index(min(losses))
+
+
+def test_what_was_logged_after_the_backup_is_dropped(tmp_path):
+    callbacks = make_callbacks(tmp_path)
+    model = make_model()
+    callbacks[-1].restore(model)
+    fit(model, 2, callbacks)
+    with open(tmp_path / "history.csv", "a") as file:
+        file.write("2,0.5,0.5\n3\n")
+    assert make_callbacks(tmp_path)[-1].restore(make_model()) == 2
+    assert len((tmp_path / "history.csv").read_text().splitlines()) == 3
+
+
+def test_a_backup_of_another_model_is_refused(tmp_path):
+    callbacks = make_callbacks(tmp_path)
+    model = make_model()
+    callbacks[-1].restore(model)
+    fit(model, 1, callbacks)
+    with pytest.raises(ValueError, match="The backup is of another model.*Received: path="):
+        make_callbacks(tmp_path)[-1].restore(make_model(units=4))
+
+
+def test_a_callback_whose_mode_is_not_said_is_refused():
+    stopping = keras.callbacks.EarlyStopping("val_loss")
+    with pytest.raises(ValueError, match="Received: EarlyStopping of 'val_loss' without it"):
+        TrainingBackup("backup.npz", "history.csv", [stopping])
