@@ -1,0 +1,280 @@
+"""Beam search."""
+
+import keras
+import keras_hub
+from keras import ops, tree
+
+_LOWEST = -1e9  # Stands for log 0: finite, so that a difference of two of them is no NaN.
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class BeamSampler(keras_hub.samplers.Sampler):
+    """Beam search over any model with KerasHub's `next(prompt, cache, index)`.
+
+    At each step the `num_beams` best continuations of all open hypotheses are kept. A hypothesis
+    that has made its end token is finished: it is frozen, pays for nothing that follows, and goes
+    on competing. The search ends when all are finished, or none that is open can still win.
+
+        score = log p / ((5 + length) / 6) ** length_penalty
+                + coverage_penalty * sum over s of log(min(1, sum over t of alignments[t, s]))
+
+    `length` counts tokens, without prompt and end token. The whole search is one compiled loop.
+
+    Differs from the paper: the penalties rank hypotheses during the search too, not only at its
+    end.
+
+    Args:
+        num_beams: Hypotheses kept for each input, K. At least 1.
+        num_hypotheses: How many of them are returned, best first (an n-best list). From 1 to K.
+        length_penalty: Exponent of the length penalty: 0 ranks by log p alone, 1 nearly by the mean
+            log p of a token. At least 0.
+        coverage_penalty: Weight of the coverage penalty. At least 0. If it is not 0, the model's
+            cache must be a dict with `"alignments"`, float [B * K, S], the alignments of the last
+            step, and `"memory_mask"`, bool [B * K, S].
+        temperature: Divides the logits. Above 0.
+
+    Call arguments: as in `keras_hub.samplers.Sampler`.
+
+    Returns:
+        Tokens int [B, T], the best hypothesis; with `num_hypotheses` above 1 the pair of tokens int
+        [B, num_hypotheses, T] and scores float [B, num_hypotheses].
+
+    Raises:
+        ValueError: If an argument is outside its range.
+
+    Example:
+        >>> task.compile(sampler=attnzoo.samplers.BeamSampler(num_beams=5, length_penalty=0.6))
+        >>> task.generate(["attention"])
+        ['AH T EH N SH AH N']
+
+    References:
+        [Wu et al., 2016](https://arxiv.org/abs/1609.08144), section 7, equation 14.
+    """
+
+    def __init__(
+        self,
+        num_beams: int = 5,
+        *,
+        num_hypotheses: int = 1,
+        length_penalty: float = 0.0,
+        coverage_penalty: float = 0.0,
+        temperature: float = 1.0,
+    ):
+        if num_beams < 1:
+            raise ValueError(f"`num_beams` must be at least 1. Received: num_beams={num_beams}")
+        if not 1 <= num_hypotheses <= num_beams:
+            raise ValueError(
+                f"`num_hypotheses` must be from 1 to `num_beams`={num_beams}. "
+                f"Received: num_hypotheses={num_hypotheses}"
+            )
+        if length_penalty < 0 or coverage_penalty < 0:
+            raise ValueError(
+                "`length_penalty` and `coverage_penalty` must be at least 0. Received: "
+                f"length_penalty={length_penalty}, coverage_penalty={coverage_penalty}"
+            )
+        if temperature <= 0:
+            raise ValueError(f"`temperature` must be above 0. Received: temperature={temperature}")
+        super().__init__(temperature=temperature)
+        self.num_beams = num_beams
+        self.num_hypotheses = num_hypotheses
+        self.length_penalty = length_penalty
+        self.coverage_penalty = coverage_penalty
+
+    def __call__(self, next, prompt, **arguments):
+        tokens, scores = self.search(next, prompt, **arguments)
+        return tokens[:, 0] if self.num_hypotheses == 1 else (tokens, scores)
+
+    def search(
+        self,
+        next,
+        prompt,
+        cache=None,
+        index=0,
+        mask=None,
+        stop_token_ids=None,
+        hidden_states=None,
+        model=None,
+    ):
+        """Search, and return the n best with their scores.
+
+        Args:
+            next: Function of (prompt int [B * K, T], cache, index) to the logits of position
+                `index`, float [B * K, V], anything, and the next cache. The K hypotheses of an
+                input stand side by side.
+            prompt: int [B, T]. What is given, padded to the maximal length T, in tokens.
+            cache: Pytree with the batch first in every leaf, or None.
+            index: First position to fill. The prompt may reach beyond it.
+            mask: bool [B, T]. True where the prompt is given; all False if None.
+            stop_token_ids: Ids that end a hypothesis, or None to fill all T.
+            hidden_states: Not used.
+            model: The model, where `next` reads its variables on JAX.
+
+        Returns:
+            Tokens int [B, num_hypotheses, T] and scores float [B, num_hypotheses], best first.
+        """
+        beams = self.num_beams
+        batch, length = ops.shape(prompt)[0], ops.shape(prompt)[1]
+        mask = ops.zeros_like(prompt, dtype="bool") if mask is None else ops.cast(mask, "bool")
+        stops = [] if stop_token_ids is None else list(stop_token_ids)
+
+        # All beams begin as one: the others get a probability of zero.
+        log_probs = ops.concatenate(
+            [
+                ops.zeros((batch, 1), dtype="float32"),
+                ops.full((batch, beams - 1), _LOWEST, dtype="float32"),
+            ],
+            axis=1,
+        )
+        state = {
+            "tokens": ops.repeat(prompt, beams, axis=0),  # [B * K, T]
+            "log_probs": log_probs,  # [B, K]
+            "lengths": ops.zeros((batch, beams), dtype="float32"),  # Tokens made, without the end.
+            "finished": ops.zeros((batch, beams), dtype="bool"),
+            "scores": log_probs,  # [B, K], best first
+            "cache": tree.map_structure(
+                lambda leaf: ops.repeat(leaf, beams, axis=0), () if cache is None else cache
+            ),
+            "coverage": self._no_coverage(cache),  # [B * K, S]
+        }
+
+        def cond(state, index):
+            return ops.logical_not(ops.all(self._decided(state, length)))
+
+        def body(state, index):
+            given = ops.logical_and(mask[:, index, None], ops.logical_not(state["finished"]))
+            return self._grow(next, state, index, given, stops), index + 1
+
+        state, _ = self.run_loop(
+            cond,
+            body,
+            model=model,
+            loop_vars=(state, ops.cast(index, "int32")),
+            maximum_iterations=ops.cast(length, "int32") - ops.cast(index, "int32"),
+        )
+        tokens = ops.reshape(state["tokens"], (batch, beams, length))
+        return tokens[:, : self.num_hypotheses], state["scores"][:, : self.num_hypotheses]
+
+    def _grow(self, next, state, index, given, stops):
+        """One step: every beam proposes continuations, and the best K of all are kept."""
+        beams = self.num_beams
+        batch = ops.shape(given)[0]
+        logits, _, cache = next(state["tokens"], state["cache"], index)
+        logits = ops.cast(logits, "float32") / self.temperature  # [B * K, V]
+        coverage, cover_penalty = self._cover(state, cache, batch)
+
+        # Within a beam the order of the tokens is the order of their logits, but for the end
+        # tokens, which are one token shorter: with as many more candidates as there are end tokens,
+        # no winner is missed.
+        candidates = min(beams + len(stops), logits.shape[-1])
+        top_logits, top_tokens = _top_k(logits, candidates)  # [B * K, C]
+        top_tokens = ops.cast(top_tokens, state["tokens"].dtype)
+        top_log_probs = top_logits - ops.logsumexp(logits, axis=-1, keepdims=True)
+
+        # A beam that is finished, or still inside its prompt, has one candidate and pays nothing.
+        held = ops.reshape(ops.logical_or(state["finished"], given), (-1, 1))  # [B * K, 1]
+        only_first = ops.where(ops.arange(candidates) == 0, 0.0, _LOWEST)[None, :]
+        as_it_is = ops.take(state["tokens"], index, axis=1)[:, None]  # [B * K, 1]
+        top_tokens = ops.where(held, as_it_is, top_tokens)
+        top_log_probs = ops.where(held, only_first, top_log_probs)
+        ends = ops.zeros_like(top_tokens, dtype="bool")
+        for stop in stops:
+            ends = ops.logical_or(ends, top_tokens == stop)
+        ends = ops.logical_and(ends, ops.logical_not(held))
+        longer = ops.logical_not(ops.logical_or(held, ends))
+
+        log_probs = ops.reshape(state["log_probs"], (-1, 1)) + top_log_probs  # [B * K, C]
+        lengths = ops.reshape(state["lengths"], (-1, 1)) + ops.cast(longer, "float32")
+        scores = self._score(log_probs, lengths) + cover_penalty
+        scores, chosen = ops.top_k(ops.reshape(scores, (batch, beams * candidates)), beams)
+        chosen = ops.cast(chosen, "int32")  # [B, K], best first
+        rows = chosen // candidates + beams * ops.arange(batch, dtype="int32")[:, None]
+        rows = ops.reshape(rows, (-1,))  # [B * K]
+
+        def choose(candidate):
+            candidate = ops.reshape(candidate, (batch, beams * candidates))
+            return ops.take_along_axis(candidate, chosen, axis=1)
+
+        def follow(leaf):
+            return ops.take(leaf, rows, axis=0)
+
+        was_finished = ops.reshape(follow(ops.reshape(state["finished"], (-1,))), (batch, beams))
+        token = ops.reshape(choose(top_tokens), (-1, 1))
+        return {
+            "tokens": ops.slice_update(follow(state["tokens"]), (0, index), token),
+            "log_probs": choose(log_probs),
+            "lengths": choose(lengths),
+            "finished": ops.logical_or(was_finished, choose(ends)),
+            "scores": scores,
+            "cache": tree.map_structure(follow, cache),
+            "coverage": tree.map_structure(follow, coverage),
+        }
+
+    def _score(self, log_probs, lengths):
+        if not self.length_penalty:
+            return log_probs
+        return log_probs / ((5.0 + lengths) / 6.0) ** self.length_penalty
+
+    def _decided(self, state, max_length):
+        """bool [B]. Whether nothing open can still come among the best `num_hypotheses`."""
+        finished = state["finished"]
+        # log p only falls, and penalties are at most 0: the longest way is an open beam's best
+        # hope.
+        longest = ops.cast(max_length, "float32")
+        hopes = ops.where(finished, 2 * _LOWEST, self._score(state["log_probs"], longest))
+        results = ops.where(finished, state["scores"], 2 * _LOWEST)
+        # Scores stand best first, but open beams stand among them.
+        nth = -ops.sort(-results, axis=1)[:, self.num_hypotheses - 1]
+        return ops.logical_or(ops.all(finished, axis=1), nth >= ops.max(hopes, axis=1))
+
+    def _no_coverage(self, cache):
+        if not self.coverage_penalty:
+            return ()
+        if not (isinstance(cache, dict) and {"alignments", "memory_mask"} <= set(cache)):
+            raise ValueError(
+                "With `coverage_penalty` above 0 the cache must be a dict with 'alignments' and "
+                f"'memory_mask'. Received: cache={cache if cache is None else type(cache)}"
+            )
+        zeros = ops.zeros_like(cache["alignments"], dtype="float32")
+        return ops.repeat(zeros, self.num_beams, axis=0)
+
+    def _cover(self, state, cache, batch):
+        """The coverage after this step, and its penalty, float [B * K, 1]."""
+        if not self.coverage_penalty:
+            return (), 0.0
+        finished = ops.reshape(state["finished"], (-1, 1))
+        seen = ops.where(finished, 0.0, ops.cast(cache["alignments"], "float32"))
+        coverage = state["coverage"] + seen  # [B * K, S]
+        logs = ops.log(ops.clip(coverage, 1e-9, 1.0))
+        logs = ops.where(ops.cast(cache["memory_mask"], "bool"), logs, 0.0)
+        return coverage, self.coverage_penalty * ops.sum(logs, axis=-1, keepdims=True)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_beams": self.num_beams,
+            "num_hypotheses": self.num_hypotheses,
+            "length_penalty": self.length_penalty,
+            "coverage_penalty": self.coverage_penalty,
+        }
+
+
+# Values a block: the maxima of blocks are found at memory speed, and the k best values lie in the k
+# blocks with the highest maxima.
+_BLOCK = 64
+
+
+def _top_k(values, k: int):
+    """The k largest of each row of float [R, V], and their places: exact, fast for a large V."""
+    width = values.shape[-1]
+    blocks = -(-width // _BLOCK)
+    if blocks <= 4 * k:
+        return ops.top_k(values, k)
+    padded = ops.pad(values, ((0, 0), (0, blocks * _BLOCK - width)), constant_values=-float("inf"))
+    blocked = ops.reshape(padded, (-1, blocks, _BLOCK))
+    _, best_blocks = ops.top_k(ops.max(blocked, axis=-1), k)  # [R, k]
+    best_blocks = ops.cast(best_blocks, "int32")
+    kept = ops.take_along_axis(blocked, best_blocks[:, :, None], axis=1)  # [R, k, BLOCK]
+    top, places = ops.top_k(ops.reshape(kept, (-1, k * _BLOCK)), k)
+    places = ops.cast(places, "int32")
+    block = ops.take_along_axis(best_blocks, places // _BLOCK, axis=1)
+    return top, block * _BLOCK + places % _BLOCK

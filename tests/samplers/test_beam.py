@@ -1,0 +1,396 @@
+"""Beam search, held to small tables searched exhaustively."""
+
+import itertools
+
+import keras_hub
+import numpy as np
+import pytest
+from keras import ops
+
+from attnzoo.samplers import BeamSampler
+from attnzoo.samplers.beam import _top_k
+from tests import tools
+
+START, END = 0, 1
+V, T = 4, 4  # Tokens, and places with the start token: 3 tokens to find.
+ALL = 43  # Beams enough to keep every hypothesis there is.
+
+
+def log_softmax(logits):
+    logits = np.asarray(logits, dtype="float64")
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def next_from(tables, alignments=None):
+    """A model that reads its logits from tables [B, V, V, V]: row, last token but one, last token.
+
+    The cache holds the row's number, so that it works only if the sampler repeats and gathers it.
+    """
+    flat = ops.convert_to_tensor(tables.reshape(-1, tables.shape[-1]).astype("float32"))
+    size = tables.shape[-1]
+
+    def next(prompt, cache, index):
+        last = ops.cast(ops.take(prompt, index - 1, axis=1), "int32")
+        before = ops.cast(ops.take(prompt, ops.maximum(index - 2, 0), axis=1), "int32")
+        row = ops.cast(cache["row"], "int32")
+        if alignments is not None:
+            found = ops.take(ops.convert_to_tensor(alignments), last, axis=0)
+            cache = {**cache, "alignments": found}
+        return ops.take(flat, (row * size + before) * size + last, axis=0), None, cache
+
+    return next
+
+
+def make_tables(batch, seed=0, size=V, scale=2.0):
+    return scale * tools.normal(batch, size, size, size, seed=seed)
+
+
+def make_cache(batch):
+    return {"row": ops.arange(batch, dtype="float32")}
+
+
+def make_prompt(batch, length=T):
+    return np.full((batch, length), START, dtype="int32")
+
+
+def exhaustive(table, *, length=T, stops=(END,), penalty=0.0, given=(START,), temperature=1.0):
+    """Every hypothesis there is with its score, float64, best first.
+
+    A hypothesis ends with its first stop token, or is open at the maximal length.
+    """
+    log_probs = log_softmax(table / temperature)
+    found = {}
+    for rest in itertools.product(range(table.shape[-1]), repeat=length - len(given)):
+        ends = [i for i, token in enumerate(rest) if token in stops]
+        made = rest[: ends[0] + 1] if ends else rest
+        tokens = (*given, *made)
+        log_p = sum(
+            log_probs[tokens[max(i - 2, 0)], tokens[i - 1], tokens[i]]
+            for i in range(len(given), len(tokens))
+        )
+        count = len(made) - bool(ends)
+        found[tokens] = log_p / ((5 + count) / 6) ** penalty
+    return sorted(found.items(), key=lambda item: -item[1])
+
+
+def until_stop(tokens, stops=(END,), given=1):
+    """One row of tokens as a tuple, up to and with its first stop token."""
+    tokens = [int(token) for token in tokens]
+    for place in range(given, len(tokens)):
+        if tokens[place] in stops:
+            return tuple(tokens[: place + 1])
+    return tuple(tokens)
+
+
+def search(sampler, tables, prompt=None, cache=None, alignments=None, **arguments):
+    batch = len(tables)
+    prompt = make_prompt(batch) if prompt is None else prompt
+    arguments = {"index": 1, "stop_token_ids": (END,), **arguments}
+
+    def run(prompt):
+        return sampler.search(
+            next_from(tables, alignments), prompt, cache=cache or make_cache(batch), **arguments
+        )
+
+    return tools.to_numpy(tools.compiled(run)(ops.convert_to_tensor(prompt)))
+
+
+def assert_equals_exhaustive(tokens, scores, expected, stops=(END,), given=1):
+    for row, row_scores, wanted in zip(tokens, scores, expected, strict=True):
+        for found, score, (best, best_score) in zip(row, row_scores, wanted, strict=False):
+            assert until_stop(found, stops, given) == best
+            assert score == pytest.approx(best_score, rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.6, 1.0])
+def test_with_beams_enough_the_n_best_are_those_of_an_exhaustive_search(penalty):
+    tables = make_tables(3)
+    sampler = BeamSampler(ALL, num_hypotheses=5, length_penalty=penalty)
+    tokens, scores = search(sampler, tables)
+    assert tokens.shape == (3, 5, T)
+    expected = [exhaustive(table, penalty=penalty)[:5] for table in tables]
+    assert_equals_exhaustive(tokens, scores, expected)
+    assert (np.diff(scores, axis=1) <= 0).all()
+
+
+def test_the_best_of_many_inputs_is_found_for_each():
+    tables = make_tables(29, seed=1)
+    tokens, scores = search(BeamSampler(ALL), tables)
+    assert_equals_exhaustive(tokens, scores, [exhaustive(table)[:1] for table in tables])
+
+
+def test_the_temperature_divides_the_logits():
+    tables = make_tables(3)
+    tokens, scores = search(BeamSampler(ALL, temperature=3.0), tables)
+    expected = [exhaustive(table, temperature=3.0)[:1] for table in tables]
+    assert_equals_exhaustive(tokens, scores, expected)
+
+
+@pytest.mark.parametrize("after_the_end", ["uniform", "peaked", "the end again"])
+def test_a_finished_hypothesis_beats_a_worse_one_whatever_follows_its_end_token(after_the_end):
+    size, good, bad = 16, 2, 3
+    table = np.full((size, size, size), -1e9)
+    table[:, START, good], table[:, START, bad] = np.log(0.6), np.log(0.4)  # -0.51 and -0.92
+    table[:, good, END] = 0.0
+    table[:, bad, 5] = table[:, 5, 5] = 0.0
+    if after_the_end == "uniform":
+        table[:, END, :] = 0.0
+    else:
+        table[:, END, 7 if after_the_end == "peaked" else END] = 0.0
+    tokens, scores = search(
+        BeamSampler(2, num_hypotheses=2), table[None], prompt=make_prompt(1, length=7)
+    )
+    assert until_stop(tokens[0, 0]) == (START, good, END)
+    assert until_stop(tokens[0, 1]) == (START, bad, 5, 5, 5, 5, 5)
+    np.testing.assert_allclose(scores[0], np.log([0.6, 0.4]), rtol=1e-5)
+
+
+def test_one_beam_is_the_greedy_sampler():
+    tables = make_tables(5, seed=2)
+    prompt = ops.convert_to_tensor(make_prompt(5))
+    arguments = {"cache": make_cache(5), "index": 1, "stop_token_ids": (END,)}
+    greedy = tools.to_numpy(
+        keras_hub.samplers.GreedySampler()(next_from(tables), prompt, **arguments)
+    )
+    tokens, _ = search(BeamSampler(1), tables)
+    for one, other in zip(tokens[:, 0], greedy, strict=True):
+        assert until_stop(one) == until_stop(other)
+
+
+def test_a_call_gives_the_best_hypothesis_alone():
+    tables = make_tables(2)
+    prompt = ops.convert_to_tensor(make_prompt(2))
+    arguments = {"cache": make_cache(2), "index": 1, "stop_token_ids": (END,)}
+    best = BeamSampler(3)(next_from(tables), prompt, **arguments)
+    tokens, scores = BeamSampler(3, num_hypotheses=2)(next_from(tables), prompt, **arguments)
+    assert tuple(best.shape) == (2, T)
+    assert tuple(tokens.shape) == (2, 2, T) and tuple(scores.shape) == (2, 2)
+    np.testing.assert_array_equal(tools.to_numpy(best), tools.to_numpy(tokens)[:, 0])
+
+
+def test_a_prompt_is_kept_and_costs_nothing():
+    tables = make_tables(3, seed=3)
+    prompt = make_prompt(3)
+    prompt[1, 1:] = (2, 0, 0)  # One token is given, no token, two: the second an end token.
+    prompt[2, 1:] = (3, END, 0)
+    mask = np.array([[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0]], dtype="bool")
+    sampler = BeamSampler(ALL, num_hypotheses=3, length_penalty=1.0)
+    tokens, scores = search(sampler, tables, prompt=prompt, mask=ops.convert_to_tensor(mask))
+    for row in range(3):
+        given = tuple(int(token) for token in prompt[row][mask[row]])
+        wanted = exhaustive(tables[row], given=given, penalty=1.0)[:3]
+        assert_equals_exhaustive(
+            tokens[row : row + 1], scores[row : row + 1], [wanted], given=len(given)
+        )
+
+
+def test_any_of_several_stop_tokens_ends_a_hypothesis():
+    tables = make_tables(5, seed=4)
+    sampler = BeamSampler(ALL, num_hypotheses=3, length_penalty=0.6)
+    tokens, scores = search(sampler, tables, stop_token_ids=(END, 3))
+    expected = [exhaustive(table, stops=(END, 3), penalty=0.6)[:3] for table in tables]
+    assert_equals_exhaustive(tokens, scores, expected, stops=(END, 3))
+
+
+def test_without_stop_tokens_all_places_are_filled():
+    tables = make_tables(3, seed=5)
+    tokens, scores = search(BeamSampler(64, num_hypotheses=3), tables, stop_token_ids=None)
+    expected = [exhaustive(table, stops=())[:3] for table in tables]
+    assert_equals_exhaustive(tokens, scores, expected, stops=())
+
+
+def test_the_coverage_penalty_is_that_of_the_formula():
+    places, weight, penalty = 5, 0.7, 0.6
+    draw = np.random.default_rng(6)
+    alignments = draw.dirichlet(np.full(places, 0.5), size=V).astype("float32")  # By last token.
+    real = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], dtype="bool")
+    tables = make_tables(2, seed=6, scale=1.0)
+    cache = {
+        **make_cache(2),
+        "alignments": ops.zeros((2, places)),
+        "memory_mask": ops.convert_to_tensor(real),
+    }
+    sampler = BeamSampler(ALL, num_hypotheses=4, length_penalty=penalty, coverage_penalty=weight)
+    tokens, scores = search(sampler, tables, cache=cache, alignments=alignments)
+    expected = []
+    for row in range(2):
+        found = []
+        for hypothesis, score in exhaustive(tables[row], penalty=penalty):
+            coverage = sum(alignments[token].astype("float64") for token in hypothesis[:-1])
+            covered = np.log(np.minimum(coverage, 1.0))[real[row]].sum()
+            found.append((hypothesis, score + weight * covered))
+        expected.append(sorted(found, key=lambda item: -item[1])[:4])
+    assert_equals_exhaustive(tokens, scores, expected)
+
+
+def count_steps(tables, sampler, length):
+    """How often the model is asked, with the loop run by Python."""
+    steps = []
+    plain = next_from(tables)
+
+    def next(prompt, cache, index):
+        steps.append(int(index))
+        return plain(prompt, cache, index)
+
+    prompt = ops.convert_to_tensor(make_prompt(len(tables), length))
+    sampler.search(next, prompt, cache=make_cache(len(tables)), index=1, stop_token_ids=(END,))
+    return len(steps)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_the_search_ends_when_nothing_open_can_win(without_compilation, penalty):
+    table = np.full((V, V, V), -20.0)
+    table[:, START, END], table[:, START, 2] = np.log(0.9), np.log(0.1)
+    table[:, 2, 2] = 0.0  # Open for ever, at -2.3 from now on: ((5 + 13) / 6) is not enough.
+    steps = count_steps(table[None], BeamSampler(2, length_penalty=penalty), length=13)
+    assert steps == 1
+
+
+def test_the_search_goes_on_while_something_open_can_win(without_compilation):
+    table = np.full((V, V, V), -20.0)
+    table[:, START, END], table[:, START, 2] = np.log(0.4), np.log(0.6)
+    table[:, 2, 2] = 0.0
+    assert count_steps(table[None], BeamSampler(2), length=13) == 12
+
+
+def test_a_length_penalty_keeps_a_longer_hope_open(without_compilation):
+    table = np.full((V, V, V), -30.0)
+    table[:, START, END], table[:, START, 2] = np.log(0.55), np.log(0.45)
+    table[:, 2, 2] = 0.0
+    # log 0.45 / ((5 + 12) / 6) is above log 0.55 / (5 / 6).
+    assert count_steps(table[None], BeamSampler(2, length_penalty=1.0), length=13) == 12
+
+
+def test_every_input_of_a_batch_must_be_decided(without_compilation):
+    quick = np.full((V, V, V), -20.0)
+    quick[:, START, END] = 0.0
+    slow = np.full((V, V, V), -20.0)
+    slow[:, START, 2] = slow[:, 2, 3] = slow[:, 3, 3] = 0.0
+    slow[:, 2, 3], slow[2, 3, END], slow[2, 3, 3] = 0.0, 0.0, -20.0
+    assert count_steps(np.stack([quick, slow]), BeamSampler(2), length=13) == 3
+
+
+@pytest.mark.parametrize("width", [50, 64 * 20, 64 * 50 + 17])
+def test_the_fast_top_k_is_exact(width):
+    values = tools.normal(3, width)
+    values[2, -5:] = 10 + np.arange(5)  # All of them in the last block, which is not full.
+    top, places = tools.to_numpy(_top_k(ops.convert_to_tensor(values), 5))
+    np.testing.assert_array_equal(places, np.argsort(-values, axis=1)[:, :5])
+    np.testing.assert_array_equal(top, np.take_along_axis(values, places, axis=1))
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"num_beams": 0}, "`num_beams` must be at least 1. Received: num_beams=0"),
+        ({"num_hypotheses": 0}, "Received: num_hypotheses=0"),
+        ({"num_beams": 3, "num_hypotheses": 4}, "from 1 to `num_beams`=3. Received: .*=4"),
+        ({"length_penalty": -0.5}, "at least 0. Received: length_penalty=-0.5"),
+        ({"coverage_penalty": -1.0}, "coverage_penalty=-1.0"),
+        ({"temperature": 0.0}, "above 0. Received: temperature=0.0"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        BeamSampler(**arguments)
+
+
+@pytest.mark.parametrize("cache, received", [(None, "None"), (make_cache(1), "dict")])
+def test_a_coverage_penalty_without_alignments_is_refused(cache, received):
+    prompt = ops.convert_to_tensor(make_prompt(1))
+    with pytest.raises(ValueError, match=f"'memory_mask'. Received: cache=.*{received}"):
+        BeamSampler(2, coverage_penalty=0.1).search(None, prompt, cache=cache, index=1)
+
+
+def test_the_config_makes_the_same_sampler_again():
+    sampler = BeamSampler(
+        7, num_hypotheses=2, length_penalty=0.6, coverage_penalty=0.2, temperature=1.5
+    )
+    again = keras_hub.samplers.deserialize(keras_hub.samplers.serialize(sampler))
+    assert isinstance(again, BeamSampler)
+    assert again.get_config() == sampler.get_config()
+
+
+# === A model that is not ours ===
+
+
+@pytest.fixture(scope="module")
+def bart():
+    backbone = keras_hub.models.BartBackbone(
+        vocabulary_size=13,
+        num_layers=1,
+        num_heads=2,
+        hidden_dim=8,
+        intermediate_dim=11,
+        max_sequence_length=11,
+    )
+    bart = keras_hub.models.BartSeq2SeqLM(backbone, preprocessor=None)
+    tools.set_weights(bart, scale=1.0)
+    return bart
+
+
+def naive_beam(log_probs_of, beams, length, stop, penalty, given):
+    """The textbook's beam search over Python lists; `log_probs_of` maps prefixes to [R, V]."""
+    hypotheses = [(0.0, tuple(given), False)]
+
+    def score(hypothesis):
+        log_p, tokens, finished = hypothesis
+        return log_p / ((5 + len(tokens) - len(given) - finished) / 6) ** penalty
+
+    for _ in range(length - len(given)):
+        candidates = [one for one in hypotheses if one[2]]
+        opened = [one for one in hypotheses if not one[2]]
+        if not opened:
+            break
+        for (log_p, tokens, _), row in zip(
+            opened, log_probs_of([one[1] for one in opened]), strict=True
+        ):
+            for token, value in enumerate(row):
+                candidates.append((log_p + value, (*tokens, token), token == stop))
+        hypotheses = sorted(candidates, key=score, reverse=True)[:beams]
+    return max(hypotheses, key=score)[1]
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_it_searches_a_bart_of_keras_hub_in_its_compiled_generation(bart, penalty):
+    beams, length, stop = 3, 7, 2
+    source = np.random.default_rng(7).integers(3, 13, size=(2, 5)).astype("int32")
+    source_mask = tools.lengths_mask([5, 3], 5)
+    prompt = np.zeros((2, length), dtype="int32")
+    prompt[:, 0] = 2  # BART starts with its end token.
+    bart.compile(sampler=BeamSampler(beams, length_penalty=penalty))
+    generated = bart.generate(
+        {
+            "encoder_token_ids": source,
+            "encoder_padding_mask": source_mask,
+            "decoder_token_ids": prompt,
+            "decoder_padding_mask": tools.lengths_mask([1, 1], length),
+        },
+        stop_token_ids=(stop,),
+    )
+    teacher_forced = tools.compiled(lambda *arrays: bart(dict(zip(names, arrays, strict=True))))
+    names = (
+        "encoder_token_ids",
+        "encoder_padding_mask",
+        "decoder_token_ids",
+        "decoder_padding_mask",
+    )
+    for row in range(2):
+
+        def log_probs_of(prefixes, row=row):
+            padded = np.zeros((beams, length), dtype="int32")
+            for place, prefix in enumerate(prefixes):
+                padded[place, : len(prefix)] = prefix
+            arrays = (
+                np.repeat(source[row : row + 1], beams, axis=0),
+                np.repeat(source_mask[row : row + 1], beams, axis=0),
+                padded,
+                np.ones((beams, length), dtype="bool"),
+            )
+            logits = tools.to_numpy(teacher_forced(*map(ops.convert_to_tensor, arrays)))
+            return log_softmax(logits[: len(prefixes), len(prefixes[0]) - 1])
+
+        wanted = naive_beam(log_probs_of, beams, length, stop, penalty, given=(2,))
+        found = generated["decoder_token_ids"][row]
+        assert until_stop(found, stops=(stop,)) == wanted
