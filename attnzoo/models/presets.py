@@ -1,0 +1,28 @@
+"""Built-in preset names, and clear errors for presets that cannot be loaded."""
+
+import contextlib
+import os
+
+from attnzoo.presets import PRESETS
+
+
+@contextlib.contextmanager
+def explain_preset_errors(preset):
+    """Resolve a preset's name, and say what is wrong where it cannot be loaded."""
+    place = os.fspath(preset)
+    if place in PRESETS:
+        place = os.fspath(PRESETS[place])
+    elif "://" not in place and not os.path.isdir(place):
+        raise ValueError(
+            f"A preset must be one of {sorted(PRESETS)}, a directory, or a handle such as "
+            f"hf://user/name. Received: preset={preset!r}"
+        )
+    try:
+        yield place
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        if not os.path.isdir(place):
+            raise
+        raise ValueError(
+            f"The preset directory is damaged or not one of this kind: {error} "
+            f"Received: preset={preset!r}, which holds {sorted(os.listdir(place))}"
+        ) from error

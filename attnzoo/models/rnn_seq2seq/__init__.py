@@ -1,0 +1,1 @@
+"""A recurrent encoder and an attending recurrent decoder."""

@@ -1,0 +1,242 @@
+"""The network: source tokens are read once, target tokens attend to them step by step."""
+
+import keras
+import keras_hub
+
+from attnzoo.layers import AttentionCell, AttentionRNN, Bridge, RNNEncoder
+from attnzoo.layers.attention import LuongAttention, get_attention
+from attnzoo.layers.rnn.equations import state_sizes
+from attnzoo.layers.scores.base import check_positive
+
+CELLS = {
+    "lstm": keras.layers.LSTMCell,
+    "gru": keras.layers.GRUCell,
+    "simple": keras.layers.SimpleRNNCell,
+}
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
+    """Recurrent sequence-to-sequence network with attention.
+
+    A bidirectional encoder reads the source; a bridge makes the decoder's first state of the
+    encoder's last; at each step the decoder attends to what the encoder left. `attend="before"` is
+    the network of Bahdanau et al. (the context enters the cell), `attend="after"` that of Luong et
+    al. (the cell's output asks). In both, a readout layer of width `hidden_dim` joins the decoder's
+    output with its context.
+
+    Differs from the papers: source and target may be tokenized differently, the readout has no
+    maxout, and the bridge sees the states of both directions.
+
+    Args:
+        source_vocabulary_size: Number of source tokens. At least 1.
+        target_vocabulary_size: Number of target tokens. At least 1.
+        embedding_dim: Width of the token embeddings, in features. At least 1.
+        hidden_dim: Width of the encoder's output, of the decoder and of the readout, in features. A
+            bidirectional encoder gives each direction half; it must then be even.
+        num_encoder_layers: At least 1.
+        num_decoder_layers: At least 1.
+        cell: `"lstm"`, `"gru"` or `"simple"`.
+        bidirectional: Whether the encoder reads in both directions.
+        attention: An `Attention`, or a name: `"bahdanau"`, `"bahdanau_normalized"`, `"luong"` (also
+            `"luong_general"`), `"luong_dot"`, `"luong_concat"`.
+        attend: `"before"` or `"after"`; None takes the order of the mechanism's paper.
+        input_feeding: Whether the readout is fed back to the next input. None: on for "after".
+        bridge: `"dense"`, `"copy"` or `"zeros"`.
+        dropout: Probability of dropping a feature of embeddings, layers and readout. In [0, 1).
+        recurrent_dropout: Probability of dropping a feature of the recurrent state, the same one at
+            all steps of a pass. In [0, 1).
+        tie_embeddings: Whether the output layer is the transposed target embedding.
+        dtype: Dtype or policy of the layers.
+
+    Call arguments:
+        dict of `encoder_token_ids` int [B, S], `encoder_padding_mask` bool [B, S],
+        `decoder_token_ids` int [B, T] and `decoder_padding_mask` bool [B, T].
+
+    Returns:
+        dict of `encoder_sequence_output` float [B, S, hidden_dim] and `decoder_sequence_output`,
+        float [B, T, hidden_dim] (tied: [B, T, embedding_dim]), which the output layer takes.
+
+    Raises:
+        ValueError: For a size below 1, an odd `hidden_dim` with two directions, a rate outside
+            [0, 1), or an unknown cell, attention, order or bridge.
+
+    Example:
+        >>> backbone = attnzoo.models.RNNSeq2SeqBackbone(
+        ...     source_vocabulary_size=31, target_vocabulary_size=43, attention="luong")
+        >>> backbone(batch)["decoder_sequence_output"].shape  # B=2, T=3
+        (2, 3, 256)
+
+    References:
+        [Bahdanau et al., 2015](https://arxiv.org/abs/1409.0473).
+        [Luong et al., 2015](https://arxiv.org/abs/1508.04025).
+        [Gal and Ghahramani, 2016](https://arxiv.org/abs/1512.05287) (recurrent dropout).
+        [Press and Wolf, 2017](https://arxiv.org/abs/1608.05859) (tied embeddings).
+    """
+
+    def __init__(
+        self,
+        source_vocabulary_size: int,
+        target_vocabulary_size: int,
+        *,
+        embedding_dim: int = 128,
+        hidden_dim: int = 256,
+        num_encoder_layers: int = 1,
+        num_decoder_layers: int = 1,
+        cell: str = "lstm",
+        bidirectional: bool = True,
+        attention="bahdanau",
+        attend: str | None = None,
+        input_feeding: bool | None = None,
+        bridge: str = "dense",
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        tie_embeddings: bool = False,
+        dtype=None,
+        **kwargs,
+    ):
+        check_positive(
+            source_vocabulary_size=source_vocabulary_size,
+            target_vocabulary_size=target_vocabulary_size,
+            embedding_dim=embedding_dim,
+            hidden_dim=hidden_dim,
+            num_encoder_layers=num_encoder_layers,
+            num_decoder_layers=num_decoder_layers,
+        )
+        if cell not in CELLS:
+            raise ValueError(f"`cell` must be one of {sorted(CELLS)}. Received: cell={cell!r}")
+        if bidirectional and hidden_dim % 2:
+            raise ValueError(
+                "`hidden_dim` must be even where two directions share it. "
+                f"Received: hidden_dim={hidden_dim}"
+            )
+        for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
+            if not 0.0 <= rate < 1.0:
+                raise ValueError(f"`{name}` must be in [0, 1). Received: {name}={rate}")
+
+        # === Layers ===
+        def make_cell(units, name):
+            return CELLS[cell](units, recurrent_dropout=recurrent_dropout, name=name, dtype=dtype)
+
+        self.source_embedding = keras.layers.Embedding(
+            source_vocabulary_size, embedding_dim, name="source_embedding", dtype=dtype
+        )
+        self.target_embedding = keras_hub.layers.ReversibleEmbedding(
+            target_vocabulary_size, embedding_dim, name="target_embedding", dtype=dtype
+        )
+        self.embedding_dropout = keras.layers.Dropout(
+            dropout, name="embedding_dropout", dtype=dtype
+        )
+        self.readout_dropout = keras.layers.Dropout(dropout, name="readout_dropout", dtype=dtype)
+        units = hidden_dim // 2 if bidirectional else hidden_dim
+        names = [f"encoder_{i}" for i in range(num_encoder_layers)]
+        self.encoder = RNNEncoder(
+            [make_cell(units, f"{name}_forward") for name in names],
+            [make_cell(units, f"{name}_backward") for name in names] if bidirectional else None,
+            dropout=dropout,
+            name="encoder",
+            dtype=dtype,
+        )
+        mechanism = get_attention(attention, hidden_dim, name="attention", dtype=dtype)
+        if attend is None:
+            attend = "after" if isinstance(mechanism, LuongAttention) else "before"
+        decoder_cells = [make_cell(hidden_dim, f"decoder_{i}") for i in range(num_decoder_layers)]
+        attention_cell = AttentionCell(
+            decoder_cells[0] if num_decoder_layers == 1 else decoder_cells,
+            mechanism,
+            attend=attend,
+            input_feeding=input_feeding,
+            attention_layer=hidden_dim,
+            name="attention_cell",
+            dtype=dtype,
+        )
+        self.decoder = AttentionRNN(attention_cell, name="decoder", dtype=dtype)
+        self.state_bridge = Bridge(
+            state_sizes(attention_cell.cell), kind=bridge, name="bridge", dtype=dtype
+        )
+        self.tied_projection = None
+        if tie_embeddings:
+            self.tied_projection = keras.layers.Dense(
+                embedding_dim, name="tied_projection", dtype=dtype
+            )
+
+        # === Functional Model ===
+        inputs = {
+            "encoder_token_ids": keras.Input((None,), dtype="int32", name="encoder_token_ids"),
+            "encoder_padding_mask": keras.Input((None,), dtype="bool", name="encoder_padding_mask"),
+            "decoder_token_ids": keras.Input((None,), dtype="int32", name="decoder_token_ids"),
+            "decoder_padding_mask": keras.Input((None,), dtype="bool", name="decoder_padding_mask"),
+        }
+        memory, decoder_state = self.encode(
+            inputs["encoder_token_ids"], inputs["encoder_padding_mask"]
+        )
+        outputs = self.decoder(
+            self.embed_target(inputs["decoder_token_ids"]),
+            memory,
+            memory_mask=inputs["encoder_padding_mask"],
+            initial_state=decoder_state,
+        )
+        super().__init__(
+            inputs=inputs,
+            outputs={
+                "encoder_sequence_output": memory,
+                "decoder_sequence_output": self.finish(outputs),
+            },
+            dtype=dtype,
+            **kwargs,
+        )
+
+        # === Config ===
+        self.source_vocabulary_size = source_vocabulary_size
+        self.target_vocabulary_size = target_vocabulary_size
+        self.embedding_dim = embedding_dim
+        self.hidden_dim = hidden_dim
+        self.num_encoder_layers = num_encoder_layers
+        self.num_decoder_layers = num_decoder_layers
+        self.cell = cell
+        self.bidirectional = bidirectional
+        self.attention = attention if isinstance(attention, str) else mechanism
+        self.attend = attend
+        self.input_feeding = attention_cell.input_feeding
+        self.bridge = bridge
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.tie_embeddings = tie_embeddings
+
+    def encode(self, token_ids, padding_mask):
+        """Read the source: memory float [B, S, hidden_dim], and the decoder cell's first states."""
+        embedded = self.embedding_dropout(self.source_embedding(token_ids))
+        memory, final_states = self.encoder(embedded, mask=padding_mask)
+        return memory, self.state_bridge(final_states)
+
+    def embed_target(self, token_ids):
+        """Embed target tokens: int [B, T] to float [B, T, embedding_dim]."""
+        return self.embedding_dropout(self.target_embedding(token_ids))
+
+    def finish(self, decoder_outputs):
+        """From the decoder's outputs, any number of steps, to what the output layer takes."""
+        outputs = self.readout_dropout(decoder_outputs)
+        return outputs if self.tied_projection is None else self.tied_projection(outputs)
+
+    def get_config(self):
+        attention = self.attention
+        if not isinstance(attention, str):
+            attention = keras.saving.serialize_keras_object(attention)
+        return {
+            **super().get_config(),
+            "source_vocabulary_size": self.source_vocabulary_size,
+            "target_vocabulary_size": self.target_vocabulary_size,
+            "embedding_dim": self.embedding_dim,
+            "hidden_dim": self.hidden_dim,
+            "num_encoder_layers": self.num_encoder_layers,
+            "num_decoder_layers": self.num_decoder_layers,
+            "cell": self.cell,
+            "bidirectional": self.bidirectional,
+            "attention": attention,
+            "attend": self.attend,
+            "input_feeding": self.input_feeding,
+            "bridge": self.bridge,
+            "dropout": self.dropout,
+            "recurrent_dropout": self.recurrent_dropout,
+            "tie_embeddings": self.tie_embeddings,
+        }

@@ -1,0 +1,380 @@
+"""What every sequence-to-sequence task shares: training, generation, alignments, presets."""
+
+import keras
+import keras_hub
+import numpy as np
+from keras import ops
+
+from attnzoo.models.presets import explain_preset_errors
+from attnzoo.samplers import BeamSampler
+from attnzoo.training import SmoothedCrossEntropy, TokenAccuracy
+
+
+class Seq2SeqTask(keras_hub.models.Seq2SeqLM):
+    """Base of the sequence-to-sequence tasks.
+
+    A subclass gives `decode(inputs)`, the teacher-forced pass with its alignments, and
+    `make_next(inputs, with_alignments)`, one step of decoding. The rest is here.
+    """
+
+    def compile(
+        self,
+        optimizer="auto",
+        loss="auto",
+        *,
+        weighted_metrics="auto",
+        sampler="greedy",
+        label_smoothing: float = 0.0,
+        jit_compile="auto",
+        **kwargs,
+    ):
+        """Configure training and generation.
+
+        Args:
+            optimizer: A Keras optimizer, or its name; "auto" is Adam with a rate of 1e-3.
+            loss: A Keras loss; "auto" is `SmoothedCrossEntropy(label_smoothing)`.
+            weighted_metrics: As in `keras.Model.compile`; "auto" is the accuracy of real tokens.
+            sampler: `"greedy"`, `"top_k"`, `"top_p"`, `"random"`, `"beam"` (ours, 5 beams), or a
+                sampler.
+            label_smoothing: For the "auto" loss. In [0, 1).
+            jit_compile: "auto" compiles wherever the backend can. On TensorFlow that is XLA, which
+                Keras leaves off unless it is asked for.
+            **kwargs: As in `keras.Model.compile`.
+        """
+        if optimizer == "auto":
+            optimizer = keras.optimizers.Adam(1e-3)
+        if loss == "auto":
+            loss = SmoothedCrossEntropy(label_smoothing)
+        if weighted_metrics == "auto":
+            weighted_metrics = [TokenAccuracy()]
+        if sampler == "beam":
+            sampler = BeamSampler()
+        self._asked_jit_compile = jit_compile
+        if jit_compile == "auto" and keras.backend.backend() == "tensorflow":
+            jit_compile = not kwargs.get("run_eagerly", False)
+        super().compile(
+            optimizer=optimizer,
+            loss=loss,
+            weighted_metrics=weighted_metrics,
+            sampler=sampler,
+            jit_compile=jit_compile,
+            **kwargs,
+        )
+        self._aligner = None
+
+    def get_compile_config(self):
+        """What `compile` was given, for saving."""
+        return {
+            **super().get_compile_config(),
+            # As it was asked for: the next backend may resolve "auto" in another way.
+            "jit_compile": self._asked_jit_compile,
+            "sampler": keras.saving.serialize_keras_object(self.sampler),
+            "optimizer_built": self.optimizer is not None and self.optimizer.built,
+        }
+
+    def compile_from_config(self, config):
+        """Compile with what `get_compile_config` gave; a used optimizer gets its weights."""
+        config = keras.saving.deserialize_keras_object(config)
+        has_weights = config.pop("optimizer_built", False)
+        self.compile(**config)
+        if has_weights:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x=None, *args, **kwargs):
+        """Train, as `keras.Model.fit` does.
+
+        Args:
+            x: Sources, a list of strings, with targets as `y`; a dict of `"encoder_text"` and
+                `"decoder_text"`; a `tf.data.Dataset` of either; or a `keras.utils.PyDataset` whose
+                batches are token ids already, such as `attnzoo.data.BucketedBatches`.
+        """
+        if isinstance(x, keras.utils.PyDataset):
+            return keras.Model.fit(self, x, *args, **kwargs)
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """Loss and metrics, teacher-forced. `x` as in `fit`."""
+        if isinstance(x, keras.utils.PyDataset):
+            return keras.Model.evaluate(self, x, *args, **kwargs)
+        return super().evaluate(x, *args, **kwargs)
+
+    def generate_step(self, inputs, stop_token_ids=None):
+        """Generate for one batch of ids: encode once, then one step a token, in one graph.
+
+        Args:
+            inputs: dict, as `RNNSeq2SeqLMPreprocessor.generate_preprocess` gives it.
+            stop_token_ids: Ids that end a sequence, or None.
+
+        Returns:
+            dict of `decoder_token_ids` int [B, T] and `decoder_padding_mask` bool [B, T]; for a
+            sampler that returns N hypotheses both are [B, N, T], with `scores` float [B, N].
+        """
+        prompt, given = inputs["decoder_token_ids"], inputs["decoder_padding_mask"]
+        with_alignments = bool(getattr(self.sampler, "coverage_penalty", 0.0))
+        next, cache = self.make_next(inputs, with_alignments)
+        arguments = {
+            "prompt": prompt,
+            "cache": cache,
+            "index": 1,  # Position 0 is the start token; a longer prompt is read step by step.
+            "mask": given,
+            "stop_token_ids": stop_token_ids,
+            "model": self,
+        }
+        results = {}
+        if isinstance(self.sampler, BeamSampler):
+            token_ids, scores = self.sampler.search(next, **arguments)  # [B, N, T], [B, N]
+            results["scores"] = scores
+            given = given[:, None]  # [B, 1, T]
+            if self.sampler.num_hypotheses == 1:
+                token_ids, given = token_ids[:, 0], given[:, 0]
+        else:
+            token_ids = self.sampler(next, **arguments)
+        results["decoder_token_ids"] = token_ids
+        results["decoder_padding_mask"] = _until_stop(token_ids, given, stop_token_ids)
+        return results
+
+    def generate(
+        self,
+        inputs,
+        max_length: int | None = None,
+        stop_token_ids="auto",
+        strip_prompt: bool = False,
+        *,
+        return_scores: bool = False,
+        return_alignments: bool = False,
+    ):
+        """Generate with the sampler that `compile` was given.
+
+        Args:
+            inputs: A string, a list of them, or a dict of `"encoder_text"` and `"decoder_text"`;
+                without a preprocessor, token ids as in `generate_step`.
+            max_length: Longest output, in tokens, with start and end token; None takes the
+                preprocessor's.
+            stop_token_ids: "auto" for the end token, a tuple of ids, or None.
+            strip_prompt: Whether to leave the given beginnings out of the output strings.
+            return_scores: Whether to return the score of each output too, in nats: the sampler's
+                own for a `BeamSampler`, else log p of the output's tokens.
+            return_alignments: Whether to return the alignments of each output too.
+
+        Returns:
+            The outputs: strings (lists of them, best first, for a sampler that returns several).
+            With `return_scores` or `return_alignments` a dict of `"outputs"`, a list, `"scores"`
+            float [B] ([B, N] for N hypotheses) and `"alignments"` float [B, T, S], as asked for.
+
+        Raises:
+            ValueError: If alignments are asked for together with several hypotheses, a source is
+                empty, or, without a preprocessor, a token id is outside the vocabulary or
+                `stop_token_ids` is "auto".
+        """
+        if self.preprocessor is None:
+            self._check_token_ids(inputs)
+        if not (return_scores or return_alignments or strip_prompt):
+            return super().generate(inputs, max_length, stop_token_ids)
+        is_one, several = False, getattr(self.sampler, "num_hypotheses", 1) > 1
+        if return_alignments and several:
+            raise ValueError(
+                "Alignments are returned for one hypothesis an input; pass any other to "
+                "`alignments`. Received: return_alignments=True with "
+                f"num_hypotheses={self.sampler.num_hypotheses}"
+            )
+        if self.preprocessor is not None:
+            if stop_token_ids == "auto":
+                stop_token_ids = (self.preprocessor.tokenizer.end_token_id,)
+            is_one, inputs = _batched(inputs)
+            inputs = self.preprocessor.generate_preprocess(inputs, sequence_length=max_length)
+        elif stop_token_ids == "auto":
+            raise ValueError(
+                "Without a preprocessor `stop_token_ids` must be a tuple of ids, or None. "
+                'Received: stop_token_ids="auto"'
+            )
+        inputs = {name: ops.convert_to_tensor(value) for name, value in inputs.items()}
+        ids = self.make_generate_function()(inputs, stop_token_ids=stop_token_ids)
+        results = {"outputs": ids}
+        if self.preprocessor is not None:
+            shown = _without_prompt(ids, inputs) if strip_prompt else ids
+            results["outputs"] = self.preprocessor.generate_postprocess(shown)
+        if not (return_scores or return_alignments):
+            return results["outputs"][0] if is_one else results["outputs"]
+        if return_alignments or "scores" not in ids:
+            replayed = self._replay_on_batch({**inputs, **_drop_scores(ids)})
+            results["scores"] = replayed["scores"]
+            if return_alignments:
+                results["alignments"] = replayed["alignments"]
+        if "scores" in ids:
+            results["scores"] = ops.convert_to_numpy(ids["scores"])
+            if not several:
+                results["scores"] = results["scores"][:, 0]
+        if not return_scores:
+            del results["scores"]
+        return results
+
+    def alignments(self, inputs):
+        """Where each target token looked, teacher-forced.
+
+        Args:
+            inputs: A dict of `"encoder_text"` and `"decoder_text"`, lists of strings; a pair of two
+                lists; or, without a preprocessor, the backbone's inputs with whole targets, from
+                the start to the end token.
+
+        Returns:
+            float [B, T, S], a NumPy array. Row t is for the target's token t, the end token last;
+            column s for the source's token s, the end token last. Padding is 0.
+
+        Raises:
+            ValueError: If a source is empty, the lists differ in length, or a token id is outside
+                the vocabulary.
+        """
+        if self.preprocessor is None:
+            self._check_token_ids(inputs)
+        if self.preprocessor is not None:
+            if isinstance(inputs, (tuple, list)):
+                inputs = {"encoder_text": inputs[0], "decoder_text": inputs[1]}
+            _, inputs = _batched(inputs)
+            sources, targets = (list(inputs[k]) for k in ("encoder_text", "decoder_text"))
+            if len(sources) != len(targets):
+                raise ValueError(
+                    "There must be as many targets as sources. "
+                    f"Received: {len(sources)} sources, {len(targets)} targets"
+                )
+            inputs, following, real = self.preprocessor(sources, targets)
+            inputs = {name: ops.convert_to_numpy(value) for name, value in inputs.items()}
+            following, real = ops.convert_to_numpy(following), ops.convert_to_numpy(real)
+            inputs["decoder_token_ids"] = np.concatenate(
+                [inputs["decoder_token_ids"][:, :1], following], axis=1
+            )
+            inputs["decoder_padding_mask"] = np.pad(
+                real.astype(bool), ((0, 0), (1, 0)), constant_values=True
+            )
+        replayed = self._replay_on_batch(inputs)["alignments"]
+        if self.preprocessor is None:
+            return replayed
+        steps = inputs["decoder_padding_mask"].sum(axis=1).max() - 1
+        places = inputs["encoder_padding_mask"].sum(axis=1).max()
+        return replayed[:, :steps, :places]
+
+    def replay(self, inputs):
+        """Go once more over outputs that are known, all steps at once.
+
+        Args:
+            inputs: The backbone's inputs; the target whole, from its start to its end token.
+
+        Returns:
+            dict of `alignments` float32 [B, T - 1, S], row t for the token at t + 1, zero where
+            that is padding, and `scores` float32 [B], log p of all tokens but the first, in nats.
+        """
+        target, real = inputs["decoder_token_ids"], inputs["decoder_padding_mask"]
+        logits, alignments = self.decode({**inputs, "decoder_token_ids": target[:, :-1]})
+        logits = ops.cast(logits, "float32")
+        following = ops.cast(target[:, 1:], "int32")
+        real = ops.cast(real[:, 1:], "float32")  # [B, T - 1]
+        chosen = ops.take_along_axis(logits, following[:, :, None], axis=-1)[:, :, 0]
+        log_probs = chosen - ops.logsumexp(logits, axis=-1)
+        return {
+            "alignments": ops.cast(alignments, "float32") * real[:, :, None],
+            "scores": ops.sum(log_probs * real, axis=1),
+        }
+
+    def _replay_on_batch(self, inputs):
+        """`replay`, compiled once and kept, on one batch: NumPy arrays."""
+        if self._aligner is None:
+            # Kept out of Keras's tracking: its weights are the task's own.
+            object.__setattr__(self, "_aligner", _Replay(self))
+        inputs = {name: ops.convert_to_numpy(inputs[name]) for name in self.input}
+        return self._aligner.predict_on_batch(inputs)
+
+    def _check_token_ids(self, inputs):
+        """Raise on an id that no embedding has: backends differ in what they would make of it."""
+        if not isinstance(inputs, dict):
+            return
+        for name, size in (
+            ("encoder_token_ids", self.backbone.source_vocabulary_size),
+            ("decoder_token_ids", self.backbone.target_vocabulary_size),
+        ):
+            ids = ops.convert_to_numpy(inputs[name])
+            outside = ids[(ids < 0) | (ids >= size)]
+            if outside.size:
+                raise ValueError(
+                    f"`{name}` must be ids of the vocabulary, in [0, {size}). "
+                    f"Received: {int(outside[0])}"
+                )
+
+    def export_generate(self, path, **kwargs):
+        """Write a SavedModel that generates; see `attnzoo.export.saved_model`."""
+        from attnzoo.export import saved_model
+
+        return saved_model(self, path, **kwargs)
+
+    def save_task_weights(self, filepath):
+        """Save the weights that are not the backbone's; a preset holds no optimizer."""
+        optimizer, self.optimizer = self.optimizer, None
+        try:
+            super().save_task_weights(filepath)
+        finally:
+            self.optimizer = optimizer
+
+    def load_task_weights(self, filepath):
+        """Load what `save_task_weights` wrote."""
+        optimizer, self.optimizer = self.optimizer, None
+        try:
+            super().load_task_weights(filepath)
+        finally:
+            self.optimizer = optimizer
+
+    @classmethod
+    def from_preset(cls, preset, load_weights: bool = True, **kwargs):
+        """Load a task from a preset.
+
+        Args:
+            preset: A built-in name (see `attnzoo.presets`), a directory that `save_to_preset`
+                wrote, or a handle that KerasHub knows (`kaggle://`, `hf://`).
+            load_weights: Whether to load the weights too.
+            **kwargs: What to change in the task's configuration.
+
+        Raises:
+            ValueError: If the name is unknown, or the directory is damaged.
+        """
+        with explain_preset_errors(preset) as place:
+            return super().from_preset(place, load_weights=load_weights, **kwargs)
+
+
+class _Replay(keras.Model):
+    """`replay` as a model, so that Keras compiles it on every backend."""
+
+    def __init__(self, task):
+        super().__init__(name="replay", dtype=task.dtype_policy)
+        self.task = task
+
+    def call(self, inputs):
+        return self.task.replay(inputs)
+
+
+def _until_stop(token_ids, given, stop_token_ids):
+    """bool, shape of `token_ids`: True up to and with the first stop token that is not given."""
+    if stop_token_ids is None:
+        return ops.ones_like(token_ids, dtype="bool")
+    stops = ops.zeros_like(token_ids, dtype="bool")
+    for stop in stop_token_ids:
+        stops = ops.logical_or(stops, token_ids == stop)
+    stops = ops.cast(ops.logical_and(stops, ops.logical_not(ops.cast(given, "bool"))), "int32")
+    return (ops.cumsum(stops, axis=-1) - stops) == 0
+
+
+def _batched(inputs):
+    """Whether raw inputs are one single example, and the same as a batch."""
+    if isinstance(inputs, dict):
+        is_one = any(isinstance(texts, str) for texts in inputs.values())
+        return is_one, {name: _batched(texts)[1] for name, texts in inputs.items()}
+    return (True, [inputs]) if isinstance(inputs, str) else (False, inputs)
+
+
+def _without_prompt(ids, inputs):
+    """Generated ids whose padding mask leaves out what was given."""
+    given = ops.cast(inputs["decoder_padding_mask"], "bool")
+    real = ops.cast(ids["decoder_padding_mask"], "bool")
+    if len(real.shape) == 3:
+        given = given[:, None]  # [B, 1, T]
+    return {**ids, "decoder_padding_mask": ops.logical_and(real, ops.logical_not(given))}
+
+
+def _drop_scores(ids):
+    return {name: value for name, value in ids.items() if name != "scores"}

@@ -1,0 +1,53 @@
+"""A model small enough to compute with in a test, and batches for it."""
+
+import numpy as np
+
+from attnzoo import data, models
+from tests import tools
+
+WORDS = ["cat", "hat", "that", "chat", "tac", "hatch"]
+PHONEMES = ["K AE T", "HH AE T", "DH AE T", "CH AE T", "T AE K", "HH AE CH"]
+SOURCE_VOCABULARY, TARGET_VOCABULARY = 8, 10  # With the four special tokens.
+S, T = 11, 7  # Longest source and target, in tokens.
+START, END = 2, 3
+
+
+def make_preprocessor(**arguments):
+    arguments = {"encoder_sequence_length": S, "decoder_sequence_length": T, **arguments}
+    return models.RNNSeq2SeqLMPreprocessor(
+        data.CharacterTokenizer.from_texts(WORDS),
+        data.SymbolTokenizer.from_texts(PHONEMES),
+        **arguments,
+    )
+
+
+def make_task(preprocessor=None, *, scale: float = 1.0, **arguments):
+    """A task whose weights are set, and large enough for inputs to differ in their outputs."""
+    arguments = {"embedding_dim": 5, "hidden_dim": 6, **arguments}
+    backbone = models.RNNSeq2SeqBackbone(SOURCE_VOCABULARY, TARGET_VOCABULARY, **arguments)
+    task = models.RNNSeq2SeqLM(backbone, preprocessor)
+    tools.set_weights(task, scale=scale)
+    return task
+
+
+def make_inputs(source_lengths=(5, 3), target_lengths=(3, 2), *, places=5, steps=3):
+    """The backbone's inputs, NumPy; ids of real tokens do not depend on the padding."""
+    batch = len(source_lengths)
+    draw = np.random.default_rng(0)
+    source = draw.integers(4, SOURCE_VOCABULARY, size=(batch, 13)).astype("int32")[:, :places]
+    target = draw.integers(4, TARGET_VOCABULARY, size=(batch, 13)).astype("int32")[:, :steps]
+    target[:, 0] = START
+    source_mask = tools.lengths_mask(source_lengths, places)
+    target_mask = tools.lengths_mask(target_lengths, steps)
+    return {
+        "encoder_token_ids": source * source_mask,
+        "encoder_padding_mask": source_mask,
+        "decoder_token_ids": target * target_mask,
+        "decoder_padding_mask": target_mask,
+    }
+
+
+def log_softmax(logits):
+    logits = np.asarray(logits, dtype="float64")
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
