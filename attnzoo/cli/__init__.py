@@ -1,0 +1,58 @@
+"""The command `attnzoo`: train, evaluate, predict, plot, export, demo."""
+
+import argparse
+import os
+import sys
+
+DESCRIPTION = """\
+Train sequence-to-sequence models with attention, and use them.
+
+The backend is Keras's: set KERAS_BACKEND to tensorflow, jax or torch."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command line.
+
+    Args:
+        argv: The arguments, without the program's name; those of the process if None.
+
+    Returns:
+        The exit status: 0 if all went well, 2 for bad input, which is told on standard error.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # A terminal that has no ✓ shows a ?.
+    arguments = make_parser().parse_args(argv)
+    try:
+        return arguments.run(arguments) or 0
+    except (ValueError, OSError, ImportError) as error:
+        print(f"attnzoo {arguments.command}: {error}", file=sys.stderr)
+        return 2
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; a command's modules load when it runs."""
+    from attnzoo.cli import demo, evaluate, export, plot, predict, train
+
+    parser = argparse.ArgumentParser(
+        prog="attnzoo",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in (demo, train, evaluate, predict, plot, export):
+        name = module.__name__.rpartition(".")[2]
+        summary, _, rest = module.__doc__.partition("\n")
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary}\n{rest}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+__all__ = ["main", "make_parser"]

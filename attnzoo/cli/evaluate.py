@@ -1,0 +1,95 @@
+"""Measure a trained model on pairs of strings.
+
+Lines with the same source are one item with several references; the best one counts.
+
+  attnzoo evaluate runs/g2p/preset --data test.tsv.gz
+  attnzoo evaluate runs/en-de/preset --data test.en test.de --metrics bleu --beam 5
+"""
+
+import json
+import pathlib
+
+from attnzoo.cli.train import read_pairs
+
+
+def add_arguments(parser):
+    parser.add_argument("preset", help="a preset's directory or name")
+    parser.add_argument(
+        "--data", nargs="+", required=True, metavar="FILE", help="one TSV or two parallel files"
+    )
+    parser.add_argument(
+        "--metrics",
+        nargs="+",
+        default=["exact_match", "word_error_rate", "phoneme_error_rate"],
+        metavar="NAME",
+        help="default: %(default)s",
+    )
+    parser.add_argument("--show", type=int, default=10, metavar="N", help="outputs to show")
+    parser.add_argument("--json", metavar="FILE", help="write the figures here too")
+    add_decoding_arguments(parser)
+
+
+def add_decoding_arguments(parser):
+    """What evaluate, predict and export have in common."""
+    parser.add_argument("--beam", type=int, default=0, metavar="K", help="beams; 0 is greedy")
+    parser.add_argument("--length-penalty", type=float, default=0.0, metavar="ALPHA")
+    parser.add_argument("--coverage-penalty", type=float, default=0.0, metavar="BETA")
+
+
+def run(arguments):
+    from attnzoo.data import group_references
+    from attnzoo.training import evaluate_predictions, format_predictions
+
+    task = load_task(arguments)
+    references = group_references(read_pairs(arguments.data))
+    sources = list(references)
+    predictions = generate_all(task, sources)
+    figures = evaluate_predictions(
+        predictions, list(references.values()), metrics=tuple(arguments.metrics)
+    )
+    if arguments.show:
+        shown = slice(arguments.show)
+        print(
+            format_predictions(sources[shown], predictions[shown], list(references.values())[shown])
+        )
+    print(f"{len(sources)} sources")
+    for name, value in figures.items():
+        print(f"{name:20} {value:.4f}")
+    if arguments.json:
+        pathlib.Path(arguments.json).write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def load_task(arguments):
+    """The preset's task, compiled with the sampler that was asked for."""
+    from attnzoo.models import RNNSeq2SeqLM
+
+    task = RNNSeq2SeqLM.from_preset(arguments.preset)
+    task.compile(sampler=make_sampler(arguments))
+    return task
+
+
+def make_sampler(arguments):
+    """Greedy, or a beam with its penalties."""
+    from attnzoo.samplers import BeamSampler
+
+    if not arguments.beam:
+        return "greedy"
+    return BeamSampler(
+        arguments.beam,
+        length_penalty=arguments.length_penalty,
+        coverage_penalty=arguments.coverage_penalty,
+    )
+
+
+def generate_all(task, sources, batch_size: int = 256, **kwargs):
+    """Generate for any number of sources: in batches of one size, of sources of similar length."""
+    order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
+    outputs = [None] * len(sources)
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        texts = [sources[i] for i in chosen]
+        if len(order) > batch_size:  # One batch size, one compilation a length.
+            texts += texts[-1:] * (batch_size - len(texts))
+        for i, output in zip(chosen, task.generate(texts, **kwargs), strict=False):
+            outputs[i] = output
+    return outputs

@@ -1,0 +1,85 @@
+"""The commands on a trained preset, as a user types them."""
+
+import io
+import json
+
+import pytest
+
+import attnzoo
+from attnzoo.cli import main, make_parser
+
+WORDS = ("ab", "ba", "abc", "cab")
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory):
+    data, models = attnzoo.data, attnzoo.models
+    preprocessor = models.RNNSeq2SeqLMPreprocessor(
+        data.CharacterTokenizer.from_texts(WORDS),
+        data.SymbolTokenizer.from_texts(["A B C"]),
+        encoder_sequence_length=8,
+        decoder_sequence_length=8,
+    )
+    backbone = models.RNNSeq2SeqBackbone(7, 7, embedding_dim=5, hidden_dim=6)
+    folder = tmp_path_factory.mktemp("commands") / "preset"
+    models.RNNSeq2SeqLM(backbone, preprocessor).save_to_preset(str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("command", ["demo", "train", "evaluate", "predict", "plot", "export"])
+def test_each_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    said = capsys.readouterr().out
+    assert stop.value.code == 0
+    assert f"attnzoo {command}" in said and len(said) > 300
+
+
+def test_no_command_is_an_error(capsys):
+    with pytest.raises(SystemExit) as stop:
+        make_parser().parse_args([])
+    assert stop.value.code == 2
+
+
+def test_evaluate_groups_references_and_writes_json(preset, tmp_path, capsys):
+    data = tmp_path / "data.tsv"
+    data.write_text("ab\tA B\nab\tB A\nba\tB A\n")
+    status = main(
+        ["evaluate", str(preset), "--data", str(data), "--json", str(tmp_path / "figures.json")]
+    )
+    said = capsys.readouterr().out
+    assert status == 0 and "2 sources" in said and "phoneme_error_rate" in said
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert set(figures) == {"exact_match", "word_error_rate", "phoneme_error_rate"}
+
+
+def test_predict_reads_a_file_line_by_line(preset, tmp_path, capsys):
+    (tmp_path / "words.txt").write_text("ab\n\ncab\n")
+    assert main(["predict", str(preset), str(tmp_path / "words.txt"), "--scores"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 and lines[1] == ""
+    assert float(lines[0].split("\t")[1]) < 0
+    task = attnzoo.models.RNNSeq2SeqLM.from_preset(preset)
+    assert [lines[0].split("\t")[0], lines[2].split("\t")[0]] == task.generate(["ab", "cab"])
+
+
+def test_predict_reads_standard_input(preset, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO("ab\n"))
+    assert main(["predict", str(preset), "--beam", "2"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_plot_draws_a_page(preset, tmp_path):
+    picture = tmp_path / "page.png"
+    assert main(["plot", str(preset), "ab", "cab", "--output", str(picture)]) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_plot_wants_as_many_targets_as_sources(preset, tmp_path, capsys):
+    status = main(["plot", str(preset), "ab", "ba", "--target", "A", "--output", "x.png"])
+    assert status == 2 and "Received: 2 sources, 1 targets" in capsys.readouterr().err
+
+
+def test_an_unknown_preset_is_told(capsys):
+    assert main(["predict", "no_such_preset"]) == 2
+    assert "Received: preset='no_such_preset'" in capsys.readouterr().err

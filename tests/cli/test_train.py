@@ -1,0 +1,131 @@
+"""`attnzoo train`: from files to a preset, and on after a kill."""
+
+import csv
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from attnzoo.cli import main
+from attnzoo.cli.train import Recipe, read_pairs, train
+
+RECIPE = Recipe(
+    source_tokenizer="character",
+    target_tokenizer="symbol",
+    embedding_dim=5,
+    hidden_dim=6,
+    epochs=4,
+    batch_size=7,
+    num_buckets=1,
+    dropout=0.2,
+    recurrent_dropout=0.2,
+    patience=50,
+)
+PAIRS = [(word, " ".join(word.upper())) for word in ("ab", "ba", "abc", "cab", "bca", "acb", "bb")]
+PAIRS = PAIRS * 3
+
+# Trains as the command does, but is killed in the middle of its third epoch.
+KILLED = """\
+import os, signal, sys
+import attnzoo.training
+from attnzoo.cli.train import Recipe, train
+import json
+recipe, pairs, output = json.loads(sys.argv[1])
+
+def kill(self, batch, logs=None):
+    if self.seen_epochs == 2 and batch == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def count(self, epoch, logs=None):
+    self.seen_epochs = epoch
+
+attnzoo.training.TrainingBackup.on_epoch_begin = count
+attnzoo.training.TrainingBackup.on_train_batch_begin = kill
+train(Recipe(**recipe), [tuple(pair) for pair in pairs], [tuple(pair) for pair in pairs[:7]], output,
+      verbose=0)
+"""
+
+
+def history(folder):
+    with open(folder / "history.csv", newline="") as file:
+        return [
+            {k: float(v) if v != "NA" else None for k, v in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """An uninterrupted run: its folder and its task."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, train(RECIPE, PAIRS, PAIRS[:7], folder, verbose=0)
+
+
+def test_a_killed_run_ends_where_an_uninterrupted_run_ends(whole, tmp_path):
+    folder, task = whole
+    arguments = json.dumps([dataclasses.asdict(RECIPE), PAIRS, str(tmp_path)])
+    killed = subprocess.run([sys.executable, "-c", KILLED, arguments], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
+    assert len(history(tmp_path)) == 2 and not (tmp_path / "preset").exists()
+
+    resumed = train(RECIPE, PAIRS, PAIRS[:7], tmp_path, verbose=0)
+    expected, found = history(folder), history(tmp_path)
+    assert [row["epoch"] for row in found] == [0, 1, 2, 3]
+    for one, other in zip(expected, found, strict=True):
+        assert other == pytest.approx(one, rel=1e-4)
+    for one, other in zip(task.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_a_finished_run_is_not_trained_again(whole, capsys):
+    folder, task = whole
+    before = os.stat(folder / "history.csv").st_mtime_ns
+    again = train(RECIPE, PAIRS, PAIRS[:7], folder, verbose=1)
+    assert "finished" in capsys.readouterr().out
+    assert os.stat(folder / "history.csv").st_mtime_ns == before
+    assert again.generate(["ab"]) == task.generate(["ab"])
+
+
+def test_a_run_folder_has_what_the_help_says(whole):
+    folder, _ = whole
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"recipe.json", "history.csv", "best.weights.h5", "preset", "metrics.json"}
+    assert json.loads((folder / "recipe.json").read_text()) == dataclasses.asdict(RECIPE)
+    assert json.loads((folder / "metrics.json").read_text())["epochs"] == 4
+
+
+def test_another_recipe_does_not_touch_a_run(whole):
+    folder, _ = whole
+    other = dataclasses.replace(RECIPE, hidden_dim=8)
+    with pytest.raises(ValueError, match=r"differs in \['hidden_dim'\].*Received: output="):
+        train(other, PAIRS, PAIRS, folder)
+    assert (folder / "preset").is_dir()
+
+
+def test_a_folder_of_other_things_is_not_touched(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"must be new or a run's.*Received: output="):
+        train(RECIPE, PAIRS, PAIRS, tmp_path, overwrite=True)
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+def test_bad_data_is_told_with_file_and_line(tmp_path, capsys):
+    data = tmp_path / "data.tsv"
+    data.write_text("ab\tA B\nba\n")
+    status = main(
+        ["train", "--train", str(data), "--dev", str(data), "--output", str(tmp_path / "run")]
+    )
+    assert status == 2
+    message = capsys.readouterr().err
+    assert "data.tsv" in message and "2" in message and "Traceback" not in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_three_files_are_no_data():
+    with pytest.raises(ValueError, match="one TSV file or two parallel files. Received:"):
+        read_pairs(["a", "b", "c"])
