@@ -16,7 +16,7 @@ demo: $(VENV)/installed
 
 test: lint
 	for backend in $(BACKENDS); do \
-	  KERAS_BACKEND=$$backend OMP_NUM_THREADS=1 $(RUN) -m pytest -q || exit 1; \
+	  KERAS_BACKEND=$$backend OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist loadfile || exit 1; \
 	done
 
 lint: $(VENV)/installed

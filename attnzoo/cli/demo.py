@@ -46,13 +46,15 @@ def run(arguments):
     output = pathlib.Path(arguments.output)
     train_pairs, dev_pairs, test_pairs = cmudict_split(seed=0)
     if small:
-        train_pairs, dev_pairs, test_pairs = train_pairs[:12000], dev_pairs[:512], test_pairs[:512]
+        # The split is in alphabetical order: strides take words of all letters.
+        train_pairs, dev_pairs, test_pairs = train_pairs[::9], dev_pairs[::13], test_pairs[::26]
     start = time.monotonic()
     task = train(_recipe(small), train_pairs, dev_pairs, output, overwrite=True)
     print(f"Training, compilation included, took {time.monotonic() - start:.0f} s.\n")
 
     references = group_references(test_pairs)
-    words = list(references)[:2000]
+    words = list(references)
+    words = words[:: max(1, len(words) // 2000)]
     answers = [references[word] for word in words]
     predictions = generate_all(task, words)
     print(format_predictions(words, predictions, answers, limit=12))
@@ -94,7 +96,7 @@ def _recipe(small: bool):
         embedding_dim=64,
         hidden_dim=96 if small else 160,
         dropout=0.1,
-        epochs=6 if small else 5,
+        epochs=6 if small else 3,
         batch_size=64 if small else 128,
         learning_rate=4e-3,
         num_buckets=2 if small else 3,

@@ -1,7 +1,10 @@
 """Built-in preset names, and clear errors for presets that cannot be loaded."""
 
 import contextlib
+import json
 import os
+
+import keras
 
 from attnzoo.presets import PRESETS
 
@@ -26,3 +29,13 @@ def explain_preset_errors(preset):
             f"The preset directory is damaged or not one of this kind: {error} "
             f"Received: preset={preset!r}, which holds {sorted(os.listdir(place))}"
         ) from error
+
+
+def saved_dtype(place):
+    """The dtype policy that a preset's backbone was saved with.
+
+    KerasHub would take the one in force now instead, and knows no mixed ones.
+    """
+    with open(os.path.join(place, "config.json"), encoding="utf-8") as file:
+        dtype = json.load(file)["config"]["dtype"]
+    return keras.saving.deserialize_keras_object(dtype)

@@ -1,11 +1,13 @@
 """What every sequence-to-sequence task shares: training, generation, alignments, presets."""
 
+import os
+
 import keras
 import keras_hub
 import numpy as np
 from keras import ops
 
-from attnzoo.models.presets import explain_preset_errors
+from attnzoo.models.presets import explain_preset_errors, saved_dtype
 from attnzoo.samplers import BeamSampler
 from attnzoo.training import SmoothedCrossEntropy, TokenAccuracy
 
@@ -88,7 +90,17 @@ class Seq2SeqTask(keras_hub.models.Seq2SeqLM):
                 `"decoder_text"`; a `tf.data.Dataset` of either; or a `keras.utils.PyDataset` whose
                 batches are token ids already, such as `attnzoo.data.BucketedBatches`.
         """
-        if isinstance(x, keras.utils.PyDataset):
+        validation_data = kwargs.get("validation_data")
+        ids = isinstance(x, keras.utils.PyDataset)
+        if validation_data is not None and ids != isinstance(
+            validation_data, keras.utils.PyDataset
+        ):
+            raise ValueError(
+                "`x` and `validation_data` must both be a `keras.utils.PyDataset` of token ids, or "
+                f"neither. Received: x of type {type(x).__name__}, validation_data of type "
+                f"{type(validation_data).__name__}"
+            )
+        if ids:
             return keras.Model.fit(self, x, *args, **kwargs)
         return super().fit(x, *args, **kwargs)
 
@@ -328,12 +340,15 @@ class Seq2SeqTask(keras_hub.models.Seq2SeqLM):
             preset: A built-in name (see `attnzoo.presets`), a directory that `save_to_preset`
                 wrote, or a handle that KerasHub knows (`kaggle://`, `hf://`).
             load_weights: Whether to load the weights too.
-            **kwargs: What to change in the task's configuration.
+            **kwargs: As in `keras_hub.models.Task.from_preset`. `dtype` is the one the preset was
+                saved with, unless it is given.
 
         Raises:
             ValueError: If the name is unknown, or the directory is damaged.
         """
         with explain_preset_errors(preset) as place:
+            if os.path.isdir(place):
+                kwargs.setdefault("dtype", saved_dtype(place))
             return super().from_preset(place, load_weights=load_weights, **kwargs)
 
 

@@ -8,11 +8,12 @@ from keras import ops
 from attnzoo.ops.linear import linear
 
 _ON_TORCH = keras.backend.backend() == "torch"
-# Elements of one block [b, t, S, U], so few that a core keeps it in its own cache: in float32
-# 0.5 MiB, and 4 MiB on torch, which pays for each operation in Python and at each fork of threads.
-_BLOCK_ELEMENTS = 2**20 if _ON_TORCH else 2**17
+# Elements of one block [b, t, S, U]. In float32 0.5 MiB, so that a core keeps it in its own cache;
+# on torch 16 MiB, as there each operation costs a call from Python and a meeting of all threads.
+_BLOCK_ELEMENTS = 2**22 if _ON_TORCH else 2**17
 # Up to this many elements [B, T, S, U] plain autodiff is at least as fast as blocks.
 _WHOLE_ELEMENTS = 2**22 if _ON_TORCH else 2**20
+
 
 
 def additive_scores(query, key, vector):
@@ -149,7 +150,8 @@ def _blockwise_gradients(query, key, vector, upstream):
             # In place on torch, which records no gradients here: the block stays in the cache.
             hidden *= hidden
             hidden *= ops.expand_dims(upstream, -1)
-            return (vector_gradient, key_squares + ops.sum(hidden, 1)), (ops.sum(hidden, 2),)
+            key_squares = key_squares + _sum_over_steps(hidden)
+            return (vector_gradient, key_squares), (ops.sum(hidden, 2),)
 
         sums = vector_gradient, ops.zeros_like(key)
         sums, (query_squares,) = _scan(block, sums, (queries, upstreams))
@@ -175,6 +177,16 @@ def _blockwise_gradients(query, key, vector, upstream):
     query_gradient = vector * (query_sums - query_squares)
     key_gradient = vector * (key_sums - key_squares)
     return query_gradient, key_gradient, vector_gradient
+
+
+def _sum_over_steps(hidden):
+    """Sum [b, t, S, U] over t; on JAX as a product, as its sum is several times slower on a CPU."""
+    if keras.backend.backend() != "jax":
+        return ops.sum(hidden, 1)
+    examples, steps, memory_length, units = ops.shape(hidden)
+    rows = ops.reshape(hidden, (examples, steps, memory_length * units))
+    sums = ops.matmul(ops.ones((examples, 1, steps), hidden.dtype), rows)  # [b, 1, S U]
+    return ops.reshape(sums, (examples, memory_length, units))
 
 
 # === Blocks: some steps of one example, or all steps of some examples ===

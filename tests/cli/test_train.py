@@ -46,8 +46,8 @@ def count(self, epoch, logs=None):
 
 attnzoo.training.TrainingBackup.on_epoch_begin = count
 attnzoo.training.TrainingBackup.on_train_batch_begin = kill
-train(Recipe(**recipe), [tuple(pair) for pair in pairs], [tuple(pair) for pair in pairs[:7]], output,
-      verbose=0)
+pairs = [tuple(pair) for pair in pairs]
+train(Recipe(**recipe), pairs, pairs[:7], output, verbose=0)
 """
 
 

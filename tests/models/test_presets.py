@@ -264,3 +264,17 @@ def test_a_preset_gives_the_same_logits_on_the_other_backends(task, preset, chil
         assert process.returncode == 0, errors
         found = np.load(preset / f"logits_{backend}.npy")
         np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_preset_keeps_its_mixed_precision(tmp_path):
+    task = tiny.make_task(tiny.make_preprocessor(), dtype="mixed_bfloat16")
+    task.save_to_preset(str(tmp_path))
+    again = models.RNNSeq2SeqLM.from_preset(tmp_path)
+    assert again.backbone.compute_dtype == "bfloat16"
+    assert again.backbone.variable_dtype == "float32"
+
+
+@pytest.mark.parametrize("name", sorted(presets.PRESETS))
+def test_a_built_in_preset_loads_and_speaks(name):
+    task = models.RNNSeq2SeqLM.from_preset(name)
+    assert task.generate(["cat"]) == ["K AE T"]

@@ -403,3 +403,21 @@ def test_dropout_is_off_in_generation(task, greedy):
     no_special_tokens(dropping)
     dropping.compile(sampler="greedy")
     assert dropping.generate(WORDS) == [text_of(task, row) for row in greedy]
+
+
+def test_a_dict_may_come_without_beginnings(task, greedy):
+    assert task.generate({"encoder_text": ["cat"]}) == task.generate(["cat"])
+
+
+def test_validation_data_of_another_kind_is_refused(learner):
+    batches = data.BucketedBatches(
+        list(zip(tiny.WORDS, tiny.PHONEMES, strict=True)), learner.preprocessor, batch_size=3
+    )
+    with pytest.raises(ValueError, match="Received: x of type BucketedBatches, .* of type tuple"):
+        learner.fit(batches, validation_data=(tiny.WORDS, tiny.PHONEMES))
+
+
+def test_labels_are_cut_as_batches_are(task):
+    preprocessor = task.preprocessor
+    assert len(preprocessor.tokens("c" * 99, "source")) == preprocessor.encoder_sequence_length
+    assert len(preprocessor.tokens("K " * 99)) == preprocessor.decoder_sequence_length

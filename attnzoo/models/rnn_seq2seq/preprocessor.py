@@ -138,7 +138,8 @@ class RNNSeq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         if not self.built:
             self.build(None)
         if isinstance(x, dict):
-            source, target = x["encoder_text"], x["decoder_text"]
+            source = x["encoder_text"]
+            target = x.get("decoder_text", self._empty_decoder_text(source))
         else:
             source, target = x, self._empty_decoder_text(x)
         length = decoder_sequence_length or sequence_length or self.decoder_sequence_length
@@ -188,7 +189,7 @@ class RNNSeq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
                 )
 
     def tokens(self, text: str, side: str = "target") -> list[str]:
-        """The tokens of one text as strings, with its end token, for labels.
+        """The tokens of one text as strings, cut like a batch and with its end token, for labels.
 
         Args:
             text: A source or a target.
@@ -201,12 +202,12 @@ class RNNSeq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             raise ValueError(f'`side` must be "source" or "target". Received: side={side!r}')
         if not self.built:
             self.build(None)
-        tokenizer = self.source_tokenizer if side == "source" else self.tokenizer
+        if side == "source":
+            tokenizer, length = self.source_tokenizer, self.encoder_sequence_length
+        else:
+            tokenizer, length = self.tokenizer, self.decoder_sequence_length
         ids = np.asarray(_as_lists(tokenizer([text]))[0]).astype(int).tolist()
-        return [
-            *(tokenizer.id_to_token(i) for i in ids),
-            tokenizer.id_to_token(tokenizer.end_token_id),
-        ]
+        return [tokenizer.id_to_token(i) for i in [*ids[: length - 1], tokenizer.end_token_id]]
 
     def _pack_source(self, source, length):
         _refuse_empty(source)
