@@ -1,14 +1,15 @@
 """The one loop over time that trains on every backend."""
 
 import keras
-from keras import tree
+from keras import ops, tree
 
 
 def run_loop(body, inputs, state, dtype: str, go_backwards: bool = False):
     """Run `body` over the steps of `inputs`.
 
-    The loop is `keras.layers.RNN`: it trains under JAX, TensorFlow (graph and XLA) and torch, where
-    `ops.scan` does not under XLA and `ops.while_loop` has no gradient on JAX.
+    The loop is `keras.layers.RNN`: it trains under JAX and TensorFlow (graph and XLA), where
+    `ops.scan` does not under XLA and `ops.while_loop` has no gradient on JAX. On torch it is the
+    Python loop.
 
     Args:
         body: Function of (inputs [B, D], state) that returns (outputs [B, D'], next state).
@@ -21,15 +22,14 @@ def run_loop(body, inputs, state, dtype: str, go_backwards: bool = False):
     Returns:
         outputs float [B, T, D'], and the final state.
     """
+    if keras.backend.backend() == "torch":
+        return _python_loop(body, inputs, state, go_backwards)
     leaves = tree.flatten(state)
     loop = keras.layers.RNN(
         _Body(body, state, dtype),
         return_sequences=True,
         return_state=True,
         go_backwards=go_backwards,
-        # On torch the unrolled form is the plain Python loop; elsewhere it would only bloat the
-        # graph.
-        unroll=keras.backend.backend() == "torch",
         dtype=dtype,
         name="loop",
     )
@@ -37,6 +37,16 @@ def run_loop(body, inputs, state, dtype: str, go_backwards: bool = False):
     carried = leaves or [inputs[:, 0, :1]]
     outputs, *last = loop.call(inputs, initial_state=carried)
     return outputs, tree.pack_sequence_as(state, last) if leaves else state
+
+
+def _python_loop(body, inputs, state, go_backwards):
+    """What torch runs anyway, with nothing around it: there every operation costs."""
+    steps = ops.unstack(inputs, axis=1)
+    outputs = []
+    for step in reversed(steps) if go_backwards else steps:
+        output, state = body(step, state)
+        outputs.append(output)
+    return ops.stack(outputs, axis=1), state
 
 
 class _Body:

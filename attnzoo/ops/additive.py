@@ -9,11 +9,10 @@ from attnzoo.ops.linear import linear
 
 _ON_TORCH = keras.backend.backend() == "torch"
 # Elements of one block [b, t, S, U]. In float32 0.5 MiB, so that a core keeps it in its own cache;
-# on torch 16 MiB, as there each operation costs a call from Python and a meeting of all threads.
-_BLOCK_ELEMENTS = 2**22 if _ON_TORCH else 2**17
+# on torch 8 MiB, as there each operation costs a call from Python and a meeting of all threads.
+_BLOCK_ELEMENTS = 2**21 if _ON_TORCH else 2**17
 # Up to this many elements [B, T, S, U] plain autodiff is at least as fast as blocks.
 _WHOLE_ELEMENTS = 2**22 if _ON_TORCH else 2**20
-
 
 
 def additive_scores(query, key, vector):

@@ -263,13 +263,14 @@ class BoundCell:
         query = ops.reshape(query, (batch, -1, self.layer.query_width))  # [B, K, Dq]
         contexts, alignments, remembered = [], [], []
         for one, prepared, state in zip(self.layer.attentions, self.prepared, states, strict=True):
-            state = tree.map_structure(
-                lambda leaf: ops.reshape(leaf, (batch, -1, *ops.shape(leaf)[1:])), state
-            )
+            if state != ():
+                state = tree.map_structure(
+                    lambda leaf: ops.reshape(leaf, (batch, -1, *ops.shape(leaf)[1:])), state
+                )
             context, aligned, state = one.step(query, prepared, state)
             contexts.append(_rows(context))
             alignments.append(_rows(aligned))
-            remembered.append(tree.map_structure(_rows, state))
+            remembered.append(state if state == () else tree.map_structure(_rows, state))
         context = contexts[0] if len(contexts) == 1 else ops.concatenate(contexts, axis=-1)
         return context, self.pack(alignments), tuple(remembered)
 
@@ -293,12 +294,7 @@ class BoundCell:
 
 def _rows(tensor):
     """[B, K, ...] to [B * K, ...]."""
-    return ops.reshape(tensor, (-1, *_inner_shape(tensor)))
-
-
-def _inner_shape(tensor):
-    shape = ops.shape(tensor)
-    return tuple(shape[2:])
+    return ops.reshape(tensor, (-1, *ops.shape(tensor)[2:]))
 
 
 def _as_cell(cell):

@@ -99,12 +99,16 @@ class RNNEncoder(keras.layers.Layer):
             real = projected[:, -1:] > 0.5  # [B, 1]
             output, moved = equations.step(projected[:, :-1], None, states)
             states = [ops.where(real, new, old) for new, old in zip(moved, states, strict=True)]
-            return ops.where(real, output, ops.zeros_like(output)), states
+            return output, states
 
         batch = ops.shape(inputs)[0]
         zeros = [ops.zeros((batch, size), dtype=self.compute_dtype) for size in state_sizes(cell)]
         outputs, states = run_loop(body, projected, zeros, self.compute_dtype, backward)
-        return (ops.flip(outputs, axis=1) if backward else outputs), states
+        if backward:
+            outputs = ops.flip(outputs, axis=1)
+        if mask is not None:
+            outputs = ops.where(mask[:, :, None], outputs, 0.0)
+        return outputs, states
 
     def _layers_of_cells(self):
         """The layers from the input up: each a forward cell, then perhaps a backward one."""
