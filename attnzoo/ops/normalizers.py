@@ -31,6 +31,7 @@ def masked_softmax(scores, mask=None):
     scores = ops.convert_to_tensor(scores)
     if mask is None:
         return ops.cast(ops.softmax(_at_least_float32(scores), axis=-1), scores.dtype)
+    mask = ops.convert_to_tensor(mask, dtype="bool")
     alignments = ops.softmax(ops.where(mask, _at_least_float32(scores), _LOWEST), axis=-1)
     # Where there is nothing to attend to, that softmax is uniform; the mask makes it zero.
     return ops.cast(ops.where(mask, alignments, 0.0), scores.dtype)
@@ -51,12 +52,12 @@ def hardmax(scores, mask=None):
         [[0.0, 1.0, 0.0]]
     """
     scores = ops.convert_to_tensor(scores)
-    allowed = True if mask is None else mask
+    allowed = ops.convert_to_tensor(True if mask is None else mask, dtype="bool")
     masked = ops.where(allowed, _at_least_float32(scores), _LOWEST)
-    highest = ops.argmax(masked, axis=-1)  # [...]
-    places = ops.arange(ops.shape(scores)[-1], dtype=highest.dtype)  # [S]
-    chosen = ops.logical_and(ops.expand_dims(highest, -1) == places, allowed)  # [..., S]
-    return ops.cast(chosen, scores.dtype)
+    highest = ops.equal(masked, ops.max(masked, axis=-1, keepdims=True))
+    highest = ops.logical_and(highest, allowed)  # [..., S], several True on a tie
+    nth = ops.cumsum(ops.cast(highest, "int32"), axis=-1)
+    return ops.cast(ops.logical_and(highest, ops.equal(nth, 1)), scores.dtype)
 
 
 def _at_least_float32(scores):
