@@ -263,14 +263,15 @@ class BoundCell:
         query = ops.reshape(query, (batch, -1, self.layer.query_width))  # [B, K, Dq]
         contexts, alignments, remembered = [], [], []
         for one, prepared, state in zip(self.layer.attentions, self.prepared, states, strict=True):
-            if state != ():
+            stateful = bool(tree.flatten(state))
+            if stateful:
                 state = tree.map_structure(
                     lambda leaf: ops.reshape(leaf, (batch, -1, *ops.shape(leaf)[1:])), state
                 )
             context, aligned, state = one.step(query, prepared, state)
             contexts.append(_rows(context))
             alignments.append(_rows(aligned))
-            remembered.append(state if state == () else tree.map_structure(_rows, state))
+            remembered.append(tree.map_structure(_rows, state) if stateful else state)
         context = contexts[0] if len(contexts) == 1 else ops.concatenate(contexts, axis=-1)
         return context, self.pack(alignments), tuple(remembered)
 
