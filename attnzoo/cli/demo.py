@@ -96,8 +96,8 @@ def _recipe(small: bool):
         embedding_dim=64,
         hidden_dim=96 if small else 160,
         dropout=0.1,
-        epochs=6 if small else 3,
+        epochs=4 if small else 2,
         batch_size=64 if small else 128,
         learning_rate=4e-3,
-        num_buckets=2 if small else 3,
+        num_buckets=1 if small else 3,
     )

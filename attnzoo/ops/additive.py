@@ -51,6 +51,8 @@ def additive_scores(query, key, vector):
     wide = dtype if dtype == "float64" else "float32"
     query, key, vector = (ops.cast(tensor, wide) for tensor in (query, key, vector))
     compare = _whole if _is_small(query.shape, key.shape) else _blockwise
+    if query.shape[1] == 1 and keras.backend.backend() != "torch":
+        compare = _one_step
     return ops.cast(compare(query, key, vector), dtype)
 
 
@@ -92,6 +94,19 @@ def _is_small(query_shape, key_shape):
 
 def _hidden(query, key):
     return ops.tanh(ops.expand_dims(query, 2) + ops.expand_dims(key, 1))  # [B, T, S, U]
+
+
+@ops.custom_gradient
+def _one_step(query, key, vector):
+    """One step of a decoding loop: [B, 1, S, U] is made again in the backward pass, not carried."""
+
+    def gradient(upstream):
+        hidden = _hidden(query, key)  # [B, 1, S, U]
+        bent = ops.expand_dims(upstream, -1) * (1.0 - hidden * hidden) * vector
+        vector_gradient = ops.sum(ops.expand_dims(upstream, -1) * hidden, axis=(0, 1, 2))
+        return ops.sum(bent, axis=2), ops.sum(bent, axis=1), vector_gradient
+
+    return _whole(query, key, vector), gradient
 
 
 def _whole(query, key, vector):

@@ -67,8 +67,10 @@ class SmoothedCrossEntropy(keras.losses.Loss):
 
 def _nats(targets, logits):
     """-log p[target] for targets int [N] and logits float [N, V]."""
-    if keras.backend.backend() == "jax":
-        # Gathering one logit beats the one-hot product of the stock loss twice over.
-        chosen = ops.take_along_axis(logits, targets[:, None], axis=-1)[:, 0]
-        return ops.logsumexp(logits, axis=-1) - chosen
-    return ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)
+    if keras.backend.backend() != "jax":
+        return ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)
+    # The stock loss multiplies with a one-hot [N, V]; a gather's gradient would be a scatter into
+    # another. This sum over one place goes into one pass with the softmax, both ways.
+    places = ops.arange(logits.shape[-1], dtype="int32")[None, :]
+    chosen = ops.sum(ops.where(places == targets[:, None], logits, 0.0), axis=-1)
+    return ops.logsumexp(logits, axis=-1) - chosen

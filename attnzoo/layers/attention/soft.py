@@ -5,7 +5,7 @@ from keras import ops
 
 from attnzoo.layers.attention.base import Attention
 from attnzoo.layers.scores import get_score
-from attnzoo.ops import combine_masks, masked_softmax
+from attnzoo.ops import combine_masks, masked_softmax, weighted_sum
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -65,7 +65,7 @@ class SoftAttention(Attention):
     def attend(self, query, prepared):
         scores = self.score.compare(query, prepared["key"])  # [B, T, S]
         alignments = masked_softmax(scores, prepared["mask"])
-        return ops.matmul(alignments, prepared["value"]), alignments
+        return weighted_sum(alignments, prepared["value"]), alignments
 
     def step(self, query, prepared, state):
         return *self.attend(query, prepared), state
