@@ -50,10 +50,7 @@ def additive_scores(query, key, vector):
     dtype = _check(query, key, vector)
     wide = dtype if dtype == "float64" else "float32"
     query, key, vector = (ops.cast(tensor, wide) for tensor in (query, key, vector))
-    compare = _whole if _is_small(query.shape, key.shape) else _blockwise
-    if query.shape[1] == 1 and keras.backend.backend() != "torch":
-        compare = _one_step
-    return ops.cast(compare(query, key, vector), dtype)
+    return ops.cast(_way(query, key)(query, key, vector), dtype)
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -81,6 +78,13 @@ def _check(query, key, vector):
             f"width. Received shapes: query={shapes[0]}, key={shapes[1]}, vector={shapes[2]}"
         )
     return keras.backend.result_type(query.dtype, key.dtype, vector.dtype)
+
+
+def _way(query, key):
+    """How to compare: the function that suits these sizes and this backend."""
+    if query.shape[1] == 1 and keras.backend.backend() != "torch":
+        return _one_step
+    return _whole if _is_small(query.shape, key.shape) else _blockwise
 
 
 def _is_small(query_shape, key_shape):

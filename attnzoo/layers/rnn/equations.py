@@ -5,6 +5,8 @@ matrix product, outside the loop. What is known only in the loop (a context, wha
 output of the cell below) comes in *late*. Both halves use the Keras cell's own weights, read once.
 """
 
+import inspect
+
 import keras
 from keras import ops
 
@@ -216,6 +218,4 @@ def query_index(cell) -> int:
 
 
 def _takes_training(cell) -> bool:
-    import inspect
-
     return "training" in inspect.signature(cell.call).parameters
