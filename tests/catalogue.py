@@ -117,6 +117,9 @@ class CumulativeAttention(layers.Attention):
     def initial_state(self, prepared):
         return ops.zeros_like(prepared["value"][:, None, :, 0])  # [B, 1, S]
 
+    def state_spec(self, memory_shape):
+        return keras.KerasTensor(memory_shape[:2], dtype=self.compute_dtype)
+
     def step(self, query, prepared, state):
         scores = ops.matmul(query, ops.transpose(prepared["value"], (0, 2, 1)))
         alignments = masked_softmax(scores - self.weight * state, prepared["mask"])
@@ -277,8 +280,8 @@ LAYERS = [
             "cell": layers.AttentionCell(keras.layers.SimpleRNNCell(13), CumulativeAttention())
         },
         _RNN,
-        ("BTM", "BTS"),
-        call_arguments=_ALIGNMENTS,
+        ("BTM", "BTS", {"cell": ["BM"], "attention": ("BS",), "feed": ()}),
+        call_arguments=_EVERYTHING,
         variant="stateful",
     ),
     Row(

@@ -21,6 +21,11 @@ class Attention(keras.layers.Layer):
     `call` runs all T queries, one step after the other; a mechanism without state overrides
     `attend` and computes all T at once.
 
+    A mechanism that is stochastic in training sets `stochastic = True` and gives two more doors,
+    which only training uses: `draw_noise(prepared, steps)`, the random numbers of all steps, drawn
+    before the loop, and `explore(query, prepared, state, noise)`, one step that uses them. `step`
+    is always deterministic.
+
     Call arguments:
         query: float [B, T, Dq]. What asks: decoder states, target tokens.
         memory: float [B, S, Dm]. What may be attended to.
@@ -28,6 +33,7 @@ class Attention(keras.layers.Layer):
         attention_mask: bool [B, T, S] or [T, S], or None. True = this query may attend to this row.
             Only for a mechanism without state.
         return_alignments: Whether to return the alignments too.
+        training: Whether a stochastic mechanism explores.
 
     Returns:
         context float [B, T, Dv]; with `return_alignments=True` the pair of it and the alignments,
@@ -37,6 +43,8 @@ class Attention(keras.layers.Layer):
         ValueError: If a mask is not boolean or has the wrong rank, or if query and memory differ in
             batch size.
     """
+
+    stochastic = False
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -76,26 +84,75 @@ class Attention(keras.layers.Layer):
         """
         raise NotImplementedError(f"`{type(self).__name__}` must implement `step`.")
 
+    def draw_noise(self, prepared: dict, steps):
+        """Draw the random numbers of a pass in training, before its loop.
+
+        Returns:
+            float [B, T, R], R numbers for each of T steps.
+        """
+        raise NotImplementedError(f"`{type(self).__name__}` must implement `draw_noise`.")
+
+    def explore(self, query, prepared: dict, state, noise):
+        """One step of training of a stochastic mechanism.
+
+        Args:
+            query: float [B, K, Dq]. A mechanism without state may get all T queries as K.
+            prepared: What `prepare` gave.
+            state: The pytree from the step before.
+            noise: float [B, K, R]. This step's part of what `draw_noise` gave.
+
+        Returns:
+            As `step`.
+        """
+        raise NotImplementedError(f"`{type(self).__name__}` must implement `explore`.")
+
     def attend(self, query, prepared: dict):
         """All T steps: query [B, T, Dq] to context [B, T, Dv] and alignments [B, T, S]."""
+
+        def one_step(query, state):
+            return self.step(query, prepared, state)
+
+        return self._over_steps(one_step, query, prepared)
+
+    def explore_all(self, query, prepared: dict):
+        """All T steps of training, as `attend`."""
+        noise = self.draw_noise(prepared, ops.shape(query)[1])
+        width = query.shape[-1]
+
+        def one_step(both, state):
+            query_t = ops.cast(both[:, :, :width], self.compute_dtype)
+            return self.explore(query_t, prepared, state, both[:, :, width:])
+
+        # Random numbers keep their precision: in half of it, draws would be visibly uneven.
+        both = ops.concatenate([ops.cast(query, noise.dtype), noise], axis=-1)
+        return self._over_steps(one_step, both, prepared)
+
+    def _over_steps(self, one_step, inputs, prepared):
         memory_length = ops.shape(prepared["value"])[1]
 
-        def body(query_t, state):
-            context, alignments, state = self.step(query_t[:, None], prepared, state)
+        def body(inputs_t, state):
+            context, alignments, state = one_step(inputs_t[:, None], state)
             return ops.concatenate([context, alignments], axis=-1)[:, 0], state
 
-        both, _ = run_loop(body, query, self.initial_state(prepared), self.compute_dtype)
+        both, _ = run_loop(body, inputs, self.initial_state(prepared), self.compute_dtype)
         split = ops.shape(both)[-1] - memory_length
         return both[:, :, :split], both[:, :, split:]
 
     def call(
-        self, query, memory, memory_mask=None, attention_mask=None, return_alignments: bool = False
+        self,
+        query,
+        memory,
+        memory_mask=None,
+        attention_mask=None,
+        return_alignments: bool = False,
+        training: bool = False,
     ):
         check_attention_inputs(query, memory, memory_mask, attention_mask)
         prepared = self.prepare(memory, memory_mask)
         if attention_mask is not None:
             prepared = self.mask_pairs(prepared, attention_mask)
-        context, alignments = self.attend(query, prepared)
+        explores = training and self.stochastic
+        context, alignments = (self.explore_all if explores else self.attend)(query, prepared)
         return (context, alignments) if return_alignments else context
 
     def mask_pairs(self, prepared: dict, attention_mask) -> dict:
@@ -109,7 +166,13 @@ class Attention(keras.layers.Layer):
         return mask  # Contexts stand where their queries stood.
 
     def compute_output_spec(
-        self, query, memory, memory_mask=None, attention_mask=None, return_alignments=False
+        self,
+        query,
+        memory,
+        memory_mask=None,
+        attention_mask=None,
+        return_alignments=False,
+        training=False,
     ):
         check_attention_inputs(query, memory, memory_mask, attention_mask)
         batch, query_length = query.shape[:2]
@@ -119,6 +182,10 @@ class Attention(keras.layers.Layer):
             return context
         shape = (batch, query_length, memory.shape[1])
         return context, keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+    def state_spec(self, memory_shape):
+        """Shapes and dtypes of the state: a pytree of `keras.KerasTensor` [B, ...] without K."""
+        return ()
 
     def context_width(self, memory_shape) -> int:
         """Width Dv of the context that memory of this shape gives, in features."""

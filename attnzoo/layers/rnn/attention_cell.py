@@ -238,17 +238,24 @@ class BoundCell:
         """The inputs' part of the cell, all steps at once: [B, T, D] to [B, T, P]."""
         return self.equations.project(inputs)
 
-    def step(self, projected, state: dict):
+    def draw_noise(self, steps) -> list:
+        """What the stochastic attentions draw for all steps of training: float [B, T, R] each."""
+        return [
+            one.draw_noise(prepared, steps) if one.stochastic else None
+            for one, prepared in zip(self.layer.attentions, self.prepared, strict=True)
+        ]
+
+    def step(self, projected, state: dict, noise: list | None = None):
         """One step: [R, P] to what `read_out` takes [R, E], the alignments and the next state."""
         if self.layer.attend == "before":
             query = state["cell"][self.query_index]
-            context, alignments, remembered = self.look(query, state["attention"])
+            context, alignments, remembered = self.look(query, state["attention"], noise)
             output, cell_state = self.equations.step(projected, context, state["cell"])
             feed = ()
         else:
             late = state["feed"] if self.layer.input_feeding else None
             output, cell_state = self.equations.step(projected, late, state["cell"])
-            context, alignments, remembered = self.look(output, state["attention"])
+            context, alignments, remembered = self.look(output, state["attention"], noise)
             feed = self.result(output, context) if self.layer.input_feeding else ()
         state = {"cell": cell_state, "attention": remembered, "feed": feed}
         if self.reads_out_later:
@@ -257,18 +264,28 @@ class BoundCell:
             output = feed
         return output, alignments, state
 
-    def look(self, query, states: tuple):
-        """Attend with R = B * K queries to B memories: context [R, Dv], alignments [R, S]."""
+    def look(self, query, states: tuple, noise: list | None = None):
+        """Attend with R = B * K queries to B memories: context [R, Dv], alignments [R, S].
+
+        With noise, one float [R, N] or None for each attention, a stochastic one explores.
+        """
         batch = ops.shape(self.prepared[0]["value"])[0]
         query = ops.reshape(query, (batch, -1, self.layer.query_width))  # [B, K, Dq]
         contexts, alignments, remembered = [], [], []
-        for one, prepared, state in zip(self.layer.attentions, self.prepared, states, strict=True):
+        noise = noise or [None] * len(states)
+        for one, prepared, state, drawn in zip(
+            self.layer.attentions, self.prepared, states, noise, strict=True
+        ):
             stateful = bool(tree.flatten(state))
             if stateful:
                 state = tree.map_structure(
                     lambda leaf: ops.reshape(leaf, (batch, -1, *ops.shape(leaf)[1:])), state
                 )
-            context, aligned, state = one.step(query, prepared, state)
+            if drawn is None:
+                context, aligned, state = one.step(query, prepared, state)
+            else:
+                drawn = ops.reshape(drawn, (batch, -1, ops.shape(drawn)[-1]))
+                context, aligned, state = one.explore(query, prepared, state, drawn)
             contexts.append(_rows(context))
             alignments.append(_rows(aligned))
             remembered.append(tree.map_structure(_rows, state) if stateful else state)

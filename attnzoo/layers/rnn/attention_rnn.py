@@ -75,17 +75,20 @@ class AttentionRNN(keras.layers.Layer):
         state = initial_state
         if not isinstance(state, dict):
             state = self.cell.initial_state(prepared, cell_state=state)
+        noise = bound.draw_noise(ops.shape(inputs)[1]) if training else []
         stateless = not tree.flatten(state["attention"])
         if self.cell.attend == "after" and not self.cell.input_feeding and stateless:
-            outputs, alignments, state = self._in_parallel(bound, inputs, state)
+            outputs, alignments, state = self._in_parallel(bound, inputs, state, noise)
         else:
-            outputs, alignments, state = self._in_a_loop(bound, inputs, state, return_alignments)
+            outputs, alignments, state = self._in_a_loop(
+                bound, inputs, state, noise, return_alignments
+            )
         results = [outputs]
         results += [alignments] * return_alignments
         results += [state] * return_state
         return tuple(results) if len(results) > 1 else outputs
 
-    def _in_parallel(self, bound: BoundCell, inputs, state):
+    def _in_parallel(self, bound: BoundCell, inputs, state, noise):
         """The cell over all steps, then the attention over all steps at once."""
 
         def body(projected, cell_state):
@@ -94,25 +97,31 @@ class AttentionRNN(keras.layers.Layer):
         outputs, cell_state = run_loop(
             body, bound.project(inputs), state["cell"], self.compute_dtype
         )
-        found = [
-            one.attend(outputs, prepared)
-            for one, prepared in zip(self.cell.attentions, bound.prepared, strict=True)
-        ]
-        contexts, alignments = zip(*found, strict=True)
+        contexts, alignments = [], []
+        for n, (one, prepared) in enumerate(zip(self.cell.attentions, bound.prepared, strict=True)):
+            if noise and noise[n] is not None:
+                context, aligned, _ = one.explore(outputs, prepared, (), noise[n])
+            else:
+                context, aligned = one.attend(outputs, prepared)
+            contexts.append(context)
+            alignments.append(aligned)
         if bound.reads_out_later:
             outputs = bound.read_out(ops.concatenate([outputs, *contexts], axis=-1))
-        return outputs, bound.pack(list(alignments)), {**state, "cell": cell_state}
+        return outputs, bound.pack(alignments), {**state, "cell": cell_state}
 
-    def _in_a_loop(self, bound: BoundCell, inputs, state, return_alignments):
-        """Step by step. A loop has one output: alignments ride along behind it."""
+    def _in_a_loop(self, bound: BoundCell, inputs, state, noise, return_alignments):
+        """Step by step. A loop has one input and one output: noise and alignments ride along."""
+        projected = bound.project(inputs)
+        loop_inputs, split = _join(projected, noise)
 
-        def body(projected, state):
-            output, alignments, state = bound.step(projected, state)
+        def body(inputs_t, state):
+            projected_t, noise_t = split(inputs_t)
+            output, alignments, state = bound.step(projected_t, state, noise_t)
             if return_alignments:
                 output = ops.concatenate([output, *tree.flatten(alignments)], axis=-1)
             return output, state
 
-        outputs, state = run_loop(body, bound.project(inputs), state, self.compute_dtype)
+        outputs, state = run_loop(body, loop_inputs, state, self.compute_dtype)
         if not return_alignments:
             return bound.read_out(outputs), None, state
         places = ops.shape(bound.prepared[0]["value"])[1]
@@ -162,7 +171,9 @@ class AttentionRNN(keras.layers.Layer):
             results.append(
                 {
                     "cell": [spec(width) for width in state_sizes(self.cell.cell)],
-                    "attention": tuple(() for _ in self.cell.attentions),
+                    "attention": tuple(
+                        one.state_spec(memory.shape) for one in self.cell.attentions
+                    ),
                     "feed": spec(self.cell.result_width) if self.cell.input_feeding else (),
                 }
             )
@@ -174,3 +185,24 @@ class AttentionRNN(keras.layers.Layer):
     @classmethod
     def from_config(cls, config):
         return cls(**{**config, "cell": keras.saving.deserialize_keras_object(config["cell"])})
+
+
+def _join(projected, noise: list):
+    """Noise beside the projected inputs, [B, T, P + R], and what parts them again in a step."""
+    drawn = [one for one in noise if one is not None]
+    if not drawn:
+        return projected, lambda inputs_t: (inputs_t, None)
+    # Random numbers keep their precision: in half of it, draws would be visibly uneven.
+    joined = ops.concatenate([ops.cast(projected, drawn[0].dtype), *drawn], axis=-1)
+    places = [projected.shape[-1]]
+    for one in drawn:
+        places.append(places[-1] + ops.shape(one)[-1])
+
+    def split(inputs_t):
+        parts = iter(
+            inputs_t[:, start:end] for start, end in zip(places[:-1], places[1:], strict=True)
+        )
+        noise_t = [None if one is None else next(parts) for one in noise]
+        return ops.cast(inputs_t[:, : places[0]], projected.dtype), noise_t
+
+    return joined, split

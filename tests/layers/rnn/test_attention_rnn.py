@@ -4,6 +4,7 @@ import pytest
 from keras import ops
 
 from attnzoo import layers
+from attnzoo.ops import masked_softmax
 from tests.catalogue import CumulativeAttention
 from tests.layers.rnn.test_equations import DecayCell
 from tests.tools import assert_close, lengths_mask, normal, set_weights, to_numpy
@@ -119,8 +120,43 @@ def test_the_parallel_road_equals_the_loop(attention_layer, output_attention, at
     state = rnn.cell.initial_state(prepared)
     bound = rnn.cell.bind(prepared)
     inputs = ops.convert_to_tensor(INPUTS)
-    loop = rnn._in_a_loop(bound, inputs, state, return_alignments=True)
-    assert_close(rnn._in_parallel(bound, inputs, state), loop)
+    loop = rnn._in_a_loop(bound, inputs, state, [], return_alignments=True)
+    assert_close(rnn._in_parallel(bound, inputs, state, []), loop)
+
+
+class NoisyAttention(layers.LuongAttention):
+    """Looks at random in training: alignments = softmax(noise)."""
+
+    stochastic = True
+
+    def draw_noise(self, prepared, steps):
+        shape = (*ops.shape(prepared["value"])[:1], steps, ops.shape(prepared["value"])[1])
+        return keras.random.normal(shape, seed=keras.random.SeedGenerator(3))
+
+    def explore(self, query, prepared, state, noise):
+        alignments = masked_softmax(noise, prepared["mask"])
+        return ops.matmul(alignments, prepared["value"]), alignments, state
+
+
+@pytest.mark.parametrize("input_feeding", [False, True])
+def test_a_stochastic_attention_explores_in_training_alone(input_feeding):
+    attentions = [layers.BahdanauAttention(5), NoisyAttention("dot")]
+    cell = layers.AttentionCell(
+        keras.layers.GRUCell(7), attentions, attend="after", input_feeding=input_feeding
+    )
+    rnn = layers.AttentionRNN(cell)
+    query, memory, mask = (ops.convert_to_tensor(one) for one in (INPUTS, MEMORY, MASK))
+    arguments = {"memory_mask": mask, "return_alignments": True}
+    _, (plain, quiet) = rnn(query, memory, **arguments)
+    _, (still_plain, random) = rnn(query, memory, training=True, **arguments)
+    noise = attentions[1].draw_noise({"value": memory}, 3)
+    assert_close(random, masked_softmax(noise, mask[:, None]))
+    assert_close(plain[:, 0], still_plain[:, 0])
+    assert not np.allclose(to_numpy(quiet), to_numpy(random))
+    prepared = attentions[1].prepare(memory, mask)
+    expected = attentions[1].explore(memory[:, :3], prepared, (), noise)[:2]
+    found = attentions[1](memory[:, :3], memory, mask, return_alignments=True, training=True)
+    assert_close(found, expected)
 
 
 @pytest.mark.parametrize(
