@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from attnzoo import export, layers, samplers
+from attnzoo.export import comparison, saving
 from tests import tools
 from tests.models import tiny
 
@@ -251,8 +252,8 @@ def quick(monkeypatch):
             file.write("new")
         return exported, alone
 
-    monkeypatch.setattr(export, "_run_live", lambda *others: (live["token_ids"], live))
-    monkeypatch.setattr(export, "_write_and_run", write_and_run)
+    monkeypatch.setattr(saving, "run_live", lambda *others: (live["token_ids"], live))
+    monkeypatch.setattr(saving, "_write_and_run", write_and_run)
     return exported, alone
 
 
@@ -306,10 +307,10 @@ def test_in_half_precision_another_output_is_held_to_its_own_alignments(
         asked.append((tokens[1].tolist(), kept[1].astype(int).tolist()))
         return {"alignments": np.full((2, 5, 7), 1 / 7)}
 
-    live = export._run_live()[1]
+    live = saving.run_live()[1]
     live["batch"]["decoder_token_ids"] = np.zeros((2, 6), "int32")
     live["batch"]["decoder_padding_mask"] = np.zeros((2, 6), bool)
-    monkeypatch.setattr(export, "_replay_live", replay)
+    monkeypatch.setattr(comparison, "replay_live", replay)
     task = tiny.make_task(tiny.make_preprocessor(), dtype="mixed_bfloat16")
     quick[0]["token_ids"][1], quick[0]["text"][1], quick[0]["scores"][1] = [5, 4, 3, 0], "AE K", -9
     save_quickly(task, tmp_path / "good")

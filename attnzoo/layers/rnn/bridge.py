@@ -43,7 +43,9 @@ class Bridge(keras.layers.Layer):
     def __init__(self, state_sizes, *, kind: str = "dense", **kwargs):
         super().__init__(**kwargs)
         if kind not in _KINDS:
-            raise ValueError(f"`bridge` must be one of {_KINDS}. Received: bridge={kind!r}")
+            raise ValueError(
+                f"`kind` (`bridge` of a backbone) must be one of {_KINDS}. Received: kind={kind!r}"
+            )
         self.state_sizes = list(state_sizes)
         for size in self.state_sizes:
             check_positive(state_size=size)
@@ -61,8 +63,8 @@ class Bridge(keras.layers.Layer):
         widths = [shape[-1] for shape in final_states_shape]
         if self.kind == "copy" and widths != self.state_sizes:
             raise ValueError(
-                'With `bridge="copy"` the encoder must leave states of the decoder\'s widths; '
-                f'`bridge="dense"` takes any. Received: encoder states {widths}, decoder states '
+                'With `kind="copy"` the encoder must leave states of the decoder\'s widths; '
+                f'`kind="dense"` takes any. Received: encoder states {widths}, decoder states '
                 f"{self.state_sizes}"
             )
         for dense in self.dense:

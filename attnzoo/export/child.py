@@ -1,0 +1,123 @@
+"""Where the backend is not TensorFlow: a child process under it writes the graph."""
+
+import argparse
+import importlib
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+
+from attnzoo.export.graph import run_exported, write_graph
+from attnzoo.models.seq2seq_task import Seq2SeqTask
+from attnzoo.samplers import BeamSampler, GreedySampler
+
+
+def write_in_child(task, workplace, made, inputs, max_length, feeds):
+    """Save the task as a preset; let a process under TensorFlow write, load and run the rest."""
+    preset = os.path.join(workplace, "preset")
+    results = os.path.join(workplace, "results")
+    modules = _modules_of(task)
+    task.save_to_preset(preset)
+    beam = isinstance(task.sampler, BeamSampler)
+    request = {
+        "preset": preset,
+        "has_preprocessor": task.preprocessor is not None,
+        "dtype": keras.saving.serialize_keras_object(task.backbone.dtype_policy),
+        "modules": modules,
+        "sampler": keras.saving.serialize_keras_object(task.sampler) if beam else None,
+        "directory": made,
+        "inputs": inputs,
+        "max_length": max_length,
+        "feeds": feeds if inputs == "text" else np.asarray(feeds).tolist(),
+        "results": results,
+    }
+    request_path = os.path.join(workplace, "request.json")
+    with open(request_path, "w", encoding="utf-8") as file:
+        json.dump(request, file)
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": "tensorflow",
+        "CUDA_VISIBLE_DEVICES": "",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        # What can be imported here can be imported there.
+        "PYTHONPATH": os.pathsep.join(os.path.abspath(place) for place in sys.path),
+        "PYTHONIOENCODING": "utf-8",
+    }
+    environment.pop("XLA_FLAGS", None)  # Meant for another XLA, which may know other flags.
+    child = subprocess.run(
+        [sys.executable, "-m", "attnzoo.export.child", request_path],
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    if child.returncode != 0:
+        raise RuntimeError(
+            "The child process that writes the SavedModel under TensorFlow failed, with exit "
+            f"status {child.returncode}. The end of what it said:\n{child.stderr[-4000:]}"
+        )
+    return tuple(
+        dict(np.load(f"{results}_{part}.npz", allow_pickle=False)) for part in ("all", "first")
+    )
+
+
+def main(arguments=None):
+    """What the child process does."""
+    parser = argparse.ArgumentParser(prog="python -m attnzoo.export.child")
+    parser.add_argument("request", help="JSON file, as `write_in_child` writes it.")
+    with open(parser.parse_args(arguments).request, encoding="utf-8") as file:
+        request = json.load(file)
+    for module in request["modules"]:
+        importlib.import_module(module)
+    # Said outright, for a preset is otherwise loaded under this process's own policy.
+    arguments = {"dtype": keras.saving.deserialize_keras_object(request["dtype"])}
+    if not request["has_preprocessor"]:
+        arguments["preprocessor"] = None
+    task = Seq2SeqTask.from_preset(request["preset"], **arguments)
+    sampler = GreedySampler()
+    if request["sampler"] is not None:
+        sampler = keras.saving.deserialize_keras_object(request["sampler"])
+    task.compile(sampler=sampler)
+    inputs, feeds = request["inputs"], request["feeds"]
+    write_graph(task, request["directory"], inputs, request["max_length"])
+    both = run_exported(request["directory"], inputs, feeds)
+    for part, outputs in zip(("all", "first"), both, strict=True):
+        np.savez(f"{request['results']}_{part}.npz", **outputs)
+
+
+def _modules_of(task):
+    """The modules, all but Keras's own, that define classes and functions of a task."""
+    registered = keras.saving.get_custom_objects()
+    found = {(type(task).__module__, type(task).__name__)}
+
+    def visit(value):
+        if isinstance(value, dict):
+            if isinstance(value.get("module"), str) and "class_name" in value:
+                found.add((value["module"], value["class_name"]))
+            for item in value.values():
+                visit(item)
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                visit(item)
+        elif isinstance(value, str) and value in registered:
+            found.add((registered[value].__module__, registered[value].__name__))
+
+    visit(keras.saving.serialize_keras_object(task))
+    visit(keras.saving.serialize_keras_object(task.sampler))
+    known = ("builtins", "keras", "keras_hub")
+    found = {(module, name) for module, name in found if module.split(".")[0] not in known}
+    for module, name in sorted(found):
+        if module in ("__main__", "__mp_main__"):
+            raise ValueError(
+                f"Under {keras.backend.backend()} a SavedModel is written by a child process, "
+                "which must be able to import the model's classes: move this one from the script "
+                f"or notebook to a module of its own. Received: {name!r}, defined in {module}"
+            )
+    return sorted({module for module, _ in found})
+
+
+if __name__ == "__main__":
+    main()
