@@ -1,4 +1,4 @@
-"""The command `attnzoo`: train, evaluate, predict, plot, export, demo."""
+"""The command `attnzoo`: train, evaluate, leaderboard, predict, plot, export, demo."""
 
 import argparse
 import os
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands; a command's modules load when it runs."""
-    from attnzoo.cli import demo, evaluate, export, plot, predict, train
+    from attnzoo.cli import demo, evaluate, export, leaderboard, plot, predict, train
 
     parser = argparse.ArgumentParser(
         prog="attnzoo",
@@ -41,7 +41,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (demo, train, evaluate, predict, plot, export):
+    for module in (demo, train, evaluate, leaderboard, predict, plot, export):
         name = module.__name__.rpartition(".")[2]
         summary, _, rest = module.__doc__.partition("\n")
         command = commands.add_parser(

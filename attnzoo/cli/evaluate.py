@@ -56,7 +56,9 @@ def run(arguments):
     for name, value in figures.items():
         print(f"{name:20} {value:.4f}")
     if arguments.json:
-        pathlib.Path(arguments.json).write_text(json.dumps(figures, indent=2) + "\n")
+        decoding = f"beam {arguments.beam}" if arguments.beam else "greedy"
+        record = {"decoding": decoding, "sources": len(sources), **figures}
+        pathlib.Path(arguments.json).write_text(json.dumps(record, indent=2) + "\n")
 
 
 def load_task(arguments):

@@ -58,7 +58,7 @@ _HELP = {
     "max_vocabulary": "keep at most this many symbols",
     "max_source_length": "longest source, in tokens; longer ones are cut",
     "max_target_length": "longest target, in tokens",
-    "attention": "bahdanau, bahdanau_normalized, luong, luong_dot, luong_concat",
+    "attention": "a name, such as bahdanau, luong or monotonic; an unknown one lists all",
     "attend": "before the cell moves (Bahdanau) or after (Luong)",
     "input_feeding": "feed the readout back to the next input (order: after)",
     "cell": "lstm, gru or simple",

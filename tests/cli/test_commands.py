@@ -26,7 +26,9 @@ def preset(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("command", ["demo", "train", "evaluate", "predict", "plot", "export"])
+@pytest.mark.parametrize(
+    "command", ["demo", "train", "evaluate", "leaderboard", "predict", "plot", "export"]
+)
 def test_each_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
@@ -50,7 +52,44 @@ def test_evaluate_groups_references_and_writes_json(preset, tmp_path, capsys):
     said = capsys.readouterr().out
     assert status == 0 and "2 sources" in said and "phoneme_error_rate" in said
     figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures.pop("decoding") == "greedy" and figures.pop("sources") == 2
     assert set(figures) == {"exact_match", "word_error_rate", "phoneme_error_rate"}
+
+
+def finished_run(folder, attention, **evaluations):
+    folder.mkdir()
+    (folder / "recipe.json").write_text(json.dumps({"attention": attention, "seed": 3}))
+    training = {"parameters": 1234567, "epochs": 11, "seconds_since_last_start": 130.0}
+    (folder / "metrics.json").write_text(json.dumps(training))
+    for decoding, rate in evaluations.items():
+        figures = {"decoding": decoding, "word_error_rate": rate, "bleu": 100 * rate}
+        (folder / f"{decoding}.json").write_text(json.dumps(figures))
+    return str(folder)
+
+
+def test_the_leaderboard_ranks_runs_by_their_records(tmp_path, capsys):
+    runs = [
+        finished_run(tmp_path / "one", "hard", greedy=0.5, beam=0.25),
+        finished_run(tmp_path / "two", "soft", greedy=0.375),
+    ]
+    assert main(["leaderboard", *runs, "--metrics", "word_error_rate"]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[2:] == [
+        "| one | hard | beam | 25.0 % | 1,234,567 | 11 | 2 | 3 |",
+        "| two | soft | greedy | 37.5 % | 1,234,567 | 11 | 2 | 3 |",
+        "| one | hard | greedy | 50.0 % | 1,234,567 | 11 | 2 | 3 |",
+    ]
+    assert main(["leaderboard", *runs, "--metrics", "bleu", "word_error_rate"]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[2].startswith("| one | hard | greedy | 50.00 | 50.0 % |")
+
+
+def test_the_leaderboard_needs_finished_and_evaluated_runs(tmp_path, capsys):
+    assert main(["leaderboard", str(tmp_path)]) == 2
+    assert f"has finished. Received: run={tmp_path}" in capsys.readouterr().err
+    unmeasured = finished_run(tmp_path / "one", "hard")
+    assert main(["leaderboard", unmeasured]) == 2
+    assert f"attnzoo evaluate {unmeasured}/preset" in capsys.readouterr().err
 
 
 def test_predict_reads_a_file_line_by_line(preset, tmp_path, capsys):

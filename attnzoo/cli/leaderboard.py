@@ -1,0 +1,84 @@
+"""Compare finished runs in one table, made from their own records.
+
+Each run is a folder that `attnzoo train` made; an evaluation counts if its --json was written into
+it. The table is Markdown, the best run first; runs are compared by the first metric.
+
+  attnzoo evaluate runs/hard/preset --data test.tsv.gz --json runs/hard/greedy.json
+  attnzoo evaluate runs/soft/preset --data test.tsv.gz --json runs/soft/greedy.json
+  attnzoo leaderboard runs/hard runs/soft
+"""
+
+import json
+import pathlib
+
+# Of these a larger value is better; of all others a smaller one.
+_LARGER_IS_BETTER = {"exact_match", "bleu", "chrf"}
+_RATES = {"exact_match", "word_error_rate", "phoneme_error_rate"}
+
+
+def add_arguments(parser):
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder")
+    parser.add_argument(
+        "--metrics",
+        nargs="+",
+        default=["word_error_rate", "phoneme_error_rate"],
+        metavar="NAME",
+        help="columns; the first one ranks (default: %(default)s)",
+    )
+
+
+def run(arguments):
+    print(make_table(arguments.runs, arguments.metrics))
+
+
+def make_table(runs, metrics) -> str:
+    """One Markdown row for each evaluation of each run.
+
+    Args:
+        runs: Folders that `attnzoo train` made.
+        metrics: Names of metrics, as `attnzoo evaluate` wrote them.
+
+    Raises:
+        ValueError: If a folder holds no finished run, or no evaluation with these metrics.
+    """
+    rows = [row for folder in runs for row in _rows(pathlib.Path(folder), metrics)]
+    sign = -1 if metrics[0] in _LARGER_IS_BETTER else 1
+    rows.sort(key=lambda row: sign * row["figures"][metrics[0]])
+    head = ["run", "attention", "decoding", *metrics, "parameters", "epochs", "minutes", "seed"]
+    lines = [head, ["---"] * len(head)]
+    for row in rows:
+        shown = [_show(name, row["figures"][name]) for name in metrics]
+        lines.append([*row["start"], *shown, *row["end"]])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _rows(folder, metrics):
+    records = [folder / "recipe.json", folder / "metrics.json"]
+    if not all(record.is_file() for record in records):
+        raise ValueError(
+            f"A run must be a folder that `attnzoo train` has finished. Received: run={folder}"
+        )
+    recipe, training = (json.loads(record.read_text()) for record in records)
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        figures = json.loads(path.read_text())
+        if path in records or not set(metrics) <= set(figures):
+            continue
+        end = (
+            f"{training['parameters']:,}",
+            str(training["epochs"]),
+            f"{training['seconds_since_last_start'] / 60:.0f}",
+            str(recipe["seed"]),
+        )
+        start = (folder.name, recipe["attention"], figures.get("decoding", "?"))
+        found.append({"start": start, "figures": figures, "end": end})
+    if not found:
+        raise ValueError(
+            f"A run needs an evaluation with {metrics} in its folder: `attnzoo evaluate "
+            f"{folder}/preset --data ... --json {folder}/greedy.json`. Received: run={folder}"
+        )
+    return found
+
+
+def _show(name, value):
+    return f"{100 * value:.1f} %" if name in _RATES else f"{value:.2f}"
