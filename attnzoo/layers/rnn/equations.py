@@ -85,9 +85,7 @@ class _Gates:
         self.draw(inputs)
         if self.early_mask is not None:
             inputs = inputs * self.early_mask
-        projected = linear(inputs, self.early_kernel)
-        bias = self.input_bias()
-        return projected if bias is None else projected + bias
+        return linear(inputs, self.early_kernel, self.input_bias())
 
     def input_bias(self):
         return self.bias
