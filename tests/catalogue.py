@@ -35,6 +35,7 @@ class Row:
         made_by: A subclass that stands for an abstract `cls`.
         around: What makes a callable layer of one that is not called itself.
         permutable: Whether permuting the memory's rows permutes the alignments, and no more.
+        sums_to_one: Whether alignments sum to 1; else they sum to at most 1.
         variant: Tells rows of one class apart.
     """
 
@@ -46,6 +47,7 @@ class Row:
     made_by: type | None = None
     around: Callable | None = None
     permutable: bool = True
+    sums_to_one: bool = True
     variant: str = ""
 
     def __str__(self):
@@ -129,6 +131,7 @@ class CumulativeAttention(layers.Attention):
 # === Layers ===
 
 _SCORE = {"query": "float BTD", "memory": "float BSM"}
+_HISTORY_SCORE = {**_SCORE, "history": "float BTS"}
 _ATTENTION = {"query": "float BTD", "memory": "float BSM", "memory_mask": "bool BS"}
 _EQUAL_WIDTHS = {**_ATTENTION, "memory": "float BSD"}
 _RNN = {"inputs": "float BTD", "memory": "float BSM", "memory_mask": "bool BS"}
@@ -169,6 +172,7 @@ LAYERS = [
         variant="normalized",
     ),
     Row(layers.BilinearScore, dict, _SCORE, "BTS"),
+    Row(layers.BilinearScore, lambda: {"scale": "learned"}, _SCORE, "BTS", variant="learned"),
     *(
         Row(
             layers.DotScore,
@@ -180,6 +184,14 @@ LAYERS = [
         for scale in (None, "inverse_sqrt", "learned")
     ),
     Row(layers.LocationScore, lambda: {"max_length": 17}, _SCORE, "BTS", permutable=False),
+    Row(
+        layers.LocationSensitiveScore,
+        lambda: {"units": 7, "filters": 3, "kernel_size": 5, "normalize": True},
+        _HISTORY_SCORE,
+        "BTS",
+        permutable=False,
+    ),
+    Row(layers.CoverageScore, lambda: {"units": 7}, _HISTORY_SCORE, "BTS"),
     Row(
         layers.Score,
         dict,
@@ -209,6 +221,126 @@ LAYERS = [
         _EQUAL_WIDTHS,
         "BTD",
         variant="instance",
+    ),
+    *(
+        Row(
+            layers.SoftAttention,
+            lambda name=name: {"score": "bilinear", "normalizer": name},
+            _ATTENTION,
+            ("BTM", "BTS"),
+            call_arguments=_ALIGNMENTS,
+            variant=name,
+        )
+        for name in ("sparsemax", "entmax15")
+    ),
+    Row(
+        layers.LocalAttention,
+        lambda: {"score": "additive", "units": 7, "window": 4, "position_units": 3},
+        _ATTENTION,
+        ("BTM", "BTS"),
+        call_arguments=_ALIGNMENTS,
+        permutable=False,
+        sums_to_one=False,
+        variant="predictive",
+    ),
+    Row(
+        layers.LocalAttention,
+        lambda: {"window": 3, "mode": "monotonic"},
+        _ATTENTION,
+        ("BTM", "BTS"),
+        call_arguments=_ALIGNMENTS,
+        permutable=False,
+        variant="monotonic",
+    ),
+    *(
+        Row(
+            layers.LocalAttention,
+            lambda mode=mode: {"window": 2, "mode": mode, "normalizer": "entmax15"},
+            _ATTENTION,
+            ("BTM", "BTS"),
+            call_arguments=_ALIGNMENTS,
+            permutable=False,
+            sums_to_one=mode == "monotonic",
+            variant=f"{mode}-entmax15",
+        )
+        for mode in ("predictive", "monotonic")
+    ),
+    Row(
+        layers.MonotonicAttention,
+        lambda: {"score": "additive", "units": 7, "sigmoid_noise": 1.0},
+        _ATTENTION,
+        ("BTM", "BTS"),
+        call_arguments=_ALIGNMENTS,
+        permutable=False,
+        sums_to_one=False,
+        variant="parallel",
+    ),
+    Row(
+        layers.MonotonicAttention,
+        lambda: {"score": NegativeDistance(), "mode": "recursive", "score_bias_init": 1.0},
+        _EQUAL_WIDTHS,
+        ("BTD", "BTS"),
+        call_arguments=_ALIGNMENTS,
+        permutable=False,
+        sums_to_one=False,
+        variant="recursive",
+    ),
+    Row(
+        layers.MonotonicAttention,
+        lambda: {"score": "bilinear", "inference_mode": "hard"},
+        _ATTENTION,
+        ("BTM", "BTS"),
+        call_arguments=_ALIGNMENTS,
+        permutable=False,
+        sums_to_one=False,
+        variant="hard",
+    ),
+    Row(
+        layers.ChunkwiseAttention,
+        lambda: {"score": "additive", "units": 7, "window": 3},
+        _ATTENTION,
+        ("BTM", "BTS"),
+        call_arguments=_ALIGNMENTS,
+        permutable=False,
+        sums_to_one=False,
+        variant="parallel",
+    ),
+    Row(
+        layers.ChunkwiseAttention,
+        lambda: {
+            "score": "bilinear",
+            "chunk_score": layers.AdditiveScore(7),
+            "window": 2,
+            "inference_mode": "hard",
+        },
+        _ATTENTION,
+        ("BTM", "BTS"),
+        call_arguments=_ALIGNMENTS,
+        permutable=False,
+        sums_to_one=False,
+        variant="hard",
+    ),
+    *(
+        Row(
+            layers.HardAttention,
+            lambda arguments=arguments: {"score": "additive", "units": 7, **arguments},
+            _ATTENTION,
+            ("BTM", "BTS"),
+            call_arguments=_ALIGNMENTS,
+            variant=variant,
+        )
+        for variant, arguments in {
+            "reinforce": {"baseline": "learned", "num_samples": 2, "entropy_weight": 0.1},
+            "straight_through": {"estimator": "straight_through", "soft_mixing": 0.5},
+            "gumbel": {"estimator": "gumbel"},
+        }.items()
+    ),
+    Row(
+        layers.ExactHardAttention,
+        lambda: {"score": "additive", "units": 7},
+        _ATTENTION,
+        ("BTM", "BTS"),
+        call_arguments=_ALIGNMENTS,
     ),
     Row(
         layers.BahdanauAttention,
@@ -249,6 +381,51 @@ LAYERS = [
         call_arguments=_ALIGNMENTS,
         permutable=False,
         variant="location",
+    ),
+    Row(
+        layers.LocationSensitiveAttention,
+        lambda: {"units": 7, "filters": 3, "kernel_size": 5, "normalize": True},
+        _ATTENTION,
+        ("BTM", "BTS"),
+        call_arguments=_ALIGNMENTS,
+        permutable=False,
+    ),
+    Row(
+        layers.LocationSensitiveAttention,
+        lambda: {
+            "units": 7,
+            "filters": 3,
+            "kernel_size": 13,
+            "sharpening": 2.0,
+            "smoothing": True,
+            "cumulative": True,
+        },
+        _ATTENTION,
+        ("BTM", "BTS"),
+        call_arguments=_ALIGNMENTS,
+        permutable=False,
+        variant="smoothed",
+    ),
+    Row(
+        layers.CoverageAttention,
+        lambda: {"units": 7, "coverage_loss": 0.5},
+        _ATTENTION,
+        ("BTM", "BTS"),
+        call_arguments=_ALIGNMENTS,
+    ),
+    Row(
+        layers.CoverageAttention,
+        lambda: {"units": 7, "normalizer": "entmax15"},
+        _ATTENTION,
+        ("BTM", "BTS"),
+        call_arguments=_ALIGNMENTS,
+        variant="entmax15",
+    ),
+    Row(
+        layers.MarginalLogits,
+        lambda: {"vocabulary_size": 7, "hidden_dim": 17, "dropout": 0.1},
+        {"query": "float BTD", "memory": "float BSM", "alignments": "float BTS"},
+        "BTU",
     ),
     Row(
         layers.AttentionCell,

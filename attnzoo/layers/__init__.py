@@ -1,8 +1,29 @@
 """Layers: scores, attentions, and the decoders built on them."""
 
-from attnzoo.layers.attention import Attention, BahdanauAttention, LuongAttention, SoftAttention
+from attnzoo.layers.attention import (
+    Attention,
+    BahdanauAttention,
+    ChunkwiseAttention,
+    CoverageAttention,
+    ExactHardAttention,
+    HardAttention,
+    LocalAttention,
+    LocationSensitiveAttention,
+    LuongAttention,
+    MonotonicAttention,
+    SoftAttention,
+)
+from attnzoo.layers.marginal_logits import MarginalLogits
 from attnzoo.layers.rnn import AttentionCell, AttentionRNN, Bridge, RNNEncoder
-from attnzoo.layers.scores import AdditiveScore, BilinearScore, DotScore, LocationScore, Score
+from attnzoo.layers.scores import (
+    AdditiveScore,
+    BilinearScore,
+    CoverageScore,
+    DotScore,
+    LocationScore,
+    LocationSensitiveScore,
+    Score,
+)
 
 __all__ = [
     "AdditiveScore",
@@ -12,9 +33,19 @@ __all__ = [
     "BahdanauAttention",
     "BilinearScore",
     "Bridge",
+    "ChunkwiseAttention",
+    "CoverageAttention",
+    "CoverageScore",
     "DotScore",
+    "ExactHardAttention",
+    "HardAttention",
+    "LocalAttention",
     "LocationScore",
+    "LocationSensitiveAttention",
+    "LocationSensitiveScore",
     "LuongAttention",
+    "MarginalLogits",
+    "MonotonicAttention",
     "RNNEncoder",
     "Score",
     "SoftAttention",

@@ -8,11 +8,12 @@ import numpy as np
 from keras import ops
 
 from attnzoo.models.presets import explain_preset_errors, saved_dtype
+from attnzoo.models.reinforce_model import ReinforceMixin
 from attnzoo.samplers import BeamSampler
 from attnzoo.training import SmoothedCrossEntropy, TokenAccuracy
 
 
-class Seq2SeqTask(keras_hub.models.Seq2SeqLM):
+class Seq2SeqTask(ReinforceMixin, keras_hub.models.Seq2SeqLM):
     """Base of the sequence-to-sequence tasks.
 
     A subclass gives `decode(inputs)`, the teacher-forced pass with its alignments, and
@@ -208,7 +209,7 @@ class Seq2SeqTask(keras_hub.models.Seq2SeqLM):
         if not (return_scores or return_alignments):
             return results["outputs"][0] if is_one else results["outputs"]
         if return_alignments or "scores" not in ids:
-            replayed = self._replay_on_batch({**inputs, **_drop_scores(ids)})
+            replayed = self.replay_on_batch({**inputs, **_drop_scores(ids)})
             results["scores"] = replayed["scores"]
             if return_alignments:
                 results["alignments"] = replayed["alignments"]
@@ -257,7 +258,7 @@ class Seq2SeqTask(keras_hub.models.Seq2SeqLM):
             inputs["decoder_padding_mask"] = np.pad(
                 real.astype(bool), ((0, 0), (1, 0)), constant_values=True
             )
-        replayed = self._replay_on_batch(inputs)["alignments"]
+        replayed = self.replay_on_batch(inputs)["alignments"]
         if self.preprocessor is None:
             return replayed
         steps = inputs["decoder_padding_mask"].sum(axis=1).max() - 1
@@ -286,7 +287,7 @@ class Seq2SeqTask(keras_hub.models.Seq2SeqLM):
             "scores": ops.sum(log_probs * real, axis=1),
         }
 
-    def _replay_on_batch(self, inputs):
+    def replay_on_batch(self, inputs):
         """`replay`, compiled once and kept, on one batch: NumPy arrays."""
         if self._aligner is None:
             # Kept out of Keras's tracking: its weights are the task's own.

@@ -5,6 +5,14 @@ import math
 import keras
 from keras import ops
 
+from attnzoo.ops.blocks import (
+    block_sizes,
+    cut_blocks,
+    cut_examples,
+    join_blocks,
+    join_examples,
+    scan_blocks,
+)
 from attnzoo.ops.linear import linear
 
 _ON_TORCH = keras.backend.backend() == "torch"
@@ -135,12 +143,12 @@ def _blockwise_scores(query, key, vector):
         def block(_, elements):
             return (), (_whole(*elements, key, vector),)  # [b, t, S]
 
-        return _scan(block, (), (queries,))  # [T / t, b, t, S]
+        return scan_blocks(block, (), (queries,))  # [T / t, b, t, S]
 
-    elements = _blocks(query, examples, steps), _examples(key, examples)
-    _, (scores,) = _scan(example, (), elements)  # [B / b, T / t, b, t, S]
+    elements = cut_blocks(query, examples, steps), cut_examples(key, examples)
+    _, (scores,) = scan_blocks(example, (), elements)  # [B / b, T / t, b, t, S]
     batch, query_length, _ = ops.shape(query)
-    return _join(scores, (batch, query_length, ops.shape(key)[1]), examples, steps)
+    return join_blocks(scores, (batch, query_length, ops.shape(key)[1]), examples, steps)
 
 
 def _blockwise_gradients(query, key, vector, upstream):
@@ -172,24 +180,22 @@ def _blockwise_gradients(query, key, vector, upstream):
             return (vector_gradient, key_squares), (ops.sum(hidden, 2),)
 
         sums = vector_gradient, ops.zeros_like(key)
-        sums, (query_squares,) = _scan(block, sums, (queries, upstreams))
+        sums, (query_squares,) = scan_blocks(block, sums, (queries, upstreams))
         vector_gradient, key_squares = sums
         return vector_gradient, (query_squares, key_squares)
 
-    vector_gradient, (query_squares, key_squares) = _scan(
+    vector_gradient, (query_squares, key_squares) = scan_blocks(
         example,
         ops.zeros_like(vector),
         (
-            _blocks(query, examples, steps),
-            _examples(key, examples),
-            _blocks(upstream, examples, steps),
+            cut_blocks(query, examples, steps),
+            cut_examples(key, examples),
+            cut_blocks(upstream, examples, steps),
         ),
         num_outputs=2,
     )
-    query_squares = _join(query_squares, ops.shape(query), examples, steps)
-    batch, *memory_shape = ops.shape(key)
-    whole = (batch + _rest(batch, examples), *memory_shape)
-    key_squares = ops.reshape(key_squares, whole)[:batch]
+    query_squares = join_blocks(query_squares, ops.shape(query), examples, steps)
+    key_squares = join_examples(key_squares, ops.shape(key), examples)
     query_sums = ops.expand_dims(ops.sum(upstream, 2), -1)  # [B, T, 1]
     key_sums = ops.expand_dims(ops.sum(upstream, 1), -1)  # [B, S, 1]
     query_gradient = vector * (query_sums - query_squares)
@@ -207,92 +213,7 @@ def _sum_over_steps(hidden):
     return ops.reshape(sums, (examples, memory_length, units))
 
 
-# === Blocks: some steps of one example, or all steps of some examples ===
-# Sizes are ints, or scalar tensors where TensorFlow does not know them while tracing.
-
-
 def _block_sizes(query, key):
     """Examples b and query steps t of a block."""
     batch, query_length, units = ops.shape(query)
-    row = _largest(1, ops.shape(key)[1] * units)
-    steps = _largest(1, _smallest(query_length, _BLOCK_ELEMENTS // row))
-    count = _largest(1, -(-query_length // steps))
-    steps = _largest(1, -(-query_length // count))  # as many blocks, of even size
-    examples = _largest(1, _smallest(batch, _BLOCK_ELEMENTS // (steps * row)))
-    return examples, steps
-
-
-def _blocks(tensor, examples, steps):
-    """Cut [B, T, D] into [B / b, T / t, b, t, D], with zeros where it does not divide."""
-    batch, length, width = ops.shape(tensor)
-    batch_rest, length_rest = _rest(batch, examples), _rest(length, steps)
-    tensor = ops.pad(tensor, [[0, batch_rest], [0, length_rest], [0, 0]])
-    rows, columns = (batch + batch_rest) // examples, (length + length_rest) // steps
-    # No transpose is needed, as b or T / t is 1.
-    return ops.reshape(tensor, (rows, columns, examples, steps, width))
-
-
-def _examples(tensor, examples):
-    """Cut [B, S, D] into [B / b, b, S, D], with zeros where it does not divide."""
-    batch, length, width = ops.shape(tensor)
-    rest = _rest(batch, examples)
-    tensor = ops.pad(tensor, [[0, rest], [0, 0], [0, 0]])
-    return ops.reshape(tensor, ((batch + rest) // examples, examples, length, width))
-
-
-def _join(blocks, shape, examples, steps):
-    """Undo `_blocks`: back to `shape` [B, T, D], without the zeros."""
-    batch, length, width = shape
-    whole = batch + _rest(batch, examples), length + _rest(length, steps), width
-    return ops.reshape(blocks, whole)[:batch, :length]
-
-
-def _rest(length, block):
-    """What `length` lacks to be a multiple of `block`, and at least one block."""
-    return _largest(block - length, -length % block)
-
-
-def _smallest(first, second):
-    known = isinstance(first, int) and isinstance(second, int)
-    return min(first, second) if known else ops.minimum(first, second)
-
-
-def _largest(first, second):
-    known = isinstance(first, int) and isinstance(second, int)
-    return max(first, second) if known else ops.maximum(first, second)
-
-
-def _scan(step, carry, elements, num_outputs=1):
-    """`ops.scan` over a tuple of tensors; each step gives a tuple of `num_outputs` tensors.
-
-    `ops.scan` itself wants outputs shaped as the carry on TensorFlow. On torch it keeps the outputs
-    of all steps and then stacks them: twice the memory, and small pieces that break up the heap.
-    """
-    if keras.backend.backend() == "tensorflow":
-        return _scan_tensorflow(step, carry, elements, num_outputs)
-    if not _ON_TORCH:
-        return ops.scan(step, carry, elements)
-    length = len(elements[0])
-    outputs = None
-    for index in range(length):
-        carry, pieces = step(carry, tuple(element[index] for element in elements))
-        if outputs is None:
-            outputs = tuple(ops.empty((length, *piece.shape), piece.dtype) for piece in pieces)
-        for output, piece in zip(outputs, pieces, strict=True):
-            output[index] = piece
-    return carry, outputs
-
-
-def _scan_tensorflow(step, carry, elements, num_outputs):
-    import tensorflow as tf
-
-    length = tf.shape(elements[0])[0]
-    arrays = tuple(tf.TensorArray(elements[0].dtype, length) for _ in range(num_outputs))
-
-    def body(index, carry, arrays):
-        carry, pieces = step(carry, tuple(element[index] for element in elements))
-        pairs = zip(arrays, pieces, strict=True)
-        return index + 1, carry, tuple(array.write(index, piece) for array, piece in pairs)
-
-    _, carry, arrays = tf.while_loop(lambda index, *_: index < length, body, (0, carry, arrays))
-    return carry, tuple(array.stack() for array in arrays)
+    return block_sizes(batch, query_length, ops.shape(key)[1] * units, _BLOCK_ELEMENTS)

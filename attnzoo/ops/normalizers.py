@@ -37,6 +37,108 @@ def masked_softmax(scores, mask=None):
     return ops.cast(ops.where(mask, alignments, 0.0), scores.dtype)
 
 
+def masked_log_softmax(scores, mask=None):
+    """Logarithm of `masked_softmax`, in one go: no small weight becomes 0 on the way.
+
+        log_alignments[s] = scores[s] - log of sum over s' in mask of exp(scores[s'])
+
+    Args:
+        scores: float [..., S]. Unbounded, in nats.
+        mask: bool, broadcastable to `scores`, or None. True = may attend.
+
+    Returns:
+        float [..., S], float32 at least, in nats. At most 0; -1e30 where `mask` is False, finite so
+        that 0 times it is 0.
+
+    Example:
+        >>> masked_log_softmax([[1.0, 1.0, 9.0]], mask=[[True, True, False]])
+        [[-0.6931, -0.6931, -1e30]]
+    """
+    scores = _at_least_float32(ops.convert_to_tensor(scores))
+    if mask is None:
+        return ops.log_softmax(scores, axis=-1)
+    mask = ops.convert_to_tensor(mask, dtype="bool")
+    log_alignments = ops.log_softmax(ops.where(mask, scores, _LOWEST), axis=-1)
+    return ops.where(mask, log_alignments, _LOWEST)
+
+
+def sparsemax(scores, mask=None):
+    """The point of the simplex that is nearest to the scores: low ones get no weight at all.
+
+        alignments[s] = max(scores[s] - threshold, 0), with the threshold where they sum to 1
+
+    Exact: the threshold comes from a sort. The gradient of `scores` is
+
+        upstream[s] - mean of upstream over the support    on the support, else 0
+
+    Args:
+        scores: float [..., S].
+        mask: bool, broadcastable to `scores`, or None. True = may attend.
+
+    Returns:
+        float [..., S], dtype of `scores`. At least 0; exactly 0 where `mask` is False or a score is
+        more than 1 below the highest. A row sums to 1; one with nothing to attend to is all zeros.
+
+    Example:
+        >>> sparsemax([[1.0, 0.5, -1.0]])
+        [[0.75, 0.25, 0.0]]
+
+    References:
+        [Martins and Astudillo, 2016](https://arxiv.org/abs/1602.02068), algorithm 1, section 2.5.
+    """
+
+    def threshold(highest_first, count):
+        # No set of places asks for more than the support does: the highest is the one.
+        return ops.max((ops.cumsum(highest_first, axis=-1) - 1.0) / count, axis=-1, keepdims=True)
+
+    def weight(rest):
+        return rest, ops.cast(rest > 0.0, rest.dtype)
+
+    return _sparse(scores, mask, 1.0, threshold, weight)
+
+
+def entmax15(scores, mask=None):
+    """Entmax with alpha = 1.5: halfway between softmax and sparsemax, and sparse too.
+
+        alignments[s] = max(scores[s] / 2 - threshold, 0)^2, with the threshold where they sum to 1
+
+    Exact: the threshold comes from a sort. With r = sqrt(alignments) the gradient of `scores` is
+
+        r[s] * (upstream[s] - sum of r * upstream / sum of r)
+
+    Its own derivative is not: differentiate once only.
+
+    Args:
+        scores: float [..., S].
+        mask: bool, broadcastable to `scores`, or None. True = may attend.
+
+    Returns:
+        float [..., S], dtype of `scores`. At least 0; exactly 0 where `mask` is False or a score is
+        more than 2 below the highest. A row sums to 1; one with nothing to attend to is all zeros.
+
+    Example:
+        >>> entmax15([[1.0, 1.0, -1.0]])
+        [[0.5, 0.5, 0.0]]
+
+    References:
+        [Peters et al., 2019](https://arxiv.org/abs/1905.05702), algorithm 2.
+    """
+
+    def threshold(highest_first, count):
+        # With k places the threshold t solves: sum over the k highest of (scores / 2 - t)^2 = 1.
+        mean = ops.cumsum(highest_first, axis=-1) / count
+        variance = ops.cumsum(ops.square(highest_first), axis=-1) / count - ops.square(mean)
+        found = mean - ops.sqrt(ops.maximum(1.0 / count - variance, 0.0))
+        # It grows with k for as long as the k-th place is above it.
+        found = ops.where(found <= highest_first, found, _LOWEST)
+        return ops.max(found, axis=-1, keepdims=True)
+
+    def weight(rest):
+        return ops.square(rest), 2.0 * rest
+
+    return _sparse(scores, mask, 0.5, threshold, weight)
+
+
 def hardmax(scores, mask=None):
     """All weight on the place of the last axis with the highest score; the first one on a tie.
 
@@ -58,6 +160,56 @@ def hardmax(scores, mask=None):
     highest = ops.logical_and(highest, allowed)  # [..., S], several True on a tie
     nth = ops.cumsum(ops.cast(highest, "int32"), axis=-1)
     return ops.cast(ops.logical_and(highest, ops.equal(nth, 1)), scores.dtype)
+
+
+# What a layer takes by name.
+NORMALIZERS = {"softmax": masked_softmax, "sparsemax": sparsemax, "entmax15": entmax15}
+
+
+def get_normalizer(normalizer: str):
+    """The function (scores, mask) -> alignments that a name stands for.
+
+    Args:
+        normalizer: `"softmax"`, `"sparsemax"` or `"entmax15"`.
+
+    Raises:
+        ValueError: If the name is unknown.
+
+    Example:
+        >>> attnzoo.ops.get_normalizer("sparsemax")(scores, mask).shape  # [B, T, S]
+        (2, 3, 11)
+    """
+    if not isinstance(normalizer, str) or normalizer not in NORMALIZERS:
+        raise ValueError(
+            f"`normalizer` must be one of {sorted(NORMALIZERS)}. "
+            f"Received: normalizer={normalizer!r}"
+        )
+    return NORMALIZERS[normalizer]
+
+
+def _sparse(scores, mask, factor: float, threshold, weight):
+    """weight(max(factor * scores - t, 0)), with the t where the weights of a row sum to 1.
+
+    Args:
+        threshold: Function of the highest scores first [..., S], and 1, 2, ... S, to t [..., 1].
+        weight: Function of r = max(factor * scores - t, 0) to its weights and their derivative.
+    """
+    scores = ops.convert_to_tensor(scores)
+    allowed = ops.convert_to_tensor(True if mask is None else mask, dtype="bool")
+    masked = ops.where(allowed, _at_least_float32(scores), _LOWEST)
+    highest = ops.stop_gradient(ops.max(masked, axis=-1, keepdims=True))
+    shifted = (masked - highest) * factor
+    # No threshold is below -1: what lies deeper has no weight, and would only cost digits.
+    fixed = ops.maximum(ops.stop_gradient(shifted), -1.0)
+    count = ops.cumsum(ops.ones_like(fixed), axis=-1)
+    guess = threshold(-ops.sort(-fixed, axis=-1), count)  # [..., 1]
+    # One step of Newton's method. It takes away what the sums above rounded off, and it carries
+    # the gradient: by the implicit function theorem that of t is the gradient of the step.
+    weights, derivatives = weight(ops.relu(shifted - guess))
+    slope = ops.stop_gradient(ops.sum(derivatives, axis=-1, keepdims=True))
+    exact = guess + (ops.sum(weights, axis=-1, keepdims=True) - 1.0) / slope
+    alignments, _ = weight(ops.relu(shifted - exact))
+    return ops.cast(ops.where(allowed, alignments, 0.0), scores.dtype)
 
 
 def _at_least_float32(scores):

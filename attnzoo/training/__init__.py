@@ -15,6 +15,7 @@ from attnzoo.training.metrics import (
     word_error_rate,
 )
 from attnzoo.training.reports import format_predictions
+from attnzoo.training.schedules import VariableSchedule
 from attnzoo.training.token_accuracy import TokenAccuracy
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "SmoothedCrossEntropy",
     "TokenAccuracy",
     "TrainingBackup",
+    "VariableSchedule",
     "bleu",
     "character_error_rate",
     "evaluate_predictions",

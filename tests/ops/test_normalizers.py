@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from attnzoo.ops import hardmax, masked_softmax
+from attnzoo.ops import hardmax, masked_log_softmax, masked_softmax
 from tests import references
 from tests.ops.differentiation import outputs_and_gradients
 from tests.tools import assert_close, lengths_mask, normal, to_numpy
@@ -43,6 +43,37 @@ def reference_hardmax(scores, mask):
 def test_softmax_follows_its_equation(mask):
     alignments = masked_softmax(SCORES, mask)
     assert_close(alignments, references.softmax(SCORES, mask).astype("float32"), tolerance=1e-6)
+
+
+@pytest.mark.parametrize("mask", [None, MASK, MASK[:, :1], MASK[0]])
+def test_log_softmax_is_the_logarithm_of_the_softmax(mask):
+    found = to_numpy(masked_log_softmax(SCORES, mask))
+    allowed = np.broadcast_to(True if mask is None else mask, SCORES.shape)
+    expected = np.log(references.softmax(SCORES, mask)[allowed])
+    np.testing.assert_allclose(found[allowed], expected, rtol=1e-5, atol=1e-5)
+    assert np.all(found[~allowed] == np.float32(-1e30))
+
+
+def test_log_softmax_of_large_scores_is_finite():
+    scores = np.array([[0.0, -1e4, 3e4]], "float32")
+    found = to_numpy(masked_log_softmax(scores, np.array([[True, True, False]])))
+    np.testing.assert_allclose(found[0, :2], [0.0, -1e4])
+    half = masked_log_softmax(ops.cast(scores, "bfloat16"))
+    assert keras.backend.standardize_dtype(half.dtype) == "float32"
+
+
+def test_the_entropy_of_a_log_softmax_has_a_gradient_at_padding():
+    def entropy(scores):
+        log_alignments = masked_log_softmax(scores, MASK)
+        return -ops.sum(ops.exp(log_alignments) * log_alignments, axis=-1)
+
+    found, (gradient,) = outputs_and_gradients(entropy, [SCORES], np.float32(1.0))
+    alignments = references.softmax(SCORES, MASK)
+    logarithms = np.log(np.where(alignments > 0.0, alignments, 1.0))
+    expected = -np.sum(alignments * logarithms, axis=-1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    expected = -alignments * (logarithms + expected[..., None])
+    np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_rows_sum_to_one():

@@ -3,6 +3,13 @@
 import keras
 
 from attnzoo.layers.attention.base import Attention
+from attnzoo.layers.attention.chunkwise import ChunkwiseAttention
+from attnzoo.layers.attention.coverage import CoverageAttention
+from attnzoo.layers.attention.exact import ExactHardAttention
+from attnzoo.layers.attention.hard import HardAttention
+from attnzoo.layers.attention.local import LocalAttention
+from attnzoo.layers.attention.location_sensitive import LocationSensitiveAttention
+from attnzoo.layers.attention.monotonic import MonotonicAttention
 from attnzoo.layers.attention.soft import BahdanauAttention, LuongAttention, SoftAttention
 
 # What a model makes of a name, given the width of its decoder.
@@ -15,6 +22,28 @@ ATTENTIONS = {
     "luong_general": lambda units, **kwargs: LuongAttention("general", **kwargs),
     "luong_dot": lambda units, **kwargs: LuongAttention("dot", **kwargs),
     "luong_concat": lambda units, **kwargs: LuongAttention("concat", units=units, **kwargs),
+    "sparsemax": lambda units, **kwargs: SoftAttention(
+        "additive", units=units, normalizer="sparsemax", **kwargs
+    ),
+    "entmax15": lambda units, **kwargs: SoftAttention(
+        "additive", units=units, normalizer="entmax15", **kwargs
+    ),
+    "location_sensitive": lambda units, **kwargs: LocationSensitiveAttention(units, **kwargs),
+    "coverage": lambda units, **kwargs: CoverageAttention(units, **kwargs),
+    "local_predictive": lambda units, **kwargs: LocalAttention(mode="predictive", **kwargs),
+    "local_monotonic": lambda units, **kwargs: LocalAttention(mode="monotonic", **kwargs),
+    "monotonic": lambda units, **kwargs: MonotonicAttention("additive", units=units, **kwargs),
+    "chunkwise": lambda units, **kwargs: ChunkwiseAttention(
+        "additive", units=units, window=2, **kwargs
+    ),
+    "hard": lambda units, **kwargs: HardAttention("additive", units=units, **kwargs),
+    "hard_straight_through": lambda units, **kwargs: HardAttention(
+        "additive", units=units, estimator="straight_through", **kwargs
+    ),
+    "hard_gumbel": lambda units, **kwargs: HardAttention(
+        "additive", units=units, estimator="gumbel", **kwargs
+    ),
+    "hard_exact": lambda units, **kwargs: ExactHardAttention("bilinear", **kwargs),
 }
 
 
@@ -50,7 +79,14 @@ __all__ = [
     "ATTENTIONS",
     "Attention",
     "BahdanauAttention",
+    "CoverageAttention",
+    "ChunkwiseAttention",
+    "ExactHardAttention",
+    "HardAttention",
+    "LocalAttention",
+    "LocationSensitiveAttention",
     "LuongAttention",
+    "MonotonicAttention",
     "SoftAttention",
     "get_attention",
 ]

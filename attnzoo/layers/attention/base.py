@@ -1,9 +1,33 @@
 """What every attention is: SCORES -> ALIGNMENTS -> CONTEXT, behind three doors."""
 
+import dataclasses
+import typing
+
 import keras
 from keras import ops
 
 from attnzoo.layers.loop import run_loop
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainingPass:
+    """All steps of a pass of training, for an attention to look back at.
+
+    Args:
+        query: float [B, T, Dq]. What asked.
+        prepared: What `prepare` gave.
+        alignments: float [B, T, S]. What was answered.
+        noise: float [B, T, R], what `draw_noise` gave, or None.
+        query_mask: bool [B, T], or None. True = a real step.
+        causal: Whether step t can change nothing of what comes before it, as in a decoder.
+    """
+
+    query: typing.Any
+    prepared: dict
+    alignments: typing.Any
+    noise: typing.Any
+    query_mask: typing.Any
+    causal: bool
 
 
 class Attention(keras.layers.Layer):
@@ -26,6 +50,12 @@ class Attention(keras.layers.Layer):
     before the loop, and `explore(query, prepared, state, noise)`, one step that uses them. `step`
     is always deterministic.
 
+    A mechanism with a loss of its own sets `looks_back` and gives `after_training`, which sees all
+    steps once a pass of training is over.
+
+    A mechanism whose place is to be summed out of what a model says, and not out of the memory,
+    sets `marginal = True`; the model then needs `MarginalLogits`.
+
     Call arguments:
         query: float [B, T, Dq]. What asks: decoder states, target tokens.
         memory: float [B, S, Dm]. What may be attended to.
@@ -33,7 +63,8 @@ class Attention(keras.layers.Layer):
         attention_mask: bool [B, T, S] or [T, S], or None. True = this query may attend to this row.
             Only for a mechanism without state.
         return_alignments: Whether to return the alignments too.
-        training: Whether a stochastic mechanism explores.
+        training: Whether a stochastic mechanism explores, and losses are added.
+        query_mask: bool [B, T], or None. True = a real query; for a loss of the mechanism's own.
 
     Returns:
         context float [B, T, Dv]; with `return_alignments=True` the pair of it and the alignments,
@@ -45,6 +76,8 @@ class Attention(keras.layers.Layer):
     """
 
     stochastic = False
+    looks_back = False
+    marginal = False
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -106,6 +139,13 @@ class Attention(keras.layers.Layer):
         """
         raise NotImplementedError(f"`{type(self).__name__}` must implement `explore`.")
 
+    def after_training(self, steps: TrainingPass):
+        """Look back at a pass of training: here a mechanism may `add_loss`.
+
+        Called by what ran the T steps, if `looks_back` is true; only in training.
+        """
+        raise NotImplementedError(f"`{type(self).__name__}` must implement `after_training`.")
+
     def attend(self, query, prepared: dict):
         """All T steps: query [B, T, Dq] to context [B, T, Dv] and alignments [B, T, S]."""
 
@@ -114,9 +154,8 @@ class Attention(keras.layers.Layer):
 
         return self._over_steps(one_step, query, prepared)
 
-    def explore_all(self, query, prepared: dict):
-        """All T steps of training, as `attend`."""
-        noise = self.draw_noise(prepared, ops.shape(query)[1])
+    def explore_all(self, query, prepared: dict, noise):
+        """All T steps of training, as `attend`, with what `draw_noise` gave."""
         width = query.shape[-1]
 
         def one_step(both, state):
@@ -146,13 +185,23 @@ class Attention(keras.layers.Layer):
         attention_mask=None,
         return_alignments: bool = False,
         training: bool = False,
+        query_mask=None,
     ):
         check_attention_inputs(query, memory, memory_mask, attention_mask)
+        check_mask("query_mask", query_mask, ranks=(2,))
         prepared = self.prepare(memory, memory_mask)
         if attention_mask is not None:
             prepared = self.mask_pairs(prepared, attention_mask)
-        explores = training and self.stochastic
-        context, alignments = (self.explore_all if explores else self.attend)(query, prepared)
+        noise = None
+        if training and self.stochastic:
+            noise = self.draw_noise(prepared, ops.shape(query)[1])
+            context, alignments = self.explore_all(query, prepared, noise)
+        else:
+            context, alignments = self.attend(query, prepared)
+        if training and self.looks_back:
+            self.after_training(
+                TrainingPass(query, prepared, alignments, noise, query_mask, causal=False)
+            )
         return (context, alignments) if return_alignments else context
 
     def mask_pairs(self, prepared: dict, attention_mask) -> dict:
@@ -173,8 +222,10 @@ class Attention(keras.layers.Layer):
         attention_mask=None,
         return_alignments=False,
         training=False,
+        query_mask=None,
     ):
         check_attention_inputs(query, memory, memory_mask, attention_mask)
+        check_mask("query_mask", query_mask, ranks=(2,))
         batch, query_length = query.shape[:2]
         width = self.context_width(memory.shape)
         context = keras.KerasTensor((batch, query_length, width), dtype=self.compute_dtype)

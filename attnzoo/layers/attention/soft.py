@@ -5,7 +5,7 @@ from keras import ops
 
 from attnzoo.layers.attention.base import Attention
 from attnzoo.layers.scores import get_score
-from attnzoo.ops import combine_masks, masked_softmax, weighted_sum
+from attnzoo.ops import combine_masks, get_normalizer, weighted_sum
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -15,14 +15,19 @@ class SoftAttention(Attention):
         alignments[b, t] = softmax over s of score(query[b, t], memory[b, s])
         context[b, t]    = sum over s of alignments[b, t, s] memory[b, s]
 
+    A sparse normalizer in place of the softmax gives most of a long memory no weight at all.
+
     Args:
         score: A `Score`, or the name of one: `"additive"` (also `"concat"`), `"bilinear"` (also
             `"general"`), `"dot"`, `"location"`. A named score takes its own arguments beside it.
+        normalizer: How scores become alignments: `"softmax"`, or `"sparsemax"` or `"entmax15"`,
+            which give exact zeros; see `attnzoo.ops`.
 
     Call arguments and returns: as in `Attention`; Dv = Dm.
 
     Raises:
-        ValueError: If the score is unknown, or arguments stand beside a score that has its own.
+        ValueError: If the score or the normalizer is unknown, or arguments stand beside a score
+            that has its own.
 
     Example:
         >>> attention = attnzoo.layers.SoftAttention(score="additive", units=7)
@@ -33,9 +38,11 @@ class SoftAttention(Attention):
     References:
         [Bahdanau et al., 2015](https://arxiv.org/abs/1409.0473), section 3.1.
         [Xu et al., 2015](https://arxiv.org/abs/1502.03044), section 4.2.
+        [Martins and Astudillo, 2016](https://arxiv.org/abs/1602.02068) (sparsemax).
+        [Peters et al., 2019](https://arxiv.org/abs/1905.05702) (entmax15).
     """
 
-    def __init__(self, score="additive", **kwargs):
+    def __init__(self, score="additive", *, normalizer: str = "softmax", **kwargs):
         layer_arguments = {
             name: kwargs.pop(name) for name in ("name", "dtype", "trainable") if name in kwargs
         }
@@ -43,6 +50,8 @@ class SoftAttention(Attention):
         if isinstance(score, str):
             kwargs |= {"name": "score", "dtype": self.dtype_policy}
         self.score = get_score(score, **kwargs)
+        get_normalizer(normalizer)  # Raises if it is unknown.
+        self.normalizer = normalizer
 
     def build(self, query_shape, memory_shape):
         if not self.score.built:
@@ -64,7 +73,7 @@ class SoftAttention(Attention):
 
     def attend(self, query, prepared):
         scores = self.score.compare(query, prepared["key"])  # [B, T, S]
-        alignments = masked_softmax(scores, prepared["mask"])
+        alignments = get_normalizer(self.normalizer)(scores, prepared["mask"])
         return weighted_sum(alignments, prepared["value"]), alignments
 
     def step(self, query, prepared, state):
@@ -72,7 +81,7 @@ class SoftAttention(Attention):
 
     def get_config(self):
         score = keras.saving.serialize_keras_object(self.score)
-        return {**super().get_config(), "score": score}
+        return {**super().get_config(), "score": score, "normalizer": self.normalizer}
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -84,6 +93,7 @@ class BahdanauAttention(SoftAttention):
     Args:
         units: Width of the space where query and memory meet, in features. At least 1.
         normalize: Whether v is weight-normalized; see `AdditiveScore`.
+        normalizer: As in `SoftAttention`.
 
     Example:
         >>> attnzoo.layers.BahdanauAttention(units=7)(query, memory).shape  # B=2, T=3, Dm=5
@@ -115,8 +125,8 @@ class LuongAttention(SoftAttention):
 
     Args:
         score: `"dot"`, `"general"`, `"concat"` or `"location"`. A score's own arguments stand
-        beside
-            it: `scale` for dot, `units` for concat, `max_length` for location.
+            beside it: `scale` for dot and general, `units` for concat, `max_length` for location.
+        normalizer: As in `SoftAttention`.
 
     Raises:
         ValueError: If `score` is not one of the four.

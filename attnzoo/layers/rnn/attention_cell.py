@@ -33,7 +33,8 @@ class AttentionCell(keras.layers.Layer):
         attention: An `Attention`, or a list of several; their contexts are concatenated.
         attend: `"before"` or `"after"`.
         input_feeding: Whether the result is fed back to the next input; on by default for "after".
-            For "before" the context is the cell's input already, and this must not be True.
+            For "before" the context is the cell's input already, and this must not be True; nor
+            with an attention that is `marginal`, for which it is off by default.
         attention_layer: What makes the result of output and context: a Keras layer; a width, for
             Luong's tanh(W [output; context]) without bias (equation 5); or None, for the bare
             context ("after") or the bare output ("before").
@@ -43,8 +44,9 @@ class AttentionCell(keras.layers.Layer):
         `AttentionRNN` runs the cell over a whole sequence.
 
     Raises:
-        ValueError: If `attend` is unknown, `input_feeding` comes with "before", or the cell is no
-            RNN cell or the attention no `Attention`.
+        ValueError: If `attend` is unknown, `input_feeding` comes with "before", an attention is
+            `marginal` and the order is "before" or something fed back, or the cell is no RNN cell
+            or the attention no `Attention`.
 
     Example:
         >>> cell = attnzoo.layers.AttentionCell(
@@ -90,7 +92,17 @@ class AttentionCell(keras.layers.Layer):
                 )
         self.several = isinstance(attention, (list, tuple))
         self.attend = attend
-        self.input_feeding = attend == "after" if input_feeding is None else input_feeding
+        marginal = any(one.marginal for one in self.attentions)
+        if input_feeding is None:
+            input_feeding = attend == "after" and not marginal
+        if marginal and (attend == "before" or input_feeding):
+            raise ValueError(
+                "What a step says can be summed over the places where it may look only if no later "
+                'step depends on that place: use `attend="after"` and `input_feeding=False`, or '
+                f"another attention. Received: attend={attend!r}, input_feeding={input_feeding} "
+                f"with attention={attention!r}"
+            )
+        self.input_feeding = input_feeding
         if isinstance(attention_layer, int):
             attention_layer = keras.layers.Dense(
                 attention_layer,
@@ -245,8 +257,13 @@ class BoundCell:
             for one, prepared in zip(self.layer.attentions, self.prepared, strict=True)
         ]
 
-    def step(self, projected, state: dict, noise: list | None = None):
+    def step(self, projected, state: dict):
         """One step: [R, P] to what `read_out` takes [R, E], the alignments and the next state."""
+        output, alignments, _, state = self.training_step(projected, state, None)
+        return output, alignments, state
+
+    def training_step(self, projected, state: dict, noise: list | None):
+        """As `step`, with the noise of this step; the query [R, Dq] comes out before the state."""
         if self.layer.attend == "before":
             query = state["cell"][self.query_index]
             context, alignments, remembered = self.look(query, state["attention"], noise)
@@ -255,14 +272,15 @@ class BoundCell:
         else:
             late = state["feed"] if self.layer.input_feeding else None
             output, cell_state = self.equations.step(projected, late, state["cell"])
-            context, alignments, remembered = self.look(output, state["attention"], noise)
+            query = output
+            context, alignments, remembered = self.look(query, state["attention"], noise)
             feed = self.result(output, context) if self.layer.input_feeding else ()
         state = {"cell": cell_state, "attention": remembered, "feed": feed}
         if self.reads_out_later:
             output = ops.concatenate([output, context], axis=-1)
         elif self.layer.input_feeding and self.layer.output_attention:
             output = feed
-        return output, alignments, state
+        return output, alignments, query, state
 
     def look(self, query, states: tuple, noise: list | None = None):
         """Attend with R = B * K queries to B memories: context [R, Dv], alignments [R, S].

@@ -3,7 +3,7 @@
 import keras
 from keras import ops, tree
 
-from attnzoo.layers.attention.base import check_attention_inputs
+from attnzoo.layers.attention.base import TrainingPass, check_attention_inputs, check_mask
 from attnzoo.layers.loop import run_loop
 from attnzoo.layers.rnn.attention_cell import AttentionCell, BoundCell
 from attnzoo.layers.rnn.equations import state_sizes
@@ -28,6 +28,8 @@ class AttentionRNN(keras.layers.Layer):
             earlier call returned, or None for zeros.
         return_alignments: Whether to return the alignments too.
         return_state: Whether to return the state after the last step too.
+        inputs_mask: bool [B, T], or None. True = a real step; for the losses of the attentions
+            themselves. All steps are run.
 
     Returns:
         outputs float [B, T, D']; then, as asked for, alignments float [B, T, S] (a tuple of them
@@ -68,21 +70,29 @@ class AttentionRNN(keras.layers.Layer):
         return_alignments: bool = False,
         return_state: bool = False,
         training: bool = False,
+        inputs_mask=None,
     ):
-        self._check(inputs, memory, memory_mask, initial_state)
+        self._check(inputs, memory, memory_mask, initial_state, inputs_mask)
         prepared = self.cell.prepare(memory, memory_mask)
         bound = self.cell.bind(prepared, training=bool(training))
         state = initial_state
         if not isinstance(state, dict):
             state = self.cell.initial_state(prepared, cell_state=state)
         noise = bound.draw_noise(ops.shape(inputs)[1]) if training else []
+        looking_back = [one.looks_back and bool(training) for one in self.cell.attentions]
         stateless = not tree.flatten(state["attention"])
         if self.cell.attend == "after" and not self.cell.input_feeding and stateless:
-            outputs, alignments, state = self._in_parallel(bound, inputs, state, noise)
+            outputs, alignments, queries, state = self._in_parallel(bound, inputs, state, noise)
         else:
-            outputs, alignments, state = self._in_a_loop(
-                bound, inputs, state, noise, return_alignments
+            outputs, alignments, queries, state = self._in_a_loop(
+                bound, inputs, state, noise, return_alignments or any(looking_back)
             )
+        for n, one in enumerate(self.cell.attentions):
+            if looking_back[n]:
+                aligned = alignments[n] if self.cell.several else alignments
+                one.after_training(
+                    TrainingPass(queries, prepared[n], aligned, noise[n], inputs_mask, causal=True)
+                )
         results = [outputs]
         results += [alignments] * return_alignments
         results += [state] * return_state
@@ -105,35 +115,41 @@ class AttentionRNN(keras.layers.Layer):
                 context, aligned = one.attend(outputs, prepared)
             contexts.append(context)
             alignments.append(aligned)
+        queries = outputs
         if bound.reads_out_later:
             outputs = bound.read_out(ops.concatenate([outputs, *contexts], axis=-1))
-        return outputs, bound.pack(alignments), {**state, "cell": cell_state}
+        return outputs, bound.pack(alignments), queries, {**state, "cell": cell_state}
 
     def _in_a_loop(self, bound: BoundCell, inputs, state, noise, return_alignments):
-        """Step by step. A loop has one input and one output: noise and alignments ride along."""
+        """Step by step. A loop has one input and one output: the noise rides along with the one,
+        alignments and queries with the other.
+        """
         projected = bound.project(inputs)
         loop_inputs, split = _join(projected, noise)
 
         def body(inputs_t, state):
             projected_t, noise_t = split(inputs_t)
-            output, alignments, state = bound.step(projected_t, state, noise_t)
+            output, alignments, query, state = bound.training_step(projected_t, state, noise_t)
             if return_alignments:
-                output = ops.concatenate([output, *tree.flatten(alignments)], axis=-1)
+                output = ops.concatenate([query, output, *tree.flatten(alignments)], axis=-1)
             return output, state
 
         outputs, state = run_loop(body, loop_inputs, state, self.compute_dtype)
         if not return_alignments:
-            return bound.read_out(outputs), None, state
+            return bound.read_out(outputs), None, None, state
         places = ops.shape(bound.prepared[0]["value"])[1]
         width = ops.shape(outputs)[-1] - places * len(self.cell.attentions)
         alignments = [
             outputs[:, :, width + n * places : width + (n + 1) * places]
             for n in range(len(self.cell.attentions))
         ]
-        return bound.read_out(outputs[:, :, :width]), bound.pack(alignments), state
+        queries = outputs[:, :, : self.cell.query_width]
+        outputs = bound.read_out(outputs[:, :, self.cell.query_width : width])
+        return outputs, bound.pack(alignments), queries, state
 
-    def _check(self, inputs, memory, memory_mask, initial_state):
+    def _check(self, inputs, memory, memory_mask, initial_state, inputs_mask):
         check_attention_inputs(inputs, memory, memory_mask)
+        check_mask("inputs_mask", inputs_mask, ranks=(2,))
         expected = len(state_sizes(self.cell.cell))
         if initial_state is None or isinstance(initial_state, dict):
             return
@@ -155,8 +171,9 @@ class AttentionRNN(keras.layers.Layer):
         return_alignments=False,
         return_state=False,
         training=False,
+        inputs_mask=None,
     ):
-        self._check(inputs, memory, memory_mask, initial_state)
+        self._check(inputs, memory, memory_mask, initial_state, inputs_mask)
         batch, length = inputs.shape[:2]
 
         def spec(*shape):

@@ -5,8 +5,10 @@ import keras
 from attnzoo.layers.scores.additive import AdditiveScore
 from attnzoo.layers.scores.base import Score
 from attnzoo.layers.scores.bilinear import BilinearScore
+from attnzoo.layers.scores.coverage import CoverageScore
 from attnzoo.layers.scores.dot import DotScore
 from attnzoo.layers.scores.location import LocationScore
+from attnzoo.layers.scores.location_sensitive import LocationSensitiveScore
 
 # Luong's words stand beside ours.
 SCORES = {
@@ -52,8 +54,10 @@ __all__ = [
     "SCORES",
     "AdditiveScore",
     "BilinearScore",
+    "CoverageScore",
     "DotScore",
     "LocationScore",
+    "LocationSensitiveScore",
     "Score",
     "get_score",
 ]

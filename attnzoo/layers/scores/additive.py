@@ -44,6 +44,8 @@ class AdditiveScore(Score):
         [Salimans and Kingma, 2016](https://arxiv.org/abs/1602.07868), equation 2 (normalize).
     """
 
+    placewise = True
+
     def __init__(self, units: int, *, normalize: bool = False, **kwargs):
         super().__init__(**kwargs)
         check_positive(units=units)
@@ -78,10 +80,15 @@ class AdditiveScore(Score):
         return linear(memory, self.read(self.memory_kernel)) + self.read(self.bias)  # [B, S, U]
 
     def compare(self, query, key):
+        query = linear(query, self.read(self.query_kernel))
+        return additive_scores(query, key, self.read_vector())
+
+    def read_vector(self):
+        """The vector v, [U]."""
         vector = self.read(self.vector)
         if self.normalize:
             vector = vector * (self.read(self.length) * ops.rsqrt(ops.sum(ops.square(vector))))
-        return additive_scores(linear(query, self.read(self.query_kernel)), key, vector)
+        return vector
 
     def get_config(self):
         return {**super().get_config(), "units": self.units, "normalize": self.normalize}

@@ -11,6 +11,9 @@ class Score(keras.layers.Layer):
     with keys (`compare`, at every decoding step). Scores are raw: the attention masks and
     normalizes them.
 
+    Where scores[b, t, s] depends on query[b, t] and key[b, s] alone, a subclass may say so with
+    `placewise = True`: then an attention that needs few places compares only those.
+
     Call arguments:
         query: float [B, T, Dq]. What asks.
         memory: float [B, S, Dm]. What may be attended to.
@@ -24,6 +27,8 @@ class Score(keras.layers.Layer):
         ...         return -keras.ops.sum((query[:, :, None] - key[:, None]) ** 2, axis=-1)
         >>> attention = attnzoo.layers.SoftAttention(score=NegativeDistance())
     """
+
+    placewise = False
 
     def build(self, query_shape, memory_shape):
         self.built = True

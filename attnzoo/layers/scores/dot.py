@@ -37,6 +37,8 @@ class DotScore(Score):
         [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762), equation 1.
     """
 
+    placewise = True
+
     def __init__(self, *, scale: str | None = None, **kwargs):
         super().__init__(**kwargs)
         if scale is not None and scale not in _SCALES:

@@ -4,7 +4,7 @@ import keras
 import keras_hub
 
 from attnzoo.layers import AttentionCell, AttentionRNN, Bridge, RNNEncoder
-from attnzoo.layers.attention import LuongAttention, get_attention
+from attnzoo.layers.attention import LocalAttention, LuongAttention, get_attention
 from attnzoo.layers.rnn.equations import state_sizes
 from attnzoo.layers.scores.base import check_positive
 
@@ -39,7 +39,10 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
         cell: `"lstm"`, `"gru"` or `"simple"`.
         bidirectional: Whether the encoder reads in both directions.
         attention: An `Attention`, or a name: `"bahdanau"`, `"bahdanau_normalized"`, `"luong"` (also
-            `"luong_general"`), `"luong_dot"`, `"luong_concat"`.
+            `"luong_general"`), `"luong_dot"`, `"luong_concat"`, `"sparsemax"`, `"entmax15"`,
+            `"hard"`, `"hard_straight_through"`, `"hard_gumbel"`, `"local_predictive"`,
+            `"local_monotonic"`, `"location_sensitive"`, `"coverage"`,
+            `"monotonic"`, `"chunkwise"`, `"hard_exact"`.
         attend: `"before"` or `"after"`; None takes the order of the mechanism's paper.
         input_feeding: Whether the readout is fed back to the next input. None: on for "after".
         bridge: `"dense"`, `"copy"` or `"zeros"`.
@@ -55,11 +58,14 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
 
     Returns:
         dict of `encoder_sequence_output` float [B, S, hidden_dim] and `decoder_sequence_output`,
-        float [B, T, hidden_dim] (tied: [B, T, embedding_dim]), which the output layer takes.
+        float [B, T, hidden_dim] (tied: [B, T, embedding_dim]), which the output layer takes. With
+        an attention that is `marginal` there is no readout yet: the decoder's outputs are the
+        cell's own, and `alignments`, float [B, T, S], come with them.
 
     Raises:
         ValueError: For a size below 1, an odd `hidden_dim` with two directions, a rate outside
-            [0, 1), or an unknown cell, attention, order or bridge.
+            [0, 1), or an unknown cell, attention, order or bridge; for an attention that is
+            `marginal` together with order "before", input feeding or tied embeddings.
 
     Example:
         >>> backbone = attnzoo.models.RNNSeq2SeqBackbone(
@@ -138,15 +144,24 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
             dtype=dtype,
         )
         mechanism = get_attention(attention, hidden_dim, name="attention", dtype=dtype)
+        self.marginal = mechanism.marginal
+        if self.marginal and tie_embeddings:
+            raise ValueError(
+                "Where the output layer reads out every place, it has weights of its own: use "
+                "`tie_embeddings=False`, or another attention. Received: "
+                f"tie_embeddings=True with attention={attention!r}"
+            )
         if attend is None:
-            attend = "after" if isinstance(mechanism, LuongAttention) else "before"
+            luong = isinstance(mechanism, (LuongAttention, LocalAttention)) or self.marginal
+            attend = "after" if luong else "before"
         decoder_cells = [make_cell(hidden_dim, f"decoder_{i}") for i in range(num_decoder_layers)]
         attention_cell = AttentionCell(
             decoder_cells[0] if num_decoder_layers == 1 else decoder_cells,
             mechanism,
             attend=attend,
             input_feeding=input_feeding,
-            attention_layer=hidden_dim,
+            attention_layer=None if self.marginal else hidden_dim,
+            output_attention=not self.marginal,
             name="attention_cell",
             dtype=dtype,
         )
@@ -175,12 +190,16 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
             memory,
             memory_mask=inputs["encoder_padding_mask"],
             initial_state=decoder_state,
+            return_alignments=self.marginal,
+            inputs_mask=inputs["decoder_padding_mask"],
         )
+        outputs, alignments = outputs if self.marginal else (outputs, None)
         super().__init__(
             inputs=inputs,
             outputs={
                 "encoder_sequence_output": memory,
                 "decoder_sequence_output": self.finish(outputs),
+                **({"alignments": alignments} if self.marginal else {}),
             },
             dtype=dtype,
             **kwargs,
@@ -215,6 +234,8 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
 
     def finish(self, decoder_outputs):
         """From the decoder's outputs, any number of steps, to what the output layer takes."""
+        if self.marginal:
+            return decoder_outputs  # The output layer reads out, place by place.
         outputs = self.readout_dropout(decoder_outputs)
         return outputs if self.tied_projection is None else self.tied_projection(outputs)
 

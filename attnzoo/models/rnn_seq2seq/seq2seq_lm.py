@@ -3,9 +3,11 @@
 import keras
 from keras import ops
 
+from attnzoo.layers import CoverageAttention, MarginalLogits
 from attnzoo.models.rnn_seq2seq.backbone import RNNSeq2SeqBackbone
 from attnzoo.models.rnn_seq2seq.preprocessor import RNNSeq2SeqLMPreprocessor
 from attnzoo.models.seq2seq_task import Seq2SeqTask
+from attnzoo.models.token_logits import TokenLogits
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -49,18 +51,66 @@ class RNNSeq2SeqLM(Seq2SeqTask):
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.output_layer = None
-        if not backbone.tie_embeddings:
-            self.output_layer = keras.layers.Dense(
+        if backbone.marginal:
+            self.output_layer = MarginalLogits(
+                backbone.target_vocabulary_size,
+                hidden_dim=backbone.hidden_dim,
+                dropout=backbone.dropout,
+                name="output",
+                dtype=backbone.dtype_policy,
+            )
+        elif not backbone.tie_embeddings:
+            self.output_layer = TokenLogits(
                 backbone.target_vocabulary_size, name="output", dtype=backbone.dtype_policy
             )
 
         # === Functional Model ===
         inputs = backbone.input
-        outputs = self.logits(backbone(inputs)["decoder_sequence_output"])
+        decoded = backbone(inputs)
+        outputs = self.logits(
+            decoded["decoder_sequence_output"],
+            decoded["encoder_sequence_output"],
+            decoded.get("alignments"),
+        )
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
-    def logits(self, decoder_outputs):
-        """The output layer: what the decoder gives, [..., D], to logits [..., V]."""
+    def compile(self, *args, coverage_loss: float | None = None, **kwargs):
+        """Configure training and generation, as `Seq2SeqTask.compile` does.
+
+        Args:
+            *args, **kwargs: As there.
+            coverage_loss: Weight of the coverage loss, at least 0, for an attention with coverage;
+                None leaves the one that the attention has. Training has it; evaluation has not.
+
+        Raises:
+            ValueError: If the weight is negative, or no attention keeps a coverage.
+        """
+        attentions = self.backbone.decoder.cell.attentions
+        covering = [one for one in attentions if isinstance(one, CoverageAttention)]
+        if coverage_loss and not covering:
+            raise ValueError(
+                "A coverage loss needs an attention that keeps a coverage: make the backbone with "
+                '`attention="coverage"` or a `CoverageAttention`. Received: '
+                f"coverage_loss={coverage_loss} with {', '.join(map(repr, attentions))}"
+            )
+        if coverage_loss is not None:
+            for one in covering:
+                one.coverage_loss = coverage_loss
+        self._asked_coverage_loss = coverage_loss
+        super().compile(*args, **kwargs)
+
+    def get_compile_config(self):
+        """What `compile` was given, for saving."""
+        return {**super().get_compile_config(), "coverage_loss": self._asked_coverage_loss}
+
+    def logits(self, decoder_outputs, memory=None, alignments=None):
+        """The output layer: what the decoder gives, [..., D], to logits [..., V].
+
+        With an attention that is `marginal` it reads out every place of the memory and weighs them
+        with the alignments; any other needs the decoder's outputs alone.
+        """
+        if self.backbone.marginal:
+            return self.output_layer(decoder_outputs, memory, alignments)
         if self.output_layer is None:
             return self.backbone.target_embedding(decoder_outputs, reverse=True)
         return self.output_layer(decoder_outputs)
@@ -77,7 +127,7 @@ class RNNSeq2SeqLM(Seq2SeqTask):
             initial_state=decoder_state,
             return_alignments=True,
         )
-        return self.logits(backbone.finish(outputs)), alignments
+        return self.logits(backbone.finish(outputs), memory, alignments), alignments
 
     def make_next(self, inputs, with_alignments: bool):
         """Encode and prepare once; then `next` takes one step for each token.
@@ -92,6 +142,7 @@ class RNNSeq2SeqLM(Seq2SeqTask):
         cell = backbone.decoder.cell
         prepared = cell.prepare(memory, memory_mask)
         bound = cell.bind(prepared)
+        places = self.output_layer.project(memory) if backbone.marginal else None
         cache = {"state": cell.initial_state(prepared, cell_state=decoder_state)}
         if with_alignments:
             cache["alignments"] = ops.zeros(ops.shape(memory)[:2], dtype=backbone.compute_dtype)
@@ -105,6 +156,8 @@ class RNNSeq2SeqLM(Seq2SeqTask):
             cache = {**cache, "state": state}
             if with_alignments:
                 cache["alignments"] = alignments
+            if backbone.marginal:
+                return self.output_layer.step(hidden, places, alignments), hidden, cache
             return self.logits(hidden), hidden, cache
 
         return next, cache

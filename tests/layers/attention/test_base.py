@@ -98,7 +98,7 @@ def test_what_does_not_belong_together_is_refused(arguments, message):
 @pytest.mark.parametrize("name", ATTENTIONS)
 def test_a_name_makes_its_attention(name):
     attention = get_attention(name, units=7, name="attention")
-    assert isinstance(attention, layers.SoftAttention) and attention.name == "attention"
+    assert isinstance(attention, layers.Attention) and attention.name == "attention"
     assert attention(QUERY, MEMORY).shape == (2, 3, 5)
 
 

@@ -66,6 +66,30 @@ def test_a_mask_over_pairs_joins_the_mask_over_memory(shape, with_memory_mask):
     assert_close(found, references.soft_attention(scores_of(attention), MEMORY, mask))
 
 
+@pytest.mark.parametrize(("normalizer", "alpha"), [("sparsemax", 2.0), ("entmax15", 1.5)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **arguments: layers.SoftAttention("bilinear", **arguments),
+        lambda **arguments: layers.BahdanauAttention(7, **arguments),
+        lambda **arguments: layers.LuongAttention("dot", **arguments),
+    ],
+)
+def test_a_sparse_normalizer_takes_the_place_of_the_softmax(make, normalizer, alpha):
+    attention = built(make(normalizer=normalizer))
+    found = attention(QUERY, MEMORY, memory_mask=MASK, return_alignments=True)
+    alignments = references.entmax(scores_of(attention), MASK[:, None, :], alpha)
+    assert_close(found, (alignments @ MEMORY.astype("float64"), alignments))
+    assert np.sum((to_numpy(found[1]) == 0.0) & MASK[:, None, :]) > 3
+    again = type(attention).from_config(attention.get_config())
+    assert again.normalizer == normalizer
+
+
+def test_an_unknown_normalizer_is_refused():
+    with pytest.raises(ValueError, match="'entmax15', 'softmax', .* Received: normalizer='hard'"):
+        layers.BahdanauAttention(7, normalizer="hard")
+
+
 def test_large_scores_stay_finite():
     attention = layers.LuongAttention("dot")
     context = to_numpy(attention(QUERY * 1e4, MEMORY * 1e4, memory_mask=MASK))

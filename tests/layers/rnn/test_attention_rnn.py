@@ -159,6 +159,59 @@ def test_a_stochastic_attention_explores_in_training_alone(input_feeding):
     assert_close(found, expected)
 
 
+class RememberingAttention(NoisyAttention):
+    """Keeps what it may look back at."""
+
+    looks_back = True
+    seen = None
+
+    def after_training(self, steps):
+        self.seen = steps
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("attention_layer", [None, 3])
+@pytest.mark.parametrize(("attend", "input_feeding"), ORDERS)
+@pytest.mark.parametrize("cell", ["stack", "own"])
+def test_looking_back_sees_what_was_asked(cell, attend, input_feeding, attention_layer, several):
+    remembering = RememberingAttention("general")
+    attentions = [layers.BahdanauAttention(5), remembering] if several else remembering
+    attention_cell = layers.AttentionCell(
+        CELLS[cell](),
+        attentions,
+        attend=attend,
+        input_feeding=input_feeding,
+        attention_layer=attention_layer,
+    )
+    rnn = layers.AttentionRNN(attention_cell)
+    rnn.build(INPUTS.shape, MEMORY.shape)
+    set_weights(rnn)
+    query, memory, mask = (ops.convert_to_tensor(one) for one in (INPUTS, MEMORY, MASK))
+    steps_mask = ops.convert_to_tensor(lengths_mask([3, 2], 3))
+    arguments = {"memory_mask": mask, "inputs_mask": steps_mask, "return_alignments": True}
+    outputs, alignments = rnn(query, memory, training=True, **arguments)
+    seen, bound = remembering.seen, attention_cell.bind(attention_cell.prepare(memory, mask))
+    assert seen.causal and seen.query_mask is steps_mask
+    assert_close(seen.alignments, alignments[1] if several else alignments)
+    assert_close(seen.alignments, masked_softmax(seen.noise, mask[:, None]))
+    # Each query, from the state that the steps before it leave.
+    projected = bound.project(query)
+    state = attention_cell.initial_state(bound.prepared)
+    for t in range(3):
+        noise = [None] * several + [seen.noise[:, t]]
+        _, _, asked, state = bound.training_step(projected[:, t], state, noise)
+        assert_close(seen.query[:, t], asked)
+        if cell == "own" and attend == "after":
+            assert_close(asked, state["cell"][0])  # Its output is its state.
+    remembering.seen = None
+    rnn(query, memory, **arguments)
+    assert remembering.seen is None
+    found = remembering(memory[:, :3], memory, mask, training=True, return_alignments=True)
+    assert not remembering.seen.causal
+    assert_close(remembering.seen.query, memory[:, :3])
+    assert_close(remembering.seen.alignments, found[1])
+
+
 @pytest.mark.parametrize(
     "flags", [(), ("alignments",), ("state",), ("alignments", "state")], ids=str
 )

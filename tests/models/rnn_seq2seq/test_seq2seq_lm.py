@@ -16,12 +16,32 @@ CONFIGURATIONS = {
     "luong_general": {"attention": "luong_general", "cell": "gru", "bidirectional": False},
     "luong_dot": {"attention": "luong_dot", "cell": "simple"},
     "luong_concat": {"attention": "luong_concat", "num_decoder_layers": 2},
+    "sparsemax": {"attention": "sparsemax"},
+    "entmax15": {"attention": "entmax15", "cell": "gru"},
+    "local_predictive": {"attention": "local_predictive"},
+    "local_monotonic": {"attention": "local_monotonic", "cell": "gru"},
+    "local, nothing fed back": {"attention": "local_monotonic", "input_feeding": False},
+    "local, one place to each side": {
+        "attention": lambda: layers.LocalAttention("additive", units=5, window=1),
+        "attend": "before",
+    },
+    "monotonic": {"attention": "monotonic"},
+    "chunkwise": {"attention": "chunkwise", "attend": "after", "cell": "gru"},
+    "monotonic, hard": {
+        "attention": lambda: layers.MonotonicAttention("bilinear", inference_mode="hard"),
+    },
+    "hard_exact": {"attention": "hard_exact"},
+    "hard_exact, two layers": {"attention": "hard_exact", "num_decoder_layers": 2, "cell": "gru"},
     "luong, nothing fed back": {"attention": "luong", "input_feeding": False},
     "luong before": {"attention": "luong", "attend": "before", "bridge": "zeros"},
     "bahdanau after": {"attend": "after", "cell": "gru", "input_feeding": False},
     "bahdanau, fed back": {"attend": "after", "input_feeding": True, "bridge": "zeros"},
     "two layers": {"num_encoder_layers": 2, "num_decoder_layers": 2, "cell": "gru"},
     "one direction": {"bidirectional": False, "bridge": "copy", "cell": "simple"},
+    "location_sensitive": {"attention": "location_sensitive", "cell": "gru"},
+    "coverage": {"attention": "coverage", "attend": "after"},
+    "hard": {"attention": "hard", "cell": "gru"},
+    "hard after": {"attention": "hard_gumbel", "attend": "after"},
     "tied": {"tie_embeddings": True},
     "instance": {"attention": lambda: layers.SoftAttention(layers.DotScore(scale="learned"))},
 }
@@ -60,10 +80,12 @@ def test_step_by_step_it_is_the_teacher_forced_model(name):
     # The memory itself is in the cache of no step, and every leaf has the batch first.
     assert set(cache) == {"state", "alignments", "memory_mask"}
     for leaf in keras.tree.flatten(cache["state"]):
-        assert tuple(leaf.shape) in [(2, 5), (2, 6)]
+        assert tuple(leaf.shape) in [(2, 2), (2, 5), (2, 6)]
 
 
-@pytest.mark.parametrize("name", ["bahdanau", "luong", "luong_dot", "two layers", "one direction"])
+@pytest.mark.parametrize(
+    "name", ["bahdanau", "luong", "luong_dot", "two layers", "one direction", "hard_exact"]
+)
 def test_more_padding_changes_nothing(name):
     task = make_task(name)
     short, long = tiny.make_inputs(), tiny.make_inputs(places=11, steps=7)

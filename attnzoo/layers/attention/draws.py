@@ -1,0 +1,64 @@
+"""What was drawn in a pass of training, on its way to the model that charges the draws."""
+
+import contextlib
+import contextvars
+import dataclasses
+import typing
+
+import keras
+
+_COLLECTED = contextvars.ContextVar("collected_draws", default=None)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Draws:
+    """What one attention drew in a pass of training.
+
+    Args:
+        layer: The attention. It has `entropy_weight`, `credit` and `update_baseline(loss)`.
+        log_probs: float32 [B, T]. log p of what was drawn at each step, in nats; 0 where nothing
+            was, or where the step is padding. With a gradient.
+        entropy: float32 [B, T]. Entropy of what was drawn from, in nats; 0 where the step is
+            padding. With a gradient.
+        baseline: float32 [B, T]. The loss that was to be expected; in the unit of the loss.
+        drawn: float32 [B, T]. 1 where something was drawn, else 0.
+        real: float32 [B, T]. 1 for a real step, 0 for padding.
+        causal: Whether a draw can change nothing of what comes before its step.
+    """
+
+    layer: keras.layers.Layer
+    log_probs: typing.Any
+    entropy: typing.Any
+    baseline: typing.Any
+    drawn: typing.Any
+    real: typing.Any
+    causal: bool
+
+
+@contextlib.contextmanager
+def collect_draws():
+    """Within this, attentions hand in what they draw in training.
+
+    Yields:
+        A list that `Draws` are put into. Where another is open already, that one gets them: what is
+        charged is the loss of the outermost model.
+    """
+    if _COLLECTED.get() is not None:
+        yield []
+        return
+    collected = []
+    token = _COLLECTED.set(collected)
+    try:
+        yield collected
+    finally:
+        _COLLECTED.reset(token)
+
+
+def is_collecting() -> bool:
+    """Whether somebody wants to know what is drawn."""
+    return _COLLECTED.get() is not None
+
+
+def hand_in(draws: Draws) -> None:
+    """Put draws where they are collected."""
+    _COLLECTED.get().append(draws)

@@ -1,0 +1,50 @@
+"""Exact hard attention: look at one place, and sum over all that it may be."""
+
+import keras
+
+from attnzoo.layers.attention.soft import SoftAttention
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class ExactHardAttention(SoftAttention):
+    """Hard attention whose place is summed out of what a step says, of Wu et al.
+
+        alignments[b, t] = softmax over s of score(query[b, t], memory[b, s])
+        p(y[b, t])       = sum over s of alignments[b, t, s] p(y[b, t] | query[b, t], memory[b, s])
+
+    The alignments are the probabilities of the places. What is summed is the probability of a
+    target, not the memory: the second line is `MarginalLogits`, the output layer that goes with
+    this attention, and `RNNSeq2SeqLM` uses it by itself. The sum over all alignments of a whole
+    target is then the product of these sums, exactly, for as long as the place of one step changes
+    nothing of a later one: the order is "after", and nothing is fed back.
+
+    The three doors are those of soft attention, and so is the context: the mean of the memory.
+
+    Args:
+        score: As in `SoftAttention`; a named score takes its own arguments beside it.
+        normalizer: As in `SoftAttention`.
+
+    Call arguments and returns: as in `Attention`; Dv = Dm.
+
+    Raises:
+        ValueError: If the score or the normalizer is unknown, or arguments stand beside a score
+            that has its own.
+
+    Example:
+        >>> cell = attnzoo.layers.AttentionCell(
+        ...     keras.layers.LSTMCell(7), attnzoo.layers.ExactHardAttention(),
+        ...     attend="after", output_attention=False)
+        >>> outputs, alignments = attnzoo.layers.AttentionRNN(cell)(
+        ...     inputs, memory, return_alignments=True)
+        >>> output_layer = attnzoo.layers.MarginalLogits(43, hidden_dim=7)
+        >>> output_layer(outputs, memory, alignments).shape  # B=2, T=3
+        (2, 3, 43)
+
+    References:
+        [Wu et al., 2018](https://arxiv.org/abs/1808.10024), section 3.
+    """
+
+    marginal = True
+
+    def __init__(self, score="bilinear", **kwargs):
+        super().__init__(score, **kwargs)

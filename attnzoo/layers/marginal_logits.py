@@ -1,0 +1,120 @@
+"""The output layer of a model that looks at one place, and does not know at which."""
+
+import keras
+from keras import ops
+
+from attnzoo.layers.scores.base import check_positive
+from attnzoo.ops import linear, marginal_log_probs
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class MarginalLogits(keras.layers.Layer):
+    """What a step says, summed over the places where it may have looked.
+
+        readout[b, t, s] = tanh(W [query[b, t]; memory[b, s]])
+        p[b, t, s]       = softmax(O readout[b, t, s] + o)
+        p[b, t]          = sum over s of alignments[b, t, s] p[b, t, s]
+
+    It gives log p[b, t], computed in log space: logits whose softmax is p again. W is two weights,
+    so that the query's part and the memory's are each computed once; large [B, T, S, ...] go in
+    blocks (see `attnzoo.ops.marginal_log_probs`). Where no place has a weight, all targets are
+    equally probable.
+
+    Differs from the paper: W has no bias; dropout, if any, drops the same features of the readout
+    at all places of a step.
+
+    Args:
+        vocabulary_size: V, the number of targets. At least 1.
+        hidden_dim: Width U of the readout, in features. At least 1.
+        dropout: Probability of dropping a feature of the readout. In [0, 1).
+
+    Call arguments:
+        query: float [B, T, Dq]. Outputs of a decoder cell, which know nothing of the alignments.
+        memory: float [B, S, Dm].
+        alignments: float [B, T, S]. Probabilities of the places; 0 over padding.
+        training: Whether dropout is on.
+
+    Returns:
+        float [B, T, V]. Log-probabilities, in nats.
+
+    Raises:
+        ValueError: If a size is below 1 or `dropout` is outside [0, 1).
+
+    Example:
+        >>> output_layer = attnzoo.layers.MarginalLogits(43, hidden_dim=7)
+        >>> output_layer(query, memory, alignments).shape  # B=2, T=3
+        (2, 3, 43)
+
+    References:
+        [Wu et al., 2018](https://arxiv.org/abs/1808.10024), section 3.
+    """
+
+    def __init__(self, vocabulary_size: int, *, hidden_dim: int, dropout: float = 0.0, **kwargs):
+        super().__init__(**kwargs)
+        check_positive(vocabulary_size=vocabulary_size, hidden_dim=hidden_dim)
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
+        self.vocabulary_size = vocabulary_size
+        self.hidden_dim = hidden_dim
+        self.dropout = dropout
+        self.seed_generator = keras.random.SeedGenerator() if dropout else None
+        self.supports_masking = True
+
+    def build(self, query_shape, memory_shape, alignments_shape=None):
+        def kernel(name, *shape):
+            return self.add_weight(shape=shape, initializer="glorot_uniform", name=name)
+
+        self.query_kernel = kernel("query_kernel", query_shape[-1], self.hidden_dim)
+        self.memory_kernel = kernel("memory_kernel", memory_shape[-1], self.hidden_dim)
+        self.kernel = kernel("kernel", self.hidden_dim, self.vocabulary_size)
+        self.bias = self.add_weight(shape=(self.vocabulary_size,), initializer="zeros", name="bias")
+        self.built = True
+
+    def project(self, memory):
+        """The memory's part of the readout, once per source: [B, S, Dm] to [B, S, U]."""
+        return linear(memory, self._read(self.memory_kernel))
+
+    def marginalize(self, query, key, alignments, training: bool = False):
+        """Log-probabilities [B, T, V] of queries [B, T, Dq], given what `project` gave."""
+        query = linear(query, self._read(self.query_kernel))  # [B, T, U]
+        kept = None
+        if training and self.dropout:
+            ones = ops.ones_like(query)
+            kept = keras.random.dropout(ones, self.dropout, seed=self.seed_generator)
+        log_probs = marginal_log_probs(
+            query, key, alignments, self._read(self.kernel), self._read(self.bias), kept
+        )
+        return ops.cast(log_probs, self.compute_dtype)
+
+    def step(self, query, key, alignments):
+        """One step of decoding: query [R, Dq] and alignments [R, S] to log-probabilities [R, V].
+
+        R = B * K rows: K hypotheses for each of the B sources of `key`, side by side.
+        """
+        batch = ops.shape(key)[0]
+        query = ops.reshape(query, (batch, -1, query.shape[-1]))  # [B, K, Dq]
+        alignments = ops.reshape(alignments, (batch, -1, ops.shape(key)[1]))  # [B, K, S]
+        log_probs = self.marginalize(query, key, alignments)
+        return ops.reshape(log_probs, (-1, self.vocabulary_size))
+
+    def call(self, query, memory, alignments, training: bool = False):
+        return self.marginalize(query, self.project(memory), alignments, training)
+
+    def compute_mask(self, query, mask=None):
+        return mask  # Logits stand where their queries stood.
+
+    def compute_output_spec(self, query, memory, alignments, training=False):
+        shape = (*query.shape[:2], self.vocabulary_size)
+        return keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            "hidden_dim": self.hidden_dim,
+            "dropout": self.dropout,
+        }
+
+    def _read(self, weight):
+        """A weight in the compute dtype, outside of a layer's `call` too."""
+        return ops.cast(ops.convert_to_tensor(weight), self.compute_dtype)

@@ -1,0 +1,208 @@
+"""Training hard attention: draws are charged with the loss that came of them."""
+
+import keras
+from keras import ops, tree
+
+from attnzoo.layers.attention.draws import Draws, collect_draws
+
+constant = ops.stop_gradient  # What a draw is charged with is a number.
+
+
+class ReinforceMixin:
+    """What a model needs to train a `HardAttention` with `estimator="reinforce"` under plain `fit`.
+
+    Put it before `keras.Model` in the bases of a model with a `call` of its own; for a functional
+    model there is `ReinforceModel`, which says what this does.
+
+    Example:
+        >>> class Reader(attnzoo.models.ReinforceMixin, keras.Model):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.attention = attnzoo.layers.HardAttention("bilinear")
+        ...     def call(self, inputs, training=False):
+        ...         query, memory = inputs
+        ...         return self.attention(query, memory, training=training)
+    """
+
+    _draws = ()
+
+    def compile(self, *args, **kwargs):
+        """As `keras.Model.compile`."""
+        weights = kwargs.get("loss_weights", args[2] if len(args) > 2 else None)
+        self._weighs_losses = weights is not None
+        return super().compile(*args, **kwargs)
+
+    def compile_from_config(self, config):
+        """Compile with what `get_compile_config` gave."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    # Keras calls a model in one of these two ways.
+
+    def __call__(self, *args, **kwargs):
+        with collect_draws() as draws:
+            outputs = super().__call__(*args, **kwargs)
+        self._keep(draws)
+        return outputs
+
+    def stateless_call(self, *args, **kwargs):
+        with collect_draws() as draws:
+            outputs = super().stateless_call(*args, **kwargs)
+        self._keep(draws)
+        return outputs
+
+    def _keep(self, draws):
+        # From here to `compute_loss` and no longer; out of sight of what tracks layers and weights.
+        object.__setattr__(self, "_draws", draws)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The compiled loss. In training its gradient includes that of the draws."""
+        draws = self._draws
+        self._keep(())
+        charges = bool(training and draws)
+        single = self._single_loss(y, y_pred) if charges else None
+        loss = super().compute_loss(
+            x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
+        )
+        if not charges:
+            return loss
+
+        def reduce(values):
+            given = _Loss(lambda *_: values, single.reduction, single.dtype)
+            return given(y, y_pred, sample_weight)
+
+        unreduced = _Loss(single.call, None, single.dtype)
+        losses = unreduced(y, constant(y_pred))
+        charged = reduce(sum(surrogate(losses, one) for one in draws))
+        average = reduce(losses) / ops.maximum(reduce(ops.ones_like(losses)), 1e-7)
+        for one in draws:
+            one.layer.update_baseline(average)
+        # A gradient and no value: the number that is reported is the loss.
+        return loss + ops.cast(charged - ops.stop_gradient(charged), loss.dtype)
+
+    def _single_loss(self, y, y_pred):
+        """The compiled loss as a `keras.losses.Loss`."""
+        names = "`loss_weights`" if getattr(self, "_weighs_losses", False) else None
+        names = "several outputs" if tree.is_nested(y_pred) or tree.is_nested(y) else names
+        loss = getattr(self, "loss", None)
+        names = "no loss" if loss is None else names
+        names = "several losses" if tree.is_nested(loss) else names
+        if names is not None:
+            raise ValueError(
+                '`HardAttention` with `estimator="reinforce"` needs a model with one output, one '
+                "loss and no `loss_weights`: it is that loss which the draws are charged with. "
+                f"Received: {names}"
+            )
+        loss = keras.losses.get(loss)
+        return loss if isinstance(loss, keras.losses.Loss) else _Loss(_with_equal_ranks(loss))
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class ReinforceModel(ReinforceMixin, keras.Model):
+    """A functional model that trains the `HardAttention` inside it under plain `fit`.
+
+    The gradient of the expected loss has two parts: that of the loss with the places that were
+    drawn, and for each draw
+
+        gradient of    log p[draw] * (loss that came of it - baseline)  -  entropy_weight * entropy
+
+    This model adds the second where `HardAttention(estimator="reinforce")` draws, at any depth of
+    it; the other estimators need it not. It is reduced as the compiled loss is, weights and masks
+    included. The loss that is reported is the compiled one; evaluation draws nothing.
+
+    A loss that a layer adds by itself (`add_loss`) is in the total, and is charged to no draw.
+
+    Args:
+        inputs, outputs: As in `keras.Model`. One output.
+
+    Call arguments and returns: as the inputs and outputs.
+
+    Raises:
+        ValueError: In training, if there are several outputs or losses, or `loss_weights`.
+
+    Example:
+        >>> query, memory = keras.Input((None, 5)), keras.Input((None, 7))
+        >>> attention = attnzoo.layers.HardAttention("additive", units=11, baseline="learned")
+        >>> outputs = keras.layers.Dense(3)(attention(query, memory))
+        >>> model = attnzoo.models.ReinforceModel([query, memory], outputs)
+        >>> model.compile("adam", "mse")
+        >>> model.fit([queries, memories], targets)  # [B, T, 5], [B, S, 7], [B, T, 3]
+
+    References:
+        [Xu et al., 2015](https://arxiv.org/abs/1502.03044), section 4.1.
+        [Williams, 1992](https://doi.org/10.1007/BF00992696).
+    """
+
+
+def surrogate(losses, draws: Draws):
+    """What has the gradient that the draws of one attention are owed.
+
+        values[b, t'] = sum over t <= t' of log p[b, t] * (loss[b, t'] - baseline[b, t])
+
+    summed over t' with any weights, each draw meets the weighted loss at and after it. Where the
+    credit goes by example, the sum over t is over all steps. A learned baseline has its squared
+    error beside that, and the entropy comes off.
+
+    Args:
+        losses: float [B, ...] or scalar. The loss before it is reduced; constant.
+        draws: What was drawn in T steps.
+
+    Returns:
+        float, shape of `losses`, to be reduced as they are.
+    """
+    layer, shape = draws.layer, losses.shape
+    steps = draws.log_probs.shape[1]
+    by_step = draws.causal and layer.credit == "step" and len(shape) >= 2
+    by_step = by_step and (shape[1] == steps or None in (shape[1], steps))
+
+    def beside(values):
+        """Put [B, T], or [B], beside the losses."""
+        if not len(shape):
+            return ops.sum(values)  # A loss that is a number already: it is every example's.
+        return ops.reshape(values, (*ops.shape(values), *[1] * (len(shape) - len(values.shape))))
+
+    def so_far(values):
+        return beside(ops.cumsum(values, axis=1) if by_step else ops.sum(values, axis=1))
+
+    examples = 1 if len(shape) else ops.shape(draws.log_probs)[0]
+    expected = constant(draws.baseline)
+    values = losses * so_far(draws.log_probs) - so_far(draws.log_probs * expected)
+    if layer.entropy_weight:
+        entropy = draws.entropy
+        if not by_step:
+            real = ops.maximum(ops.sum(draws.real, axis=1), 1.0)
+            entropy = ops.sum(entropy, axis=1) / real
+        values = values - layer.entropy_weight * beside(entropy) / examples
+    if layer.baseline == "learned":
+        drawn, expected = draws.drawn, draws.baseline
+        error = so_far(drawn * ops.square(expected)) - 2.0 * losses * so_far(drawn * expected)
+        values = values + error / ops.cast(ops.shape(expected)[1] * examples, error.dtype)
+    return values
+
+
+class _Loss(keras.losses.Loss):
+    """A loss made of a function, with the weights, masks and reduction of Keras's losses."""
+
+    def __init__(self, function, reduction: str | None = "sum_over_batch_size", dtype=None):
+        super().__init__(name="loss", reduction=reduction, dtype=dtype)
+        self.function = function
+
+    def call(self, y_true, y_pred):
+        return self.function(y_true, y_pred)
+
+
+def _with_equal_ranks(function):
+    """A loss function that is called as Keras calls it: a last axis of 1 too many is taken off."""
+
+    def call(y_true, y_pred):
+        swapped = len(y_true.shape) < len(y_pred.shape)
+        less, more = (y_true, y_pred) if swapped else (y_pred, y_true)
+        if len(more.shape) == len(less.shape) + 1 and more.shape[-1] == 1:
+            if len(less.shape) == 1:
+                less = ops.expand_dims(less, axis=-1)
+            else:
+                more = ops.squeeze(more, axis=-1)
+        return function(less, more) if swapped else function(more, less)
+
+    return call

@@ -1,0 +1,200 @@
+"""Marginal log-probabilities: every place speaks for itself, then the alignments weigh them.
+
+In blocks: it never holds [B, T, S, U] or [B, T, S, V] at once.
+"""
+
+import math
+
+import keras
+from keras import ops
+
+from attnzoo.ops.blocks import (
+    block_sizes,
+    cut_blocks,
+    cut_examples,
+    join_blocks,
+    join_examples,
+    scan_blocks,
+)
+from attnzoo.ops.linear import linear
+
+# Elements of one block [b, t, S, U + V] in float32.
+_BLOCK_ELEMENTS = 2**20
+# Up to this many elements [B, T, S, U + V] plain autodiff is at least as fast as blocks.
+_WHOLE_ELEMENTS = 2**22
+# The log of no probability: finite, so that nothing and its gradient are no NaN.
+_LOWEST = -1e30
+# No smaller probability is told from none: its inverse must be finite.
+_SMALLEST = 1e-37
+
+
+def marginal_log_probs(query, key, alignments, kernel, bias, kept=None):
+    """Log-probabilities of what a step says, over all places where it may have looked.
+
+        readout[b, t, s]  = kept[b, t] * tanh(query[b, t] + key[b, s])
+        log p[b, t, s, v] = log_softmax over v of (kernel readout[b, t, s] + bias)
+        log p[b, t, v]    = logsumexp over s of (log alignments[b, t, s] + log p[b, t, s, v])
+
+    A place with no weight adds exactly nothing, to value and gradients. Where no place has any, all
+    v are equally probable. Written out, this needs [B, T, S, U] and [B, T, S, V] floats several
+    times. Past a size it goes through B and T in blocks and keeps nothing of a block: the backward
+    pass computes it again. The numbers are the same. All is float32 at least.
+
+    There is a first derivative only: past that size the gradient cannot be differentiated again.
+
+    Args:
+        query: float [B, T, U].
+        key: float [B, S, U].
+        alignments: float [B, T, S]. Probabilities of the places.
+        kernel: float [U, V].
+        bias: float [V].
+        kept: float [B, T, U], or None. What dropout keeps of each feature, scaled: 0 for what it
+            drops, at all places of a step alike. No gradient goes to it.
+
+    Returns:
+        float [B, T, V], float32 (float64 if the query is). The log-probabilities of a step sum to 1
+        if its alignments do.
+
+    Example:
+        >>> attnzoo.ops.marginal_log_probs(query, key, alignments, kernel, bias).shape  # B=2, T=3
+        (2, 3, 43)
+
+    References:
+        [Wu et al., 2018](https://arxiv.org/abs/1808.10024), section 3, equation 5.
+    """
+    wide = "float64" if keras.backend.standardize_dtype(query.dtype) == "float64" else "float32"
+    tensors = [query, key, alignments, kernel, bias] + ([] if kept is None else [kept])
+    tensors = [ops.cast(tensor, wide) for tensor in tensors]
+    if kept is not None:
+        tensors[-1] = ops.stop_gradient(tensors[-1])
+    known = (query.shape[0], query.shape[1], key.shape[1], sum(kernel.shape))
+    small = None not in known and math.prod(known) <= _WHOLE_ELEMENTS
+    return (_whole if small else _blockwise)(*tensors)
+
+
+def _whole(query, key, alignments, kernel, bias, kept=None):
+    _, _, logits = _at_each_place(query, key, kernel, bias, kept)
+    joint = _joint(logits, alignments)  # [B, T, S, V]
+    # Where there is no place to look at, that is as good as nothing known.
+    anywhere = ops.max(alignments, axis=-1, keepdims=True) > _SMALLEST  # [B, T, 1]
+    return ops.where(anywhere, ops.logsumexp(joint, axis=2), -math.log(kernel.shape[-1]))
+
+
+def _at_each_place(query, key, kernel, bias, kept):
+    """tanh(...) and what dropout leaves of it [b, t, S, U], and logits [b, t, S, V]."""
+    hidden = ops.tanh(ops.expand_dims(query, 2) + ops.expand_dims(key, 1))
+    readout = hidden if kept is None else hidden * ops.expand_dims(kept, 2)
+    return hidden, readout, linear(readout, kernel, bias)
+
+
+def _joint(logits, alignments):
+    """log of alignments[b, t, s] p[b, t, s, v]: [b, t, S, V]."""
+    some = alignments > _SMALLEST
+    weights = ops.where(some, ops.log(ops.where(some, alignments, 1.0)), _LOWEST)
+    totals = ops.logsumexp(logits, axis=-1)  # [b, t, S]
+    return logits + ops.expand_dims(weights - totals, -1)
+
+
+@ops.custom_gradient
+def _blockwise(*tensors):
+    def gradient(*args, upstream=None):
+        # torch gives the arguments again and the upstream by name; the others give it alone.
+        return _blockwise_gradients(*tensors, upstream=args[0] if upstream is None else upstream)
+
+    return _blockwise_log_probs(*tensors), gradient
+
+
+def _blockwise_log_probs(query, key, alignments, kernel, bias, kept=None):
+    examples, steps = _block_sizes(query, key, kernel)
+
+    def example(_, elements):
+        key, *by_steps = elements
+
+        def block(_, elements):
+            query, alignments, *kept = elements
+            return (), (_whole(query, key, alignments, kernel, bias, *kept),)  # [b, t, V]
+
+        return scan_blocks(block, (), tuple(by_steps))  # [T / t, b, t, V]
+
+    by_steps = (query, alignments) if kept is None else (query, alignments, kept)
+    by_steps = tuple(cut_blocks(one, examples, steps) for one in by_steps)
+    _, (log_probs,) = scan_blocks(example, (), (cut_examples(key, examples), *by_steps))
+    batch, query_length, _ = ops.shape(query)
+    return join_blocks(log_probs, (batch, query_length, kernel.shape[-1]), examples, steps)
+
+
+def _blockwise_gradients(query, key, alignments, kernel, bias, kept=None, *, upstream):
+    """Gradients of all arguments.
+
+    With g the upstream gradient, and the posterior r[s, v] of the places once v is seen,
+
+        r[s, v]     = alignments[s] p[s, v] / p[v]
+        alignments: sum over v of g[v] r[s, v] / alignments[s]
+        logits:     g[v] r[s, v] - p[s, v] * sum over v' of g[v'] r[s, v']
+
+    and on from the logits as ever.
+    """
+    examples, steps = _block_sizes(query, key, kernel)
+
+    def example(sums, elements):
+        key, *by_steps = elements
+
+        def block(sums, elements):
+            query, alignments, upstream, *kept = elements
+            tensors = query, key, alignments, kernel, bias, *kept
+            query_gradient, alignments_gradient, *more = _gradients(*tensors, upstream=upstream)
+            sums = tuple(one + other for one, other in zip(sums, more, strict=True))
+            return sums, (query_gradient, alignments_gradient)
+
+        sums = ops.zeros_like(key), *sums
+        (key_gradient, *sums), of_steps = scan_blocks(block, sums, tuple(by_steps), num_outputs=2)
+        return tuple(sums), (*of_steps, key_gradient)
+
+    by_steps = [query, alignments, upstream] + ([] if kept is None else [kept])
+    by_steps = (cut_blocks(one, examples, steps) for one in by_steps)
+    sums, (query_gradient, alignments_gradient, key_gradient) = scan_blocks(
+        example,
+        (ops.zeros_like(kernel), ops.zeros_like(bias)),
+        (cut_examples(key, examples), *by_steps),
+        num_outputs=3,
+    )
+    gradients = (
+        join_blocks(query_gradient, ops.shape(query), examples, steps),
+        join_examples(key_gradient, ops.shape(key), examples),
+        join_blocks(alignments_gradient, ops.shape(alignments), examples, steps),
+        *sums,
+    )
+    return gradients if kept is None else (*gradients, ops.zeros_like(kept))
+
+
+def _gradients(query, key, alignments, kernel, bias, kept=None, *, upstream):
+    """Of one block: gradients of query, alignments, key, kernel and bias."""
+    hidden, readout, logits = _at_each_place(query, key, kernel, bias, kept)
+    joint = _joint(logits, alignments)  # [b, t, S, V]
+    some = alignments > _SMALLEST  # [b, t, S]
+    upstream = ops.where(ops.any(some, axis=-1, keepdims=True), upstream, 0.0)  # [b, t, V]
+    shares = ops.exp(joint - ops.logsumexp(joint, axis=2, keepdims=True))  # The posterior.
+    shares = shares * ops.expand_dims(upstream, 2)  # [b, t, S, V]
+    of_places = ops.sum(shares, axis=-1)  # [b, t, S]
+    alignments_gradient = ops.where(some, of_places / ops.where(some, alignments, 1.0), 0.0)
+    shares = shares - ops.softmax(logits, axis=-1) * ops.expand_dims(of_places, -1)
+    rows = ops.reshape(shares, (-1, kernel.shape[-1]))  # [b t S, V]
+    readouts = ops.reshape(readout, (-1, kernel.shape[0]))  # [b t S, U]
+    bent = linear(shares, ops.transpose(kernel))  # [b, t, S, U]
+    bent = bent if kept is None else bent * ops.expand_dims(kept, 2)
+    bent = bent * (1.0 - hidden * hidden)
+    kernel_gradient = ops.matmul(ops.transpose(readouts), rows)
+    return (
+        ops.sum(bent, axis=2),
+        alignments_gradient,
+        ops.sum(bent, axis=1),
+        kernel_gradient,
+        ops.sum(rows, axis=0),
+    )
+
+
+def _block_sizes(query, key, kernel):
+    """Examples b and query steps t of a block."""
+    batch, query_length, _ = ops.shape(query)
+    row = ops.shape(key)[1] * sum(kernel.shape)
+    return block_sizes(batch, query_length, row, _BLOCK_ELEMENTS)

@@ -1,0 +1,63 @@
+"""Windows over memory: rows gathered about a place, and weights put back where they belong."""
+
+from keras import ops
+
+
+def gather_windows(rows, first, width: int):
+    """Take a stretch of memory for each query.
+
+        windows[b, t, w] = rows[b, first[b, t] + w]
+
+    Before the first row and after the last one it is that row again: mask what lies outside.
+
+    Args:
+        rows: Any dtype [B, S] or [B, S, D].
+        first: int [B, T]. Place of the window's first row; may lie outside of the memory.
+        width: Size W of the window, in rows. At least 1.
+
+    Returns:
+        [B, T, W] or [B, T, W, D], dtype of `rows`.
+
+    Raises:
+        ValueError: If `width` < 1.
+
+    Example:
+        >>> attnzoo.ops.gather_windows([[10, 11, 12, 13]], first=[[-1, 2]], width=3)
+        [[[10, 10, 11], [12, 13, 13]]]
+    """
+    if width < 1:
+        raise ValueError(f"`width` must be at least 1. Received: width={width}")
+    rows, first = ops.convert_to_tensor(rows), ops.convert_to_tensor(first)
+    batch, length, *features = ops.shape(rows)
+    places = ops.expand_dims(first, -1) + ops.arange(width, dtype=first.dtype)  # [B, T, W]
+    places = ops.clip(places, 0, length - 1)
+    # One gather from [B S, D]: all backends have a good one, with a good gradient.
+    starts = ops.reshape(ops.arange(batch, dtype=first.dtype) * length, (-1, 1, 1))  # [B, 1, 1]
+    return ops.take(ops.reshape(rows, (-1, *features)), starts + places, axis=0)
+
+
+def spread_windows(weights, first, length: int):
+    """Put the weights of windows where they belong in the memory, with zeros around them.
+
+        spread[b, t, s] = weights[b, t, s - first[b, t]]    in the window, else 0
+
+    Weights for places outside of the memory are dropped.
+
+    Args:
+        weights: float [B, T, W].
+        first: int [B, T]. Place of the window's first row.
+        length: Size S of the memory, in rows.
+
+    Returns:
+        float [B, T, S].
+
+    Example:
+        >>> attnzoo.ops.spread_windows([[[0.2, 0.3, 0.5]]], first=[[1]], length=5)
+        [[[0.0, 0.2, 0.3, 0.5, 0.0]]]
+    """
+    weights, first = ops.convert_to_tensor(weights), ops.convert_to_tensor(first)
+    width = weights.shape[-1]
+    offsets = ops.arange(length, dtype=first.dtype) - ops.expand_dims(first, -1)  # [B, T, S]
+    inside = ops.logical_and(offsets >= 0, offsets < width)
+    spread = ops.take_along_axis(weights, ops.clip(offsets, 0, width - 1), axis=-1)
+    return ops.where(inside, spread, ops.zeros_like(spread))
