@@ -323,7 +323,7 @@ LAYERS = [
     *(
         Row(
             layers.HardAttention,
-            lambda arguments=arguments: {"score": "additive", "units": 7, **arguments},
+            lambda arguments=arguments: {"score": layers.BilinearScore(), **arguments},
             _ATTENTION,
             ("BTM", "BTS"),
             call_arguments=_ALIGNMENTS,
