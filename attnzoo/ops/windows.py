@@ -36,6 +36,12 @@ def gather_windows(rows, first, width: int):
     return ops.take(ops.reshape(rows, (-1, *features)), starts + places, axis=0)
 
 
+def gather_memories(rows, first, width: int):
+    """The window of each query as a memory of its own: [B, S, D] to [B * T, W, D]."""
+    windows = gather_windows(rows, first, width)
+    return ops.reshape(windows, (-1, width, windows.shape[-1]))
+
+
 def spread_windows(weights, first, length: int):
     """Put the weights of windows where they belong in the memory, with zeros around them.
 

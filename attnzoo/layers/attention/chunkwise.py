@@ -13,6 +13,7 @@ from attnzoo.ops import (
     weighted_sum,
 )
 from attnzoo.ops.monotonic import check_window
+from attnzoo.ops.windows import gather_memories
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -93,14 +94,13 @@ class ChunkwiseAttention(MonotonicAttention):
         if mask is not None:
             inside = ops.logical_and(inside, gather_windows(mask[:, 0], first, self.window))
 
-        def windows(rows):
-            rows = gather_windows(rows, first, self.window)  # [B, K, window, D]
-            return ops.reshape(rows, (-1, self.window, rows.shape[-1]))
-
+        key, value = (
+            gather_memories(prepared[name], first, self.window) for name in ("chunk_key", "value")
+        )  # [B K, window, D]
         asks = ops.reshape(query, (-1, 1, query.shape[-1]))  # [B K, 1, Dq]
-        scores = self.chunk_score.compare(asks, windows(prepared["chunk_key"]))  # [B K, 1, window]
+        scores = self.chunk_score.compare(asks, key)  # [B K, 1, window]
         weights = masked_softmax(scores, ops.reshape(inside, (-1, 1, self.window)))
-        context = weighted_sum(weights, windows(prepared["value"]))  # [B K, 1, Dv]
+        context = weighted_sum(weights, value)  # [B K, 1, Dv]
         context = ops.reshape(context, (*ops.shape(place), context.shape[-1]))
         weights = ops.reshape(weights, (*ops.shape(place), self.window))
         return context, spread_windows(weights, first, memory_length)

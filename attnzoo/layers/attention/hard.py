@@ -3,12 +3,10 @@
 import keras
 from keras import ops
 
-from attnzoo.layers.attention.base import Attention
 from attnzoo.layers.attention.draws import Draws, hand_in, is_collecting
-from attnzoo.layers.scores import get_score
+from attnzoo.layers.attention.scored import ScoredAttention, narrow, pop_layer_arguments
 from attnzoo.layers.scores.base import check_positive
 from attnzoo.ops import (
-    combine_masks,
     hardmax,
     linear,
     masked_log_softmax,
@@ -23,7 +21,7 @@ _TINY = 1e-30
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class HardAttention(Attention):
+class HardAttention(ScoredAttention):
     """Hard attention: the context is the value of one place.
 
         p[b, t]       = softmax over s of score(query[b, t], memory[b, s])
@@ -109,10 +107,7 @@ class HardAttention(Attention):
         seed: int | None = None,
         **kwargs,
     ):
-        layer_arguments = {
-            name: kwargs.pop(name) for name in ("name", "dtype", "trainable") if name in kwargs
-        }
-        super().__init__(**layer_arguments)
+        super().__init__(**pop_layer_arguments(kwargs))
         _check_choice("estimator", estimator, ESTIMATORS)
         _check_choice("baseline", baseline, BASELINES)
         _check_choice("credit", credit, CREDITS)
@@ -131,9 +126,7 @@ class HardAttention(Attention):
             )
         if not temperature > 0.0:
             raise ValueError(f"`temperature` must be above 0. Received: temperature={temperature}")
-        if isinstance(score, str):
-            kwargs |= {"name": "score", "dtype": self.dtype_policy}
-        self.score = get_score(score, **kwargs)
+        self.score = self.make_score(score, kwargs)
         self.estimator = estimator
         self.num_samples = num_samples
         self.baseline = baseline
@@ -146,8 +139,7 @@ class HardAttention(Attention):
         self.noise_generator = keras.random.SeedGenerator(seed)
 
     def build(self, query_shape, memory_shape):
-        if not self.score.built:
-            self.score.build(query_shape, memory_shape)
+        super().build(query_shape, memory_shape)
 
         def add(name, shape=(), value=0.0, trainable=False):
             return self.add_weight(
@@ -166,20 +158,9 @@ class HardAttention(Attention):
         if self.estimator == "reinforce" and self.baseline == "learned":
             self.baseline_kernel = add("baseline_kernel", (query_shape[-1], 1), trainable=True)
             self.baseline_bias = add("baseline_bias", (1,), trainable=True)
-        self.built = True
-
-    def prepare(self, memory, memory_mask=None):
-        return {
-            "key": self.score.project(memory),  # [B, S, Dk]
-            "value": memory,  # [B, S, Dm]
-            "mask": combine_masks(memory_mask),  # [B, 1, S]
-        }
 
     def mask_pairs(self, prepared, attention_mask):
-        mask = prepared["mask"]
-        if mask is not None:
-            attention_mask = ops.logical_and(mask, attention_mask)
-        return {**prepared, "mask": attention_mask}
+        return narrow(prepared, attention_mask)
 
     # === Inference: the most probable place ===
 

@@ -3,11 +3,11 @@
 import keras
 from keras import ops
 
-from attnzoo.layers.attention.base import Attention
-from attnzoo.ops import combine_masks, get_normalizer, weighted_sum
+from attnzoo.layers.attention.scored import ScoredAttention
+from attnzoo.ops import get_normalizer, weighted_sum
 
 
-class HistoryAttention(Attention):
+class HistoryAttention(ScoredAttention):
     """Base of the soft attentions whose score sees the alignments of the steps before.
 
         alignments[t] = normalizer(score(query[t], memory, history[t]))
@@ -25,18 +25,6 @@ class HistoryAttention(Attention):
         get_normalizer(normalizer)  # Raises if it is unknown.
         self.score = score
         self.normalizer = normalizer
-
-    def build(self, query_shape, memory_shape):
-        if not self.score.built:
-            self.score.build(query_shape, memory_shape)
-        self.built = True
-
-    def prepare(self, memory, memory_mask=None):
-        return {
-            "key": self.score.project(memory),  # [B, S, U]
-            "value": memory,  # [B, S, Dm]
-            "mask": combine_masks(memory_mask),  # [B, 1, S]
-        }
 
     def initial_state(self, prepared):
         return ops.zeros_like(prepared["key"][:, None, :, 0])  # [B, 1, S]

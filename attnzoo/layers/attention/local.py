@@ -6,6 +6,7 @@ from keras import ops
 from attnzoo.layers.attention.soft import SoftAttention
 from attnzoo.layers.scores.base import check_positive
 from attnzoo.ops import gather_windows, get_normalizer, linear, spread_windows, weighted_sum
+from attnzoo.ops.windows import gather_memories
 
 _MODES = ("predictive", "monotonic")
 # Windows are gathered from a memory that is so many times longer than all of them together. From a
@@ -177,20 +178,15 @@ class LocalAttention(SoftAttention):
             real = gather_windows(prepared["mask"][:, 0], first, self.width)
             mask = ops.logical_and(mask, real)
 
-        def windows(rows):
-            rows = gather_windows(rows, first, self.width)  # [B, T, W, D]
-            return ops.reshape(rows, (-1, self.width, rows.shape[-1]))  # [B T, W, D]
-
         # Each query has a memory of its own: T queries of B examples become one of B T.
-        scores = self.score.compare(
-            ops.reshape(query, (-1, 1, query_width)), windows(prepared["key"])
-        )  # [B T, 1, W]
+        key, value = (
+            gather_memories(prepared[name], first, self.width) for name in ("key", "value")
+        )  # [B T, W, D]
+        scores = self.score.compare(ops.reshape(query, (-1, 1, query_width)), key)  # [B T, 1, W]
         scores = ops.reshape(scores, (batch, query_length, self.width))
         places = ops.cast(places, self.place_dtype)
         alignments = self.align(scores, places, center, mask)  # [B, T, W]
-        context = weighted_sum(
-            ops.reshape(alignments, (-1, 1, self.width)), windows(prepared["value"])
-        )  # [B T, 1, Dv]
+        context = weighted_sum(ops.reshape(alignments, (-1, 1, self.width)), value)  # [B T, 1, Dv]
         context = ops.reshape(context, (batch, query_length, context.shape[-1]))
         return context, spread_windows(alignments, first, memory_length)
 

@@ -3,22 +3,21 @@
 import keras
 from keras import ops
 
-from attnzoo.layers.attention.base import Attention
+from attnzoo.layers.attention.scored import ScoredAttention, pop_layer_arguments
 from attnzoo.layers.loop import run_loop
-from attnzoo.layers.scores import get_score
 from attnzoo.ops import (
     choose_probabilities,
-    combine_masks,
     gather_windows,
     monotonic_alignments,
     spread_windows,
     weighted_sum,
 )
 from attnzoo.ops.monotonic import check_mode, first_place
+from attnzoo.ops.windows import gather_memories
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class MonotonicAttention(Attention):
+class MonotonicAttention(ScoredAttention):
     """Monotonic attention of Raffel et al.: it reads the memory once, from its start to its end.
 
     A step goes on from the place of the step before, looks at place after place, and stops at the
@@ -83,10 +82,7 @@ class MonotonicAttention(Attention):
         seed: int | None = None,
         **kwargs,
     ):
-        layer_arguments = {
-            name: kwargs.pop(name) for name in ("name", "dtype", "trainable") if name in kwargs
-        }
-        super().__init__(**layer_arguments)
+        super().__init__(**pop_layer_arguments(kwargs))
         check_mode(mode)
         if inference_mode is not None:
             check_mode(inference_mode, "inference_mode")
@@ -94,9 +90,7 @@ class MonotonicAttention(Attention):
             raise ValueError(
                 f"`sigmoid_noise` must be at least 0. Received: sigmoid_noise={sigmoid_noise}"
             )
-        if isinstance(score, str):
-            kwargs |= {"name": "score", "dtype": self.dtype_policy}
-        self.score = get_score(score, **kwargs)
+        self.score = self.make_score(score, kwargs)
         self.mode = mode
         self.inference_mode = inference_mode
         self.sigmoid_noise = sigmoid_noise
@@ -105,14 +99,12 @@ class MonotonicAttention(Attention):
         self.noise_generator = keras.random.SeedGenerator(seed) if sigmoid_noise else None
 
     def build(self, query_shape, memory_shape):
-        if not self.score.built:
-            self.score.build(query_shape, memory_shape)
+        super().build(query_shape, memory_shape)
         self.score_bias = self.add_weight(
             shape=(),
             initializer=keras.initializers.Constant(self.score_bias_init),
             name="score_bias",
         )
-        self.built = True
 
     @property
     def decoding_mode(self) -> str:
@@ -123,13 +115,6 @@ class MonotonicAttention(Attention):
     def stochastic(self) -> bool:
         """Whether training has a form of its own."""
         return bool(self.sigmoid_noise) or self.mode == "hard" or self.mode != self.decoding_mode
-
-    def prepare(self, memory, memory_mask=None):
-        return {
-            "key": self.score.project(memory),  # [B, S, Dk]
-            "value": memory,  # [B, S, Dm]
-            "mask": combine_masks(memory_mask),  # [B, 1, S]
-        }
 
     def initial_state(self, prepared):
         start = first_place(prepared["value"][:, None, :, 0])  # [B, 1, S]
@@ -202,8 +187,7 @@ class MonotonicAttention(Attention):
 
         def look(place, going, chosen):
             here = ops.minimum(place, memory_length - 1)
-            key = gather_windows(prepared["key"], here, 1)  # [B, K, 1, Dk]
-            key = ops.reshape(key, (-1, 1, key.shape[-1]))
+            key = gather_memories(prepared["key"], here, 1)  # [B K, 1, Dk]
             choose = ops.reshape(self.choose(asks, key, None), ops.shape(place))
             stops = choose > 0.5
             if mask is not None:

@@ -1,15 +1,13 @@
 """Soft attention: the context is the expectation of the value under the alignments."""
 
 import keras
-from keras import ops
 
-from attnzoo.layers.attention.base import Attention
-from attnzoo.layers.scores import get_score
-from attnzoo.ops import combine_masks, get_normalizer, weighted_sum
+from attnzoo.layers.attention.scored import ScoredAttention, narrow, pop_layer_arguments
+from attnzoo.ops import get_normalizer, weighted_sum
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class SoftAttention(Attention):
+class SoftAttention(ScoredAttention):
     """Soft attention with any score.
 
         alignments[b, t] = softmax over s of score(query[b, t], memory[b, s])
@@ -43,33 +41,13 @@ class SoftAttention(Attention):
     """
 
     def __init__(self, score="additive", *, normalizer: str = "softmax", **kwargs):
-        layer_arguments = {
-            name: kwargs.pop(name) for name in ("name", "dtype", "trainable") if name in kwargs
-        }
-        super().__init__(**layer_arguments)
-        if isinstance(score, str):
-            kwargs |= {"name": "score", "dtype": self.dtype_policy}
-        self.score = get_score(score, **kwargs)
+        super().__init__(**pop_layer_arguments(kwargs))
+        self.score = self.make_score(score, kwargs)
         get_normalizer(normalizer)  # Raises if it is unknown.
         self.normalizer = normalizer
 
-    def build(self, query_shape, memory_shape):
-        if not self.score.built:
-            self.score.build(query_shape, memory_shape)
-        self.built = True
-
-    def prepare(self, memory, memory_mask=None):
-        return {
-            "key": self.score.project(memory),  # [B, S, Dk]
-            "value": memory,  # [B, S, Dm]
-            "mask": combine_masks(memory_mask),  # [B, 1, S]
-        }
-
     def mask_pairs(self, prepared, attention_mask):
-        mask = prepared["mask"]
-        if mask is not None:
-            attention_mask = ops.logical_and(mask, attention_mask)
-        return {**prepared, "mask": attention_mask}
+        return narrow(prepared, attention_mask)
 
     def attend(self, query, prepared):
         scores = self.score.compare(query, prepared["key"])  # [B, T, S]

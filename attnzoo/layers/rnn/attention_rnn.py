@@ -85,7 +85,12 @@ class AttentionRNN(keras.layers.Layer):
             outputs, alignments, queries, state = self._in_parallel(bound, inputs, state, noise)
         else:
             outputs, alignments, queries, state = self._in_a_loop(
-                bound, inputs, state, noise, return_alignments or any(looking_back)
+                bound,
+                inputs,
+                state,
+                noise,
+                return_alignments=return_alignments or any(looking_back),
+                return_queries=any(looking_back),
             )
         for n, one in enumerate(self.cell.attentions):
             if looking_back[n]:
@@ -120,9 +125,11 @@ class AttentionRNN(keras.layers.Layer):
             outputs = bound.read_out(ops.concatenate([outputs, *contexts], axis=-1))
         return outputs, bound.pack(alignments), queries, {**state, "cell": cell_state}
 
-    def _in_a_loop(self, bound: BoundCell, inputs, state, noise, return_alignments):
+    def _in_a_loop(
+        self, bound: BoundCell, inputs, state, noise, *, return_alignments, return_queries
+    ):
         """Step by step. A loop has one input and one output: the noise rides along with the one,
-        alignments and queries with the other.
+        alignments, and with them queries, with the other.
         """
         projected = bound.project(inputs)
         loop_inputs, split = _join(projected, noise)
@@ -131,7 +138,8 @@ class AttentionRNN(keras.layers.Layer):
             projected_t, noise_t = split(inputs_t)
             output, alignments, query, state = bound.training_step(projected_t, state, noise_t)
             if return_alignments:
-                output = ops.concatenate([query, output, *tree.flatten(alignments)], axis=-1)
+                parts = [query] if return_queries else []
+                output = ops.concatenate([*parts, output, *tree.flatten(alignments)], axis=-1)
             return output, state
 
         outputs, state = run_loop(body, loop_inputs, state, self.compute_dtype)
@@ -143,8 +151,9 @@ class AttentionRNN(keras.layers.Layer):
             outputs[:, :, width + n * places : width + (n + 1) * places]
             for n in range(len(self.cell.attentions))
         ]
-        queries = outputs[:, :, : self.cell.query_width]
-        outputs = bound.read_out(outputs[:, :, self.cell.query_width : width])
+        start = self.cell.query_width if return_queries else 0
+        queries = outputs[:, :, :start] if return_queries else None
+        outputs = bound.read_out(outputs[:, :, start:width])
         return outputs, bound.pack(alignments), queries, state
 
     def _check(self, inputs, memory, memory_mask, initial_state, inputs_mask):

@@ -120,7 +120,8 @@ def test_the_parallel_road_equals_the_loop(attention_layer, output_attention, at
     state = rnn.cell.initial_state(prepared)
     bound = rnn.cell.bind(prepared)
     inputs = ops.convert_to_tensor(INPUTS)
-    loop = rnn._in_a_loop(bound, inputs, state, [], return_alignments=True)
+    asked = {"return_alignments": True, "return_queries": True}
+    loop = rnn._in_a_loop(bound, inputs, state, [], **asked)
     assert_close(rnn._in_parallel(bound, inputs, state, []), loop)
 
 

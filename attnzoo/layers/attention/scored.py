@@ -1,0 +1,47 @@
+"""What the attentions share that compare a query with each row of memory by a score."""
+
+from keras import ops
+
+from attnzoo.layers.attention.base import Attention
+from attnzoo.layers.scores import Score, get_score
+from attnzoo.ops import combine_masks
+
+
+class ScoredAttention(Attention):
+    """Base of the attentions with a score. A subclass sets `score` in its constructor."""
+
+    def make_score(self, score, arguments: dict) -> Score:
+        """The score of an instance or of a name, with what is left of the constructor's arguments.
+
+        Raises:
+            ValueError: If the score is unknown, or arguments stand beside one that has its own.
+        """
+        if isinstance(score, str):
+            arguments = {**arguments, "name": "score", "dtype": self.dtype_policy}
+        return get_score(score, **arguments)
+
+    def build(self, query_shape, memory_shape):
+        if not self.score.built:
+            self.score.build(query_shape, memory_shape)
+        self.built = True
+
+    def prepare(self, memory, memory_mask=None):
+        return {
+            "key": self.score.project(memory),  # [B, S, Dk]
+            "value": memory,  # [B, S, Dm]
+            "mask": combine_masks(memory_mask),  # [B, 1, S]
+        }
+
+
+def pop_layer_arguments(arguments: dict) -> dict:
+    """Take out what is the layer's own; the rest is for its score."""
+    names = ("name", "dtype", "trainable")
+    return {name: arguments.pop(name) for name in names if name in arguments}
+
+
+def narrow(prepared: dict, attention_mask) -> dict:
+    """Put a mask over pairs of query and memory into what was prepared."""
+    mask = prepared["mask"]
+    if mask is not None:
+        attention_mask = ops.logical_and(mask, attention_mask)
+    return {**prepared, "mask": attention_mask}
