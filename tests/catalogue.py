@@ -424,7 +424,7 @@ LAYERS = [
     Row(
         layers.MarginalLogits,
         lambda: {"vocabulary_size": 7, "hidden_dim": 17, "dropout": 0.1},
-        {"query": "float BTD", "memory": "float BSM", "alignments": "float BTS"},
+        {"outputs": "float BTD", "memory": "float BSM", "alignments": "float BTS"},
         "BTU",
     ),
     Row(

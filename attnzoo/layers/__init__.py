@@ -13,7 +13,7 @@ from attnzoo.layers.attention import (
     MonotonicAttention,
     SoftAttention,
 )
-from attnzoo.layers.marginal_logits import MarginalLogits
+from attnzoo.layers.output import MarginalLogits
 from attnzoo.layers.rnn import AttentionCell, AttentionRNN, Bridge, RNNEncoder
 from attnzoo.layers.scores import (
     AdditiveScore,

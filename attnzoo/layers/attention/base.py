@@ -54,7 +54,8 @@ class Attention(keras.layers.Layer):
     steps once a pass of training is over.
 
     A mechanism whose place is to be summed out of what a model says, and not out of the memory,
-    sets `marginal = True`; the model then needs `MarginalLogits`.
+    sets `marginal = True` and gives the `OutputLayer` that sums, by
+    `make_output_layer(vocabulary_size, *, hidden_dim, dropout)`.
 
     Call arguments:
         query: float [B, T, Dq]. What asks: decoder states, target tokens.

@@ -3,6 +3,7 @@
 import keras
 
 from attnzoo.layers.attention.soft import SoftAttention
+from attnzoo.layers.output import MarginalLogits
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -48,3 +49,7 @@ class ExactHardAttention(SoftAttention):
 
     def __init__(self, score="bilinear", **kwargs):
         super().__init__(score, **kwargs)
+
+    def make_output_layer(self, vocabulary_size: int, **kwargs):
+        """The output layer that goes with this attention; arguments as in `MarginalLogits`."""
+        return MarginalLogits(vocabulary_size, **kwargs)

@@ -3,11 +3,11 @@
 import keras
 from keras import ops
 
-from attnzoo.layers import CoverageAttention, MarginalLogits
+from attnzoo.layers import CoverageAttention
+from attnzoo.layers.output import TiedLogits, TokenLogits
 from attnzoo.models.rnn_seq2seq.backbone import RNNSeq2SeqBackbone
 from attnzoo.models.rnn_seq2seq.preprocessor import RNNSeq2SeqLMPreprocessor
 from attnzoo.models.seq2seq_task import Seq2SeqTask
-from attnzoo.models.token_logits import TokenLogits
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -50,24 +50,13 @@ class RNNSeq2SeqLM(Seq2SeqTask):
         # === Layers ===
         self.backbone = backbone
         self.preprocessor = preprocessor
-        self.output_layer = None
-        if backbone.marginal:
-            self.output_layer = MarginalLogits(
-                backbone.target_vocabulary_size,
-                hidden_dim=backbone.hidden_dim,
-                dropout=backbone.dropout,
-                name="output",
-                dtype=backbone.dtype_policy,
-            )
-        elif not backbone.tie_embeddings:
-            self.output_layer = TokenLogits(
-                backbone.target_vocabulary_size, name="output", dtype=backbone.dtype_policy
-            )
+        self.output_layer = make_output_layer(backbone)
 
         # === Functional Model ===
         inputs = backbone.input
         decoded = backbone(inputs)
         outputs = self.logits(
+            inputs,
             decoded["decoder_sequence_output"],
             decoded["encoder_sequence_output"],
             decoded.get("alignments"),
@@ -103,17 +92,18 @@ class RNNSeq2SeqLM(Seq2SeqTask):
         """What `compile` was given, for saving."""
         return {**super().get_compile_config(), "coverage_loss": self._asked_coverage_loss}
 
-    def logits(self, decoder_outputs, memory=None, alignments=None):
-        """The output layer: what the decoder gives, [..., D], to logits [..., V].
-
-        With an attention that is `marginal` it reads out every place of the memory and weighs them
-        with the alignments; any other needs the decoder's outputs alone.
-        """
-        if self.backbone.marginal:
-            return self.output_layer(decoder_outputs, memory, alignments)
-        if self.output_layer is None:
-            return self.backbone.target_embedding(decoder_outputs, reverse=True)
-        return self.output_layer(decoder_outputs)
+    def logits(self, inputs, outputs, memory, alignments=None, **kwargs):
+        """The output layer over all steps: [B, T, D] of the decoder to logits [B, T, V]."""
+        if not self.output_layer.needs_alignments:
+            return self.output_layer(outputs)
+        return self.output_layer(
+            outputs,
+            memory,
+            alignments,
+            memory_mask=inputs["encoder_padding_mask"],
+            token_ids=inputs["decoder_token_ids"],
+            **kwargs,
+        )
 
     def decode(self, inputs):
         """Teacher-forced pass: logits float [B, T, V] and alignments float [B, T, S]."""
@@ -127,7 +117,10 @@ class RNNSeq2SeqLM(Seq2SeqTask):
             initial_state=decoder_state,
             return_alignments=True,
         )
-        return self.logits(backbone.finish(outputs), memory, alignments), alignments
+        outputs = backbone.finish(outputs)
+        if self.output_layer.needs_alignments:
+            return self.logits(inputs, outputs, memory, alignments, return_alignments=True)
+        return self.logits(inputs, outputs, memory), alignments
 
     def make_next(self, inputs, with_alignments: bool):
         """Encode and prepare once; then `next` takes one step for each token.
@@ -142,22 +135,39 @@ class RNNSeq2SeqLM(Seq2SeqTask):
         cell = backbone.decoder.cell
         prepared = cell.prepare(memory, memory_mask)
         bound = cell.bind(prepared)
-        places = self.output_layer.project(memory) if backbone.marginal else None
-        cache = {"state": cell.initial_state(prepared, cell_state=decoder_state)}
+        source = self.output_layer.prepare(memory, memory_mask)
+        cache = {
+            "state": cell.initial_state(prepared, cell_state=decoder_state),
+            "output": self.output_layer.initial_state(source),
+        }
         if with_alignments:
             cache["alignments"] = ops.zeros(ops.shape(memory)[:2], dtype=backbone.compute_dtype)
             cache["memory_mask"] = ops.cast(memory_mask, "bool")
 
         def next(prompt, cache, index):
-            previous = ops.take(prompt, index - 1, axis=1)[:, None]  # [R, 1]
-            projected = bound.project(backbone.embed_target(previous))[:, 0]
-            output, alignments, state = bound.step(projected, cache["state"])
-            hidden = backbone.finish(bound.read_out(output))
-            cache = {**cache, "state": state}
+            previous = ops.take(prompt, index - 1, axis=1)  # [R]
+            projected = bound.project(backbone.embed_target(previous[:, None]))[:, 0]
+            outputs, alignments, state = bound.step(projected, cache["state"])
+            hidden = backbone.finish(bound.read_out(outputs))
+            logits, alignments, remembered = self.output_layer.step(
+                hidden, alignments, previous, source, cache["output"]
+            )
+            cache = {**cache, "state": state, "output": remembered}
             if with_alignments:
                 cache["alignments"] = alignments
-            if backbone.marginal:
-                return self.output_layer.step(hidden, places, alignments), hidden, cache
-            return self.logits(hidden), hidden, cache
+            return logits, hidden, cache
 
         return next, cache
+
+
+def make_output_layer(backbone):
+    """The output layer that goes with a backbone."""
+    size, arguments = backbone.target_vocabulary_size, {"name": "output"}
+    arguments["dtype"] = backbone.dtype_policy
+    if backbone.tie_embeddings:
+        return TiedLogits(backbone.target_embedding, **arguments)
+    if backbone.marginal:
+        attention = backbone.decoder.cell.attentions[0]
+        arguments.update(hidden_dim=backbone.hidden_dim, dropout=backbone.dropout)
+        return attention.make_output_layer(size, **arguments)
+    return TokenLogits(size, **arguments)

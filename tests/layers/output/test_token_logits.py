@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from attnzoo.models.token_logits import TokenLogits
+from attnzoo.layers.output import TokenLogits
 from tests.tools import assert_close, normal
 
 KERNEL, BIAS = normal(5, 7, seed=1), normal(7, seed=2)

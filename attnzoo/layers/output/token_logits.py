@@ -2,11 +2,12 @@
 
 import keras
 
+from attnzoo.layers.output.base import OutputLayer
 from attnzoo.ops import linear
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class TokenLogits(keras.layers.Dense):
+class TokenLogits(OutputLayer, keras.layers.Dense):
     """A dense layer that goes over all steps of all examples as one matrix.
 
     The same numbers as `keras.layers.Dense`; but most of a training step's arithmetic is done here,

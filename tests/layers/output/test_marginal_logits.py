@@ -16,7 +16,7 @@ ALIGNMENTS = references.softmax(normal(B, T, S, seed=3), MASK[:, None]).astype("
 
 def built(**arguments):
     layer = layers.MarginalLogits(V, hidden_dim=U, **arguments)
-    layer.build(QUERY.shape, MEMORY.shape, ALIGNMENTS.shape)
+    layer.build(QUERY.shape, MEMORY.shape)
     set_weights(layer)
     return layer
 
@@ -39,8 +39,9 @@ def test_beams_side_by_side_share_a_memory():
     whole = layer(QUERY, MEMORY, ALIGNMENTS)
     rows = [np.reshape(array, (B * T, -1)) for array in (QUERY, ALIGNMENTS)]
     query, alignments = map(ops.convert_to_tensor, rows)
-    stepped = layer.step(query, layer.project(MEMORY), alignments)
+    stepped, same, state = layer.step(query, alignments, None, layer.prepare(MEMORY), ())
     assert_close(stepped, ops.reshape(whole, (B * T, V)))
+    assert same is alignments and state == ()
 
 
 def test_padding_changes_nothing():

@@ -3,20 +3,21 @@
 import keras
 from keras import ops
 
+from attnzoo.layers.output.base import OutputLayer
 from attnzoo.layers.scores.base import check_positive
 from attnzoo.ops import linear, marginal_log_probs
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class MarginalLogits(keras.layers.Layer):
+class MarginalLogits(OutputLayer, keras.layers.Layer):
     """What a step says, summed over the places where it may have looked.
 
-        readout[b, t, s] = tanh(W [query[b, t]; memory[b, s]])
+        readout[b, t, s] = tanh(W [output[b, t]; memory[b, s]])
         p[b, t, s]       = softmax(O readout[b, t, s] + o)
         p[b, t]          = sum over s of alignments[b, t, s] p[b, t, s]
 
     It gives log p[b, t], computed in log space: logits whose softmax is p again. W is two weights,
-    so that the query's part and the memory's are each computed once; large [B, T, S, ...] go in
+    so that the output's part and the memory's are each computed once; large [B, T, S, ...] go in
     blocks (see `attnzoo.ops.marginal_log_probs`). Where no place has a weight, all targets are
     equally probable.
 
@@ -29,9 +30,11 @@ class MarginalLogits(keras.layers.Layer):
         dropout: Probability of dropping a feature of the readout. In [0, 1).
 
     Call arguments:
-        query: float [B, T, Dq]. Outputs of a decoder cell, which know nothing of the alignments.
+        outputs: float [B, T, Dq]. Of a decoder cell; they know nothing of the alignments.
         memory: float [B, S, Dm].
         alignments: float [B, T, S]. Probabilities of the places; 0 over padding.
+        memory_mask, token_ids, copy_token_ids: Not used here; see `OutputLayer`.
+        return_alignments: Whether to return the alignments too.
         training: Whether dropout is on.
 
     Returns:
@@ -42,12 +45,14 @@ class MarginalLogits(keras.layers.Layer):
 
     Example:
         >>> output_layer = attnzoo.layers.MarginalLogits(43, hidden_dim=7)
-        >>> output_layer(query, memory, alignments).shape  # B=2, T=3
+        >>> output_layer(outputs, memory, alignments).shape  # B=2, T=3
         (2, 3, 43)
 
     References:
         [Wu et al., 2018](https://arxiv.org/abs/1808.10024), section 3.
     """
+
+    needs_alignments = True
 
     def __init__(self, vocabulary_size: int, *, hidden_dim: int, dropout: float = 0.0, **kwargs):
         super().__init__(**kwargs)
@@ -60,22 +65,43 @@ class MarginalLogits(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator() if dropout else None
         self.supports_masking = True
 
-    def build(self, query_shape, memory_shape, alignments_shape=None):
+    def build(self, outputs_shape, memory_shape):
         def kernel(name, *shape):
             return self.add_weight(shape=shape, initializer="glorot_uniform", name=name)
 
-        self.query_kernel = kernel("query_kernel", query_shape[-1], self.hidden_dim)
+        self.query_kernel = kernel("query_kernel", outputs_shape[-1], self.hidden_dim)
         self.memory_kernel = kernel("memory_kernel", memory_shape[-1], self.hidden_dim)
         self.kernel = kernel("kernel", self.hidden_dim, self.vocabulary_size)
         self.bias = self.add_weight(shape=(self.vocabulary_size,), initializer="zeros", name="bias")
         self.built = True
 
-    def project(self, memory):
+    def prepare(self, memory, memory_mask=None, copy_token_ids=None):
         """The memory's part of the readout, once per source: [B, S, Dm] to [B, S, U]."""
         return linear(memory, self._read(self.memory_kernel))
 
+    def step(self, outputs, alignments, token_ids, prepared, state):
+        batch = ops.shape(prepared)[0]
+        query = ops.reshape(outputs, (batch, -1, outputs.shape[-1]))  # [B, K, Dq]
+        beside = ops.reshape(alignments, (batch, -1, ops.shape(prepared)[1]))  # [B, K, S]
+        log_probs = self.marginalize(query, prepared, beside)
+        return ops.reshape(log_probs, (-1, self.vocabulary_size)), alignments, state
+
+    def call(
+        self,
+        outputs,
+        memory,
+        alignments,
+        memory_mask=None,
+        token_ids=None,
+        copy_token_ids=None,
+        return_alignments: bool = False,
+        training: bool = False,
+    ):
+        log_probs = self.marginalize(outputs, self.prepare(memory), alignments, training)
+        return (log_probs, alignments) if return_alignments else log_probs
+
     def marginalize(self, query, key, alignments, training: bool = False):
-        """Log-probabilities [B, T, V] of queries [B, T, Dq], given what `project` gave."""
+        """Log-probabilities [B, T, V] of queries [B, T, Dq], given what `prepare` gave."""
         query = linear(query, self._read(self.query_kernel))  # [B, T, U]
         kept = None
         if training and self.dropout:
@@ -86,26 +112,15 @@ class MarginalLogits(keras.layers.Layer):
         )
         return ops.cast(log_probs, self.compute_dtype)
 
-    def step(self, query, key, alignments):
-        """One step of decoding: query [R, Dq] and alignments [R, S] to log-probabilities [R, V].
+    def compute_mask(self, outputs, mask=None):
+        return mask  # Logits stand where the outputs stood.
 
-        R = B * K rows: K hypotheses for each of the B sources of `key`, side by side.
-        """
-        batch = ops.shape(key)[0]
-        query = ops.reshape(query, (batch, -1, query.shape[-1]))  # [B, K, Dq]
-        alignments = ops.reshape(alignments, (batch, -1, ops.shape(key)[1]))  # [B, K, S]
-        log_probs = self.marginalize(query, key, alignments)
-        return ops.reshape(log_probs, (-1, self.vocabulary_size))
-
-    def call(self, query, memory, alignments, training: bool = False):
-        return self.marginalize(query, self.project(memory), alignments, training)
-
-    def compute_mask(self, query, mask=None):
-        return mask  # Logits stand where their queries stood.
-
-    def compute_output_spec(self, query, memory, alignments, training=False):
-        shape = (*query.shape[:2], self.vocabulary_size)
-        return keras.KerasTensor(shape, dtype=self.compute_dtype)
+    def compute_output_spec(
+        self, outputs, memory, alignments, *args, return_alignments=False, **kwargs
+    ):
+        shape = (*outputs.shape[:2], self.vocabulary_size)
+        logits = keras.KerasTensor(shape, dtype=self.compute_dtype)
+        return (logits, alignments) if return_alignments else logits
 
     def get_config(self):
         return {
