@@ -3,13 +3,14 @@
 Lines with the same source are one item with several references; the best one counts.
 
   attnzoo evaluate runs/g2p/preset --data test.tsv.gz
+  attnzoo evaluate runs/finnish/preset --inflections --data finnish.test.tsv --metrics exact_match
   attnzoo evaluate runs/en-de/preset --data test.en test.de --metrics bleu --beam 5
 """
 
 import json
 import pathlib
 
-from attnzoo.cli.train import read_pairs
+from attnzoo.cli.train import add_inflections_argument, read_pairs
 
 
 def add_arguments(parser):
@@ -17,6 +18,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--data", nargs="+", required=True, metavar="FILE", help="one TSV or two parallel files"
     )
+    add_inflections_argument(parser)
     parser.add_argument(
         "--metrics",
         nargs="+",
@@ -41,17 +43,16 @@ def run(arguments):
     from attnzoo.training import evaluate_predictions, format_predictions
 
     task = load_task(arguments)
-    references = group_references(read_pairs(arguments.data))
+    references = group_references(read_pairs(arguments.data, arguments.inflections))
     sources = list(references)
-    predictions = generate_all(task, sources)
-    figures = evaluate_predictions(
-        predictions, list(references.values()), metrics=tuple(arguments.metrics)
-    )
+    predictions, right = generate_all(task, sources), list(references.values())
+    if arguments.inflections:
+        predictions = [_spell(text) for text in predictions]
+        right = [[_spell(text) for text in texts] for texts in right]
+    figures = evaluate_predictions(predictions, right, metrics=tuple(arguments.metrics))
     if arguments.show:
         shown = slice(arguments.show)
-        print(
-            format_predictions(sources[shown], predictions[shown], list(references.values())[shown])
-        )
+        print(format_predictions(sources[shown], predictions[shown], right[shown]))
     print(f"{len(sources)} sources")
     for name, value in figures.items():
         print(f"{name:20} {value:.4f}")
@@ -59,6 +60,11 @@ def run(arguments):
         decoding = f"beam {arguments.beam}" if arguments.beam else "greedy"
         record = {"decoding": decoding, "sources": len(sources), **figures}
         pathlib.Path(arguments.json).write_text(json.dumps(record, indent=2) + "\n")
+
+
+def _spell(symbols: str) -> str:
+    """The text that `read_inflections` took apart."""
+    return symbols.replace(" ", "").replace("▁", " ")
 
 
 def load_task(arguments):

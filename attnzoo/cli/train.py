@@ -1,6 +1,7 @@
 """Train a model on pairs of strings.
 
-Data is one TSV file (source, tab, target) or two parallel files, plain or .gz. The run folder then
+Data is one TSV file (source, tab, target) or two parallel files, plain or .gz; with --inflections
+one TSV file of lemma, form and tags, as SIGMORPHON gives them. The run folder then
 holds recipe.json (the settings), history.csv (a line an epoch), best.weights.h5, and at the end
 preset/ (the best epoch's model, for the other commands) and metrics.json. A run that was
 interrupted goes on where it stopped when the same command is given again.
@@ -8,6 +9,7 @@ interrupted goes on where it stopped when the same command is given again.
   attnzoo train --train train.tsv.gz --dev dev.tsv.gz --output runs/g2p
   attnzoo train --train train.en train.de --dev val.en val.de --output runs/en-de \\
       --min-count 2 --attention luong --hidden-dim 512
+  attnzoo train --inflections --train finnish.train.tsv --dev finnish.dev.tsv --output runs/finnish
 """
 
 import dataclasses
@@ -85,6 +87,7 @@ def add_arguments(parser):
         "--train", nargs="+", required=True, metavar="FILE", help="one TSV or two parallel files"
     )
     parser.add_argument("--dev", nargs="+", required=True, metavar="FILE", help="likewise")
+    add_inflections_argument(parser)
     parser.add_argument("--output", required=True, metavar="DIR", help="the run folder")
     parser.add_argument("--overwrite", action="store_true", help="start the run anew")
     parser.add_argument("--verbose", type=int, default=1, help="0 nothing, 1 a bar, 2 a line")
@@ -111,18 +114,31 @@ def run(arguments):
     )
     train(
         recipe,
-        read_pairs(arguments.train),
-        read_pairs(arguments.dev),
+        read_pairs(arguments.train, arguments.inflections),
+        read_pairs(arguments.dev, arguments.inflections),
         arguments.output,
         overwrite=arguments.overwrite,
         verbose=arguments.verbose,
     )
 
 
-def read_pairs(paths):
-    """The pairs of one TSV file or of two parallel files."""
-    from attnzoo.data import read_parallel, read_tsv
+def add_inflections_argument(parser):
+    """What train and evaluate have in common: how their data is to be read."""
+    parser.add_argument(
+        "--inflections",
+        action="store_true",
+        help="the data is one TSV file of lemma, form and tags: characters, and a symbol for a tag",
+    )
 
+
+def read_pairs(paths, inflections: bool = False):
+    """The pairs of one TSV file or of two parallel files."""
+    from attnzoo.data import read_inflections, read_parallel, read_tsv
+
+    if inflections:
+        if len(paths) != 1:
+            raise ValueError(f"Inflections are one TSV file. Received: {paths}")
+        return list(read_inflections(*paths))
     if len(paths) > 2:
         raise ValueError(f"Data is one TSV file or two parallel files. Received: {paths}")
     return list(read_tsv(*paths) if len(paths) == 1 else read_parallel(*paths))

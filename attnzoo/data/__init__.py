@@ -5,6 +5,7 @@ from attnzoo.data.datasets import (
     cmudict_split,
     group_references,
     load_cmudict,
+    read_inflections,
     read_parallel,
     read_tsv,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "cmudict_split",
     "group_references",
     "load_cmudict",
+    "read_inflections",
     "read_parallel",
     "read_tsv",
 ]

@@ -55,6 +55,42 @@ def read_tsv(
     return _read_tsv(path, transform)
 
 
+def read_inflections(path: str | os.PathLike) -> Iterator[Pair]:
+    """Read the three columns lemma, form and tags of a SIGMORPHON file as pairs of symbols.
+
+    The source is the characters of the lemma and then the tags, each in angle brackets, so that no
+    tag is taken for a character; the target is the characters of the form. A space is `"▁"`. Both
+    are for a `SymbolTokenizer`.
+
+    Args:
+        path: A UTF-8 file, gzip-compressed if its name ends in `.gz`: lemma, TAB, form, TAB, tags
+            separated by `;`.
+
+    Returns:
+        An iterator over (source, target).
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: While reading, if a line lacks a column or is not UTF-8.
+
+    Example:
+        >>> next(attnzoo.data.read_inflections("turkish.tsv"))
+        ('e v <N> <LOC> <SG>', 'e v d e')
+
+    References:
+        [Cotterell et al., 2017](https://arxiv.org/abs/1706.09031).
+    """
+
+    def characters(text):
+        return " ".join(text.replace(" ", "▁"))
+
+    def pair(line):
+        lemma, form, tags = line[0], line[1], line[2].split(";")
+        return " ".join([characters(lemma), *(f"<{tag}>" for tag in tags)]), characters(form)
+
+    return read_tsv(path, transform=pair)
+
+
 def read_parallel(source_path: str | os.PathLike, target_path: str | os.PathLike) -> Iterator[Pair]:
     """Read pairs from two files with one text a line, in step.
 

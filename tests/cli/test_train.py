@@ -129,3 +129,20 @@ def test_bad_data_is_told_with_file_and_line(tmp_path, capsys):
 def test_three_files_are_no_data():
     with pytest.raises(ValueError, match="one TSV file or two parallel files. Received:"):
         read_pairs(["a", "b", "c"])
+
+
+def test_inflections_are_one_file():
+    with pytest.raises(ValueError, match=r"Inflections are one TSV file. Received: \['a', 'b'\]"):
+        read_pairs(["a", "b"], inflections=True)
+
+
+def test_inflections_are_trained_and_measured_as_text(tmp_path, capsys):
+    data = tmp_path / "data.tsv"
+    data.write_text("ev ev\tevde\tN;LOC\nel\telde\tN;LOC\n", encoding="utf-8")
+    run = str(tmp_path / "run")
+    sizes = ["--embedding-dim", "5", "--hidden-dim", "6", "--epochs", "1", "--verbose", "0"]
+    data = ["--inflections", "--train", str(data), "--dev", str(data)]
+    assert main(["train", *data, "--output", run, *sizes]) == 0
+    assert main(["evaluate", f"{run}/preset", "--inflections", "--data", data[2]]) == 0
+    said = capsys.readouterr().out
+    assert "2 sources" in said and "evde" in said

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from attnzoo.data import cmudict_split, group_references, load_cmudict, read_parallel, read_tsv
+from attnzoo.data import (
+    cmudict_split,
+    group_references,
+    load_cmudict,
+    read_inflections,
+    read_parallel,
+    read_tsv,
+)
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data" / "cmudict"
 
@@ -29,6 +36,19 @@ def test_tsv_columns_can_be_chosen(tmp_path):
     assert list(read_tsv(path, source_column=2, target_column=0)) == [("N;SG", "lemma")]
     pairs = read_tsv(path, transform=lambda line: (f"{line[0]} {line[2]}", line[1]))
     assert list(pairs) == [("lemma N;SG", "form")]
+
+
+def test_inflections_are_symbols_of_lemma_and_tags(tmp_path):
+    path = write(tmp_path / "a.tsv.gz", "Va N\tva n\tN;SG\n\nev\tevde\tN\n")
+    first, second = read_inflections(path)
+    assert first == ("V a ▁ N <N> <SG>", "v a ▁ n")
+    assert second == ("e v <N>", "e v d e")
+
+
+def test_an_inflection_without_tags_is_an_error(tmp_path):
+    path = write(tmp_path / "a.tsv", "lemma\tform\n")
+    with pytest.raises(ValueError, match=r"a.tsv, line 1. Received: 2 columns"):
+        list(read_inflections(path))
 
 
 def test_tsv_is_streamed(tmp_path):
