@@ -37,7 +37,7 @@ def run(arguments):
     import time
 
     from attnzoo.cli.evaluate import generate_all
-    from attnzoo.cli.plot import plot_task
+    from attnzoo.cli.plot import plot_tasks
     from attnzoo.cli.train import train
     from attnzoo.data import cmudict_split, group_references
     from attnzoo.training import evaluate_predictions, format_predictions
@@ -63,7 +63,7 @@ def run(arguments):
     print(f"(on {len(words)} held-out words)\n")
 
     spoken = task.generate(list(WORDS))
-    plot_task(task, list(WORDS), spoken).savefig(output / "alignments.png")
+    plot_tasks({"demo": task}, list(WORDS), spoken).savefig(output / "alignments.png")
     task.export_generate(output / "saved_model", overwrite=True)
     print("In a process with TensorFlow alone, the SavedModel says:")
     heard = run_alone(output / "saved_model", WORDS)

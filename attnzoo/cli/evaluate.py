@@ -67,11 +67,11 @@ def _spell(symbols: str) -> str:
     return symbols.replace(" ", "").replace("▁", " ")
 
 
-def load_task(arguments):
-    """The preset's task, compiled with the sampler that was asked for."""
+def load_task(arguments, preset: str | None = None):
+    """The task of the preset asked for, or of another, with the sampler that was asked for."""
     from attnzoo.models import RNNSeq2SeqLM
 
-    task = RNNSeq2SeqLM.from_preset(arguments.preset)
+    task = RNNSeq2SeqLM.from_preset(preset or arguments.preset)
     task.compile(sampler=make_sampler(arguments))
     return task
 

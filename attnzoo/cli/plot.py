@@ -1,8 +1,11 @@
-"""Draw where a model looked.
+"""Draw where a model looked, or where several did.
 
 attnzoo plot runs/demo/preset attention phoneme --output alignments.png
 attnzoo plot runs/demo/preset cough --target "K AO F" --output cough.png
+attnzoo plot runs/soft/preset cough phoneme --beside runs/hard/preset --output beside.png
 """
+
+import pathlib
 
 from attnzoo.cli.evaluate import add_decoding_arguments, load_task
 
@@ -13,34 +16,60 @@ def add_arguments(parser):
     parser.add_argument(
         "--target", action="append", metavar="TEXT", help="look along this output, one a source"
     )
+    parser.add_argument(
+        "--beside",
+        action="append",
+        default=[],
+        metavar="PRESET",
+        help="let this model look along the same outputs, beside; may be given several times",
+    )
     parser.add_argument("--output", required=True, metavar="FILE", help=".png, .pdf or .svg")
     add_decoding_arguments(parser)
 
 
 def run(arguments):
-    targets = arguments.target
-    if targets and len(targets) != len(arguments.sources):
+    sources, targets = arguments.sources, arguments.target
+    if targets and len(targets) != len(sources):
         raise ValueError(
             "There must be one --target for each source, or none. "
-            f"Received: {len(arguments.sources)} sources, {len(targets)} targets"
+            f"Received: {len(sources)} sources, {len(targets)} targets"
         )
     task = load_task(arguments)
-    figure = plot_task(task, arguments.sources, targets or task.generate(arguments.sources))
+    targets = targets or task.generate(sources)
+    tasks = {arguments.preset: task}
+    for preset in arguments.beside:
+        tasks[preset] = load_task(arguments, preset)
+    figure = plot_tasks(tasks, sources, targets)
     figure.savefig(arguments.output)
     print(arguments.output)
 
 
-def plot_task(task, sources, targets):
-    """A figure with the alignments of each pair."""
+def plot_tasks(tasks, sources, targets):
+    """A figure with the alignments of each pair: a row a pair, a column a model."""
     from attnzoo.plotting import plot_alignment_page, plot_alignments
 
+    several = len(tasks) > 1
+    columns = [
+        _items(task, sources, targets, title=_name(preset) if several else None)
+        for preset, task in tasks.items()
+    ]
+    items = [item for row in zip(*columns, strict=True) for item in row]
+    if len(items) == 1:
+        return plot_alignments(*items[0][:3])
+    return plot_alignment_page(items, **({"columns": len(columns)} if several else {}))
+
+
+def _items(task, sources, targets, title):
+    """What one model saw in each pair: alignments, the tokens of both sides, and a title."""
     alignments = task.alignments({"encoder_text": sources, "decoder_text": targets})
-    items = [
-        (
-            one,
-            task.preprocessor.tokens(source, "source"),
-            task.preprocessor.tokens(target, "target"),
-        )
+    tokens = task.preprocessor.tokens
+    return [
+        (one, tokens(source, "source"), tokens(target, "target"), title)
         for one, source, target in zip(alignments, sources, targets, strict=True)
     ]
-    return plot_alignments(*items[0]) if len(items) == 1 else plot_alignment_page(items)
+
+
+def _name(preset):
+    """What to call the model of a preset: the run's folder, or the preset itself."""
+    path = pathlib.Path(preset)
+    return path.parent.name if path.name == "preset" and path.parent.name else path.name

@@ -2,7 +2,9 @@
 
 import io
 import json
+import shutil
 
+import matplotlib.image
 import pytest
 
 import attnzoo
@@ -112,6 +114,19 @@ def test_plot_draws_a_page(preset, tmp_path):
     picture = tmp_path / "page.png"
     assert main(["plot", str(preset), "ab", "cab", "--output", str(picture)]) == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_plot_draws_models_beside_each_other(preset, tmp_path):
+    other = tmp_path / "run" / "preset"
+    shutil.copytree(preset, other)
+    arguments = ["plot", str(preset), "ab", "cab", "--target", "A B", "--target", "C A B"]
+    for name in ("alone.png", "beside.png"):
+        assert main([*arguments, "--output", str(tmp_path / name)]) == 0
+        arguments += ["--beside", str(other)]
+    alone, beside = (
+        matplotlib.image.imread(tmp_path / name).shape for name in ("alone.png", "beside.png")
+    )
+    assert beside[0] > 1.5 * alone[0]  # A row a pair, where one model has both in a row.
 
 
 def test_plot_wants_as_many_targets_as_sources(preset, tmp_path, capsys):
