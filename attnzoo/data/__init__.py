@@ -20,6 +20,7 @@ __all__ = [
     "read_inflections",
     "read_parallel",
     "read_tsv",
+    "train_subword_tokenizer",
 ]
 
 
@@ -29,6 +30,10 @@ def __getattr__(name):
         from attnzoo.data import tokenizers
 
         return getattr(tokenizers, name)
+    if name == "train_subword_tokenizer":
+        from attnzoo.data.subwords import train_subword_tokenizer
+
+        return train_subword_tokenizer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

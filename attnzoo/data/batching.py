@@ -43,7 +43,8 @@ class BucketedBatches(keras.utils.PyDataset):
     Returns:
         Item i is `(x, y, sample_weight)`, NumPy arrays. `x` has "encoder_token_ids" int32 [B, S],
         "encoder_padding_mask" bool [B, S], "decoder_token_ids" int32 [B, T] and
-        "decoder_padding_mask" bool [B, T]; `y` is int32 [B, T], the decoder's ids one step later;
+        "decoder_padding_mask" bool [B, T], and for a preprocessor with `pointer_generator=True`
+        "copy_token_ids" int32 [B, S]; `y` is int32 [B, T], the decoder's ids one step later;
         `sample_weight` is float32 [B, T], 1 at real tokens and `[END]`, 0 elsewhere.
 
     Raises:
@@ -89,7 +90,8 @@ class BucketedBatches(keras.utils.PyDataset):
         self.long_pairs = long_pairs
         self._source_pad_id = _special_id(preprocessor.source_tokenizer, "pad")
         self._target_pad_id = _special_id(preprocessor.tokenizer, "pad")
-        self._sources, self._targets = self._tokenize(pairs, preprocessor)
+        self._points = getattr(preprocessor, "pointer_generator", False)
+        self._sources, self._targets, self._copies = self._tokenize(pairs, preprocessor)
         self._source_lengths = np.array([len(ids) for ids in self._sources])
         # [START] is input only, [END] is label only.
         self._target_lengths = np.array([len(ids) - 1 for ids in self._targets])
@@ -156,6 +158,12 @@ class BucketedBatches(keras.utils.PyDataset):
             "decoder_token_ids": decoder_ids,
             "decoder_padding_mask": decoder_mask,
         }
+        if self._points:
+            x["copy_token_ids"], _ = pack_ids(
+                [self._copies[row] for row in filled],
+                length=source_length,
+                pad_token_id=self._target_pad_id,
+            )
         return x, labels, sample_weight
 
     def on_epoch_end(self) -> None:
@@ -169,13 +177,13 @@ class BucketedBatches(keras.utils.PyDataset):
             self.epoch += 1
 
     def _tokenize(self, pairs, preprocessor):
-        """Ids of sources, with [END], and of targets, with [START] and [END]."""
+        """Ids of sources, with [END], of targets, with [START] and [END], and of copies."""
         source_tokenizer, tokenizer = preprocessor.source_tokenizer, preprocessor.tokenizer
         source_end = [_special_id(source_tokenizer, "end")]
         start, end = [_special_id(tokenizer, "start")], [_special_id(tokenizer, "end")]
         longest_source = preprocessor.encoder_sequence_length or float("inf")
         longest_target = preprocessor.decoder_sequence_length or float("inf")
-        sources, targets, num_long = [], [], 0
+        sources, targets, copies, num_long = [], [], [], 0
         all_source_ids = _tokenize_all(source_tokenizer, [source for source, _ in pairs])
         all_target_ids = _tokenize_all(tokenizer, [target for _, target in pairs])
         for position, ids in enumerate(all_source_ids):
@@ -192,6 +200,11 @@ class BucketedBatches(keras.utils.PyDataset):
                 # Each limit counts [END].
                 ids = ids[: int(min(len(ids), longest_source - 1))]
                 target_ids = target_ids[: int(min(len(target_ids), longest_target - 1))]
+            if self._points:
+                source, target = pairs[position]
+                copied, target_ids = _point(preprocessor, source, target, len(ids))
+                target_ids = target_ids[: int(min(len(target_ids), longest_target - 1))]
+                copies.append(copied + end)
             sources.append(ids + source_end)
             targets.append(start + target_ids + end)
         if num_long:
@@ -206,7 +219,7 @@ class BucketedBatches(keras.utils.PyDataset):
                 "`pairs` must hold a pair that is short enough. "
                 f"Received: {len(pairs)} pairs, all dropped"
             )
-        return sources, targets
+        return sources, targets, copies
 
     def _make_plan(self, epoch):
         """The epoch's batches in order: (bucket, rows), at most `batch_size` rows each."""
@@ -322,6 +335,16 @@ def _tokenize_all(tokenizer, texts):
     ids = tokenizer.tokenize(texts)
     ids = ids.to_list() if hasattr(ids, "to_list") else ids  # A tf.RaggedTensor
     return [list(map(int, row)) for row in ids]
+
+
+def _point(preprocessor, source, target, source_length):
+    """What copying each symbol of a source would say, and the target that may say them: ids."""
+    from attnzoo.data.copying import copy_ids, extend_ids
+
+    tokenizer = preprocessor.tokenizer
+    symbols = preprocessor.source_symbols(source, source_length + 1)
+    copied = copy_ids(symbols, tokenizer)
+    return copied, extend_ids(tokenizer.symbols(target), symbols, tokenizer)
 
 
 def _special_id(tokenizer, name):

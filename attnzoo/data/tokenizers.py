@@ -204,16 +204,31 @@ class _VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
         Raises:
             ValueError: If `inputs` holds something else than strings, or no vocabulary is set.
         """
-        vocabulary = self._known()
-        if _in_graph():
-            return self._tokenize_tensors(inputs)
-        get_id = vocabulary.symbol_ids.get
-        unknown = self.unk_token_id
+        self._known()
+        return self.look_up(self.symbols(inputs))
+
+    def symbols(self, inputs):
+        """Split text into its symbols, known or not: what `tokenize` looks up.
+
+        Args:
+            inputs: As in `tokenize`.
+
+        Returns:
+            As `tokenize`, with strings in place of ids.
+
+        Raises:
+            ValueError: If `inputs` holds something else than strings.
+
+        Example:
+            >>> SymbolTokenizer().symbols(["HH AH", "OW"])
+            [['HH', 'AH'], ['OW']]
+        """
+        if in_graph():
+            return self._symbol_tensors(inputs)
 
         def convert(text):
             if isinstance(text, str):
-                text = text.lower() if self.lowercase else text
-                return [get_id(symbol, unknown) for symbol in self._split(text)]
+                return list(self._split(text.lower() if self.lowercase else text))
             if isinstance(text, bytes):
                 return convert(text.decode("utf-8", errors="replace"))
             if isinstance(text, (list, tuple)):
@@ -227,6 +242,29 @@ class _VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
             return convert(plain)
 
         return convert(inputs)
+
+    def look_up(self, symbols):
+        """The ids of symbols, `[UNK]` for one that is not in the vocabulary.
+
+        Args:
+            symbols: (Nested) lists of strings; inside a `tf.function` a tf.string tensor.
+
+        Returns:
+            As `symbols`, with ids in place of strings.
+        """
+        vocabulary = self._known()
+        if in_graph():
+            import tensorflow as tf
+
+            return tf.cast(self.lookup_table.lookup(symbols), self.compute_dtype)
+        get_id, unknown = vocabulary.symbol_ids.get, self.unk_token_id
+
+        def convert(symbols):
+            if symbols and isinstance(symbols[0], list):
+                return [convert(row) for row in symbols]
+            return [get_id(symbol, unknown) for symbol in symbols]
+
+        return convert(symbols)
 
     def detokenize(self, inputs):
         """Turn ids into text. `[PAD]`, `[START]` and `[END]` are left out, `[UNK]` is shown.
@@ -244,7 +282,7 @@ class _VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
                 than integers, or no vocabulary is set.
         """
         vocabulary = self._known()
-        if _in_graph():
+        if in_graph():
             return self._detokenize_tensors(inputs)
         shape = getattr(inputs, "shape", ())
         if len(shape) > 1 and shape[0] == 0:
@@ -310,15 +348,14 @@ class _VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
             )
         return self._vocabulary
 
-    def _tokenize_tensors(self, inputs):
+    def _symbol_tensors(self, inputs):
         import tensorflow as tf
 
         if not isinstance(inputs, tf.RaggedTensor):
             inputs = tf.convert_to_tensor(inputs, tf.string)
         if self.lowercase:
             inputs = tf.strings.lower(inputs, encoding="utf-8")
-        symbols = self._split_tensors(inputs)  # [B, (T)]
-        return tf.cast(self.lookup_table.lookup(symbols), self.compute_dtype)
+        return self._split_tensors(inputs)  # [B, (T)]
 
     def _detokenize_tensors(self, inputs):
         import tensorflow as tf
@@ -459,7 +496,8 @@ class _Vocabulary:
         self.hidden_ids = {self.ids[token] for token in SPECIAL_TOKENS if token != "[UNK]"}
 
 
-def _in_graph():
+def in_graph() -> bool:
+    """Whether a `tf.function` is being traced."""
     # Where TensorFlow was never imported, no graph can be under construction.
     tensorflow = sys.modules.get("tensorflow")
     return tensorflow is not None and not tensorflow.executing_eagerly()

@@ -1,0 +1,126 @@
+"""Ids for what is in no vocabulary: of V target tokens, V + s is the symbol at a source's place s.
+
+A symbol that stands at several places goes by the first of them. Each function takes the symbols of
+both sides as a tokenizer's `symbols` splits them, the source's cut to what the model reads: lists
+of strings, of one text or of a batch; or, inside a `tf.function`, a tf.string tensor [S] of one
+text or a ragged one [B, (S)] of a batch.
+"""
+
+from attnzoo.data.tokenizers import in_graph
+
+
+def copy_ids(source, tokenizer):
+    """What copying each symbol of a source would say.
+
+    Args:
+        source: Symbols of one source or of a batch.
+        tokenizer: Of the target; its vocabulary has V tokens.
+
+    Returns:
+        Ids, in the form of `source`: the target's id of a symbol in its vocabulary, else V + the
+        first place of the symbol in this source.
+
+    Example:
+        >>> tokenizer = attnzoo.data.SymbolTokenizer.from_texts(["is"])  # V = 5
+        >>> copy_ids(["Ada", "is", "Ada"], tokenizer)
+        [5, 4, 5]
+    """
+    return extend_ids(source, source, tokenizer)
+
+
+def extend_ids(target, source, tokenizer):
+    """The ids of a target that may say symbols of its source.
+
+    Args:
+        target: Symbols of one target or of a batch.
+        source: Symbols of its source, or of theirs.
+        tokenizer: Of the target; its vocabulary has V tokens.
+
+    Returns:
+        Ids, in the form of `target`: the id of a symbol in the vocabulary; else V + its first place
+        in the source; else the unknown token's.
+
+    Example:
+        >>> extend_ids(["Bob", "is", "Ada"], ["Ada", "is", "Ada"], tokenizer)
+        [1, 4, 5]
+    """
+    if in_graph():
+        return _extend_in_graph(target, source, tokenizer)
+    if source and isinstance(source[0], list):
+        return [extend_ids(*pair, tokenizer) for pair in zip(target, source, strict=True)]
+    size, unknown, first = tokenizer.vocabulary_size(), tokenizer.unk_token_id, {}
+    for place, symbol in enumerate(source):
+        first.setdefault(symbol, size + place)
+    ids = tokenizer.look_up(target)
+    return [
+        first.get(symbol, unknown) if id == unknown else id
+        for symbol, id in zip(target, ids, strict=True)
+    ]
+
+
+def spell_ids(ids, mask, source, tokenizer):
+    """The text of ids that may say symbols of a source: `detokenize` for these.
+
+    Args:
+        ids: int [B, T]. Ids as `extend_ids` gives them: nested lists, an array, or inside a
+            `tf.function` a tensor.
+        mask: bool [B, T]. What of them is to be shown.
+        source: Symbols of B sources.
+        tokenizer: Of the target.
+
+    Returns:
+        B strings. An id of a place that the source does not have is shown as unknown.
+
+    Example:
+        >>> spell_ids([[5, 4, 1, 3]], [[True, True, True, False]], [["Ada", "is"]], tokenizer)
+        ['Ada is [UNK]']
+    """
+    if in_graph():
+        return _spell_in_graph(ids, mask, source, tokenizer)
+    tokens = tokenizer.get_vocabulary()
+
+    def spell(id, symbols):
+        if id < len(tokens):
+            return tokens[id]
+        place = id - len(tokens)
+        return symbols[place] if place < len(symbols) else tokenizer.unk_token
+
+    return [
+        tokenizer.separator.join(
+            spell(int(id), symbols) for id, shown in zip(row, real, strict=True) if shown
+        )
+        for row, real, symbols in zip(ids, mask, source, strict=True)
+    ]
+
+
+def _extend_in_graph(target, source, tokenizer):
+    import tensorflow as tf
+
+    if not isinstance(source, tf.RaggedTensor):  # One text
+        target, source = (tf.RaggedTensor.from_tensor(one[None]) for one in (target, source))
+        return _extend_in_graph(target, source, tokenizer)[0]
+    ids = tokenizer.look_up(target)
+    # No symbol is empty: padding is like no target, or like one that is cut off again.
+    source = tf.pad(source.to_tensor(), [[0, 0], [0, 1]])  # [B, S + 1], one place at least
+    target = target.to_tensor()
+    same = tf.equal(target[:, :, None], source[:, None])  # [B, T, S + 1]
+    place = tf.argmax(tf.cast(same, tf.int32), axis=-1, output_type=tf.int32)  # The first of them.
+    copied = tf.cast(tokenizer.vocabulary_size() + place, ids.dtype)
+    known = ids.to_tensor(tokenizer.unk_token_id)
+    from_source = (known == tokenizer.unk_token_id) & tf.reduce_any(same, axis=-1)
+    extended = tf.where(from_source, copied, known)
+    return tf.RaggedTensor.from_tensor(extended, lengths=ids.row_lengths())
+
+
+def _spell_in_graph(ids, mask, source, tokenizer):
+    import tensorflow as tf
+
+    tokens = tf.constant(tokenizer.get_vocabulary())
+    size = tokenizer.vocabulary_size()
+    symbols = source.to_tensor(tokenizer.unk_token)
+    symbols = tf.pad(symbols, [[0, 0], [0, 1]], constant_values=tokenizer.unk_token)  # [B, S + 1]
+    places = tf.clip_by_value(ids - size, 0, tf.shape(symbols)[1] - 1)
+    copied = tf.gather(symbols, places, batch_dims=1)  # [B, T]
+    said = tf.gather(tokens, tf.minimum(ids, size - 1))
+    shown = tf.ragged.boolean_mask(tf.where(ids < size, said, copied), tf.cast(mask, tf.bool))
+    return tf.strings.reduce_join(shown, axis=-1, separator=tokenizer.separator)

@@ -1,0 +1,158 @@
+"""Subword tokenizers, trained from the user's own text: KerasHub's classes, ready for a preset."""
+
+import io
+from collections.abc import Iterable
+
+from attnzoo.data.tokenizers import SPECIAL_TOKENS
+
+MODELS = ("unigram", "bpe", "byte_bpe", "word_piece")
+
+
+def train_subword_tokenizer(
+    texts: Iterable[str],
+    *,
+    vocabulary_size: int = 8000,
+    model: str = "unigram",
+    lowercase: bool = False,
+    dtype: str = "int32",
+):
+    """Train a subword tokenizer from text.
+
+    - `"unigram"` and `"bpe"`: SentencePiece, over raw text, spaces included: detokenizing gives the
+      text again, but for what Unicode normalization (NFKC) changes. A
+      `keras_hub.tokenizers.SentencePieceTokenizer`.
+    - `"byte_bpe"`: byte-pair encoding over bytes, as GPT-2 does it: no symbol is unknown. A
+      `keras_hub.tokenizers.BytePairTokenizer`.
+    - `"word_piece"`: pieces of words, as BERT has them; punctuation stands alone, and detokenizing
+      puts a space around it. A `keras_hub.tokenizers.WordPieceTokenizer`.
+
+    Ids 0 to 3 are `[PAD]`, `[UNK]`, `[START]` and `[END]` in all of them, as in our own tokenizers.
+
+    Args:
+        texts: Strings, read once.
+        vocabulary_size: How many tokens, with the special ones. More than 4; a small text may give
+            fewer, and all single symbols (for `"byte_bpe"` 256 bytes) are in whatever it says.
+        model: One of the four.
+        lowercase: Whether text is put in lower case first (`"byte_bpe"` cannot).
+        dtype: Integer type of the ids.
+
+    Returns:
+        A KerasHub tokenizer. `save_to_preset` of a task writes it with the model.
+
+    Raises:
+        ValueError: If `texts` is one string or holds no text, the model is unknown, the size is
+            too small, or `lowercase` comes with `"byte_bpe"`.
+
+    Example:
+        >>> tokenizer = attnzoo.data.train_subword_tokenizer(sentences, vocabulary_size=4000)
+        >>> preprocessor = attnzoo.models.RNNSeq2SeqLMPreprocessor(tokenizer, other_tokenizer)
+
+    References:
+        [Kudo, 2018](https://arxiv.org/abs/1804.10959) (unigram).
+        [Sennrich et al., 2016](https://arxiv.org/abs/1508.07909) (byte pairs).
+        [Kudo and Richardson, 2018](https://arxiv.org/abs/1808.06226) (SentencePiece).
+    """
+    if model not in MODELS:
+        raise ValueError(f"`model` must be one of {MODELS}. Received: model={model!r}")
+    if isinstance(texts, (str, bytes)):
+        raise ValueError(f"`texts` must be several strings. Received: texts={texts!r}")
+    if vocabulary_size <= len(SPECIAL_TOKENS):
+        raise ValueError(
+            f"`vocabulary_size` must be more than {len(SPECIAL_TOKENS)}, the special tokens. "
+            f"Received: vocabulary_size={vocabulary_size}"
+        )
+    if lowercase and model == "byte_bpe":
+        raise ValueError(
+            "Byte pairs keep text as it is: lower-case it yourself, or choose another model. "
+            f'Received: lowercase={lowercase} with model="byte_bpe"'
+        )
+    texts = [text for text in texts if text.strip()]
+    if not texts:
+        raise ValueError("`texts` must hold a text that is not blank. Received: none")
+    train = {"byte_bpe": _byte_pairs, "word_piece": _word_pieces}.get(model, _sentence_pieces)
+    return train(texts, vocabulary_size, model, lowercase, dtype)
+
+
+def _sentence_pieces(texts, vocabulary_size, model, lowercase, dtype):
+    import keras_hub
+    import sentencepiece
+
+    pad, unknown, start, end = SPECIAL_TOKENS
+    symbols = len(set("".join(texts)))
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts),
+        model_writer=written,
+        model_type=model,
+        # Every symbol has a piece of its own; a text too small for the size gives fewer.
+        vocab_size=max(vocabulary_size, len(SPECIAL_TOKENS) + symbols + 1),
+        hard_vocab_limit=False,
+        character_coverage=1.0,
+        normalization_rule_name="nmt_nfkc_cf" if lowercase else "nmt_nfkc",
+        pad_id=0,
+        unk_id=1,
+        bos_id=2,
+        eos_id=3,
+        pad_piece=pad,
+        unk_piece=unknown,
+        bos_piece=start,
+        eos_piece=end,
+        minloglevel=2,
+    )
+    return keras_hub.tokenizers.SentencePieceTokenizer(proto=written.getvalue(), dtype=dtype)
+
+
+def _byte_pairs(texts, vocabulary_size, model, lowercase, dtype):
+    import json
+
+    import keras_hub
+    import tokenizers
+
+    trained = tokenizers.Tokenizer(tokenizers.models.BPE())
+    trained.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trained.train_from_iterator(
+        texts,
+        tokenizers.trainers.BpeTrainer(
+            # KerasHub's class needs a merge at least.
+            vocab_size=max(vocabulary_size, len(SPECIAL_TOKENS) + 256 + 1),
+            special_tokens=list(SPECIAL_TOKENS),
+            initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    learned = json.loads(trained.to_str())["model"]
+    if not learned["merges"]:
+        raise ValueError(
+            'Byte pairs need a text with two symbols side by side; use model="unigram", or a '
+            f"`CharacterTokenizer`. Received: texts={texts[:3]!r}"
+        )
+    return keras_hub.tokenizers.BytePairTokenizer(
+        vocabulary=learned["vocab"],
+        merges=[" ".join(pair) for pair in learned["merges"]],
+        unsplittable_tokens=list(SPECIAL_TOKENS),
+        dtype=dtype,
+    )
+
+
+def _word_pieces(texts, vocabulary_size, model, lowercase, dtype):
+    import keras_hub
+    import tokenizers
+
+    trained = tokenizers.BertWordPieceTokenizer(
+        lowercase=lowercase, strip_accents=False, clean_text=True
+    )
+    trained.train_from_iterator(
+        texts,
+        vocab_size=vocabulary_size,
+        min_frequency=1,
+        special_tokens=list(SPECIAL_TOKENS),
+        show_progress=False,
+    )
+    by_id = sorted(trained.get_vocab().items(), key=lambda item: item[1])
+    return keras_hub.tokenizers.WordPieceTokenizer(
+        vocabulary=[token for token, _ in by_id],
+        lowercase=lowercase,
+        oov_token=SPECIAL_TOKENS[1],
+        special_tokens=list(SPECIAL_TOKENS),
+        dtype=dtype,
+    )

@@ -1,0 +1,78 @@
+"""Subword tokenizers trained from text, and models on them."""
+
+import numpy as np
+import pytest
+
+from attnzoo import data, models
+from attnzoo.data.subwords import MODELS
+
+TEXTS = ["Two men are outside.", "A man in an orange hat.", "Men outside in orange hats, at night."]
+SPECIAL = ["[PAD]", "[UNK]", "[START]", "[END]"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_one_call_gives_a_tokenizer_whose_text_comes_back(model):
+    size = 300 if model == "byte_bpe" else 70
+    tokenizer = data.train_subword_tokenizer(iter(TEXTS), vocabulary_size=size, model=model)
+    assert [tokenizer.id_to_token(id) for id in range(4)] == SPECIAL
+    for text, ids in zip(TEXTS, tokenizer(TEXTS), strict=True):
+        assert 1 < len(ids) < len(text)  # Neither whole texts nor single characters.
+        assert 1 not in ids
+        again = tokenizer.detokenize(ids)
+        assert again.replace(" ", "") == text.replace(" ", "")
+        assert again == text or model == "word_piece"
+
+
+@pytest.mark.parametrize("model", ["unigram", "bpe", "word_piece"])
+def test_lower_case(model):
+    tokenizer = data.train_subword_tokenizer(TEXTS, vocabulary_size=60, model=model, lowercase=True)
+    upper, lower = tokenizer(["MEN", "men"])
+    assert list(upper) == list(lower) and 1 not in upper
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_size_is_a_limit_that_single_symbols_may_pass(model):
+    larger = data.train_subword_tokenizer(TEXTS, vocabulary_size=300, model=model)
+    smaller = data.train_subword_tokenizer(TEXTS, vocabulary_size=5, model=model)
+    assert smaller.vocabulary_size() < larger.vocabulary_size() <= 300
+    assert 1 not in smaller("A man")
+
+
+@pytest.mark.parametrize(("source", "target"), [("unigram", "bpe"), ("byte_bpe", "word_piece")])
+def test_a_model_on_them_trains_generates_and_is_saved(source, target, tmp_path):
+    targets = [text.upper() for text in TEXTS]
+    preprocessor = models.RNNSeq2SeqLMPreprocessor(
+        data.train_subword_tokenizer(TEXTS, vocabulary_size=60, model=source),
+        data.train_subword_tokenizer(targets, vocabulary_size=60, model=target),
+        encoder_sequence_length=32,
+        decoder_sequence_length=32,
+    )
+    backbone = models.RNNSeq2SeqBackbone(
+        preprocessor.source_tokenizer.vocabulary_size(),
+        preprocessor.tokenizer.vocabulary_size(),
+        embedding_dim=5,
+        hidden_dim=6,
+    )
+    task = models.RNNSeq2SeqLM(backbone, preprocessor)
+    batches = data.BucketedBatches(list(zip(TEXTS, targets, strict=True)), preprocessor)
+    assert np.isfinite(task.fit(batches, epochs=1, verbose=0).history["loss"][0])
+    task.save_to_preset(str(tmp_path))
+    again = models.RNNSeq2SeqLM.from_preset(tmp_path)
+    assert again.generate(TEXTS) == task.generate(TEXTS)
+    assert again.preprocessor.tokens("MEN") == preprocessor.tokens("MEN")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": "syllables"}, "must be one of .*'unigram'.* Received: model='syllables'"),
+        ({"texts": "one"}, "must be several strings. Received: texts='one'"),
+        ({"vocabulary_size": 4}, "more than 4, .* Received: vocabulary_size=4"),
+        ({"texts": ["", " "]}, "a text that is not blank. Received: none"),
+        ({"model": "byte_bpe", "lowercase": True}, "lower-case it yourself.* Received: lowercase"),
+        ({"model": "byte_bpe", "texts": ["a", "b"]}, r"two symbols.* Received: texts=\['a', 'b'\]"),
+    ],
+)
+def test_bad_input_is_told(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        data.train_subword_tokenizer(**{"texts": TEXTS, **arguments})
