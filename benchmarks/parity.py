@@ -249,6 +249,32 @@ def load(path, name):
         return {key[len(start) :]: arrays[key] for key in arrays.files if key.startswith(start)}
 
 
+def make_cases(settings, kinds, to_numpy):
+    """The cases as `harness.serve` wants them; each writes what it gives to a file.
+
+    Args:
+        settings: A dict with the paths `arrays`, of what `save_all` wrote, and `results`.
+        kinds: A dict from `Decoder`, `Search`, `Loss` and `Start` to what does a case of that kind:
+            a function of the case and its arrays to a dict from names to numbers.
+        to_numpy: Function of such numbers to a NumPy array.
+
+    Returns:
+        A dict from the number of a case, as a string, to a function of `repeats`.
+    """
+
+    def make(name):
+        case = CASES[name]
+
+        def run(repeats):
+            results = kinds[type(case)](case, load(settings["arrays"], name))
+            np.savez(settings["results"], **{key: to_numpy(one) for key, one in results.items()})
+            return {}
+
+        return run
+
+    return {str(n): make(name) for n, name in enumerate(CASES)}
+
+
 def save_all(path, names):
     """Draw for all cases, into one file."""
     arrays = {f"{name}|{key}": array for name in names for key, array in draw(name).items()}

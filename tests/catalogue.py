@@ -12,13 +12,15 @@ import numpy as np
 from keras import ops
 
 from attnzoo import layers
+from attnzoo.layers.transformer.positions import get_position
 from attnzoo.ops import masked_softmax
 
-# M is the width of a memory, E of one that was read in both directions: 2 U.
-SIZES = {"B": 2, "T": 3, "S": 11, "D": 5, "M": 13, "U": 7, "E": 14}
+# M is the width of a memory, E of one that was read in both directions: 2 U. X is V + S. N is the
+# number of heads, and their width is E: a rotary position needs an even one.
+SIZES = {"B": 2, "T": 3, "S": 11, "D": 5, "M": 13, "U": 7, "E": 14, "V": 17, "N": 19, "X": 28}
 # Another batch for the same weights: what may differ from batch to batch, does.
-OTHER_SIZES = SIZES | {"B": 3, "T": 2, "S": 5}
-FREE = "BTS"
+OTHER_SIZES = SIZES | {"B": 3, "T": 2, "S": 5, "X": 22}
+FREE = "BTSX"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +130,43 @@ class CumulativeAttention(layers.Attention):
         return ops.matmul(alignments, prepared["value"]), alignments, state + alignments
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class PositionedAttention(keras.layers.Layer):
+    """Plain attention over heads, which asks its position all that there is to ask.
+
+    query [B, N, T, d], key [B, N, S, d] -> context [B, N, T, d], alignments [B, N, T, S]
+    """
+
+    def __init__(self, position, **kwargs):
+        super().__init__(**kwargs)
+        self.position = get_position(position)
+
+    def build(self, query_shape, key_shape):
+        if not self.position.built:
+            self.position.build()
+        self.built = True
+
+    def call(self, query, key, query_positions=None, key_positions=None):
+        if query_positions is None:
+            query_positions = ops.arange(ops.shape(query)[2])
+            key_positions = ops.arange(ops.shape(key)[2])
+        where = query_positions, key_positions
+        value = key
+        query, key = self.position.rotate(query, key, *where)
+        query = query * query.shape[-1] ** -0.5
+        scores = ops.cast(ops.matmul(query, ops.transpose(key, (0, 1, 3, 2))), "float32")
+        for bias in (self.position.bias(*where), self.position.query_bias(query, *where)):
+            scores = scores if bias is None else scores + ops.cast(bias, "float32")
+        alignments = ops.cast(masked_softmax(scores), query.dtype)
+        context = ops.matmul(alignments, value)
+        bias = self.position.value_bias(alignments, *where)
+        return (context if bias is None else context + bias), alignments
+
+    def get_config(self):
+        position = keras.saving.serialize_keras_object(self.position)
+        return {**super().get_config(), "position": position}
+
+
 # === Layers ===
 
 _SCORE = {"query": "float BTD", "memory": "float BSM"}
@@ -135,6 +174,8 @@ _HISTORY_SCORE = {**_SCORE, "history": "float BTS"}
 _ATTENTION = {"query": "float BTD", "memory": "float BSM", "memory_mask": "bool BS"}
 _EQUAL_WIDTHS = {**_ATTENTION, "memory": "float BSD"}
 _RNN = {"inputs": "float BTD", "memory": "float BSM", "memory_mask": "bool BS"}
+_TOKENS = {"x": "float BTD"}
+_HEADS = {"query": "float BNTE", "key": "float BNSE"}
 _ALIGNMENTS = {"return_alignments": True}
 _EVERYTHING = {"return_alignments": True, "return_state": True}
 
@@ -343,6 +384,13 @@ LAYERS = [
         call_arguments=_ALIGNMENTS,
     ),
     Row(
+        layers.ExactMonotonicAttention,
+        lambda: {"score": "bilinear", "max_jump": 2},
+        _ATTENTION,
+        ("BTM", "BTS"),
+        call_arguments=_ALIGNMENTS,
+    ),
+    Row(
         layers.BahdanauAttention,
         lambda: {"units": 7, "normalize": True},
         _ATTENTION,
@@ -383,6 +431,74 @@ LAYERS = [
         variant="location",
     ),
     Row(
+        layers.MultiHeadAttention,
+        lambda: {"num_heads": 19, "key_dim": 3, "use_bias": False},
+        _ATTENTION,
+        ("BTD", "BNTS"),
+        call_arguments=_ALIGNMENTS,
+    ),
+    Row(
+        layers.MultiHeadAttention,
+        lambda: {
+            "num_heads": 4,
+            "key_dim": 7,
+            "value_dim": 3,
+            "num_key_value_heads": 2,
+            "output_dim": 13,
+            "qk_norm": True,  # Without it, a softmax does not see the bias of the keys.
+            "dropout": 0.1,
+        },
+        _ATTENTION,
+        "BTM",
+        variant="grouped",
+    ),
+    Row(
+        layers.MultiHeadAttention,
+        lambda: {
+            "num_heads": 19,
+            "key_dim": 3,
+            "score": "additive",
+            "units": 7,
+            "normalizer": "entmax15",
+            "use_bias": False,
+        },
+        _ATTENTION,
+        ("BTD", "BNTS"),
+        call_arguments=_ALIGNMENTS,
+        variant="additive",
+    ),
+    Row(
+        layers.MultiHeadSelfAttention,
+        lambda: {
+            "num_heads": 19,
+            "key_dim": 2,
+            "use_bias": False,
+            "soft_cap": 3.0,
+            "causal": True,
+            "window": 2,
+            "position": "rotary",
+        },
+        {"inputs": "float BTD", "padding_mask": "bool BT"},
+        ("BTD", "BNTT"),
+        call_arguments=_ALIGNMENTS,
+        permutable=False,
+        variant="written-out",
+    ),
+    Row(
+        layers.MultiHeadSelfAttention,
+        lambda: {
+            "num_heads": 4,
+            "key_dim": 6,
+            "use_bias": False,
+            "num_key_value_heads": 1,
+            "position": "t5",
+        },
+        {"inputs": "float BTD", "padding_mask": "bool BT"},
+        "BTD",
+        permutable=False,
+        variant="fused",
+    ),
+    Row(
         layers.LocationSensitiveAttention,
         lambda: {"units": 7, "filters": 3, "kernel_size": 5, "normalize": True},
         _ATTENTION,
@@ -421,11 +537,109 @@ LAYERS = [
         call_arguments=_ALIGNMENTS,
         variant="entmax15",
     ),
+    *(
+        Row(
+            layers.AttentivePooling,
+            lambda arguments=arguments: {"units": 7, **arguments},
+            {"memory": "float BSM", "mask": "bool BS"},
+            "BM",
+            variant=variant,
+        )
+        for variant, arguments in {
+            "": {},
+            "sparse": {"normalizer": "sparsemax", "use_bias": False, "penalty": 0.5},
+        }.items()
+    ),
+    Row(
+        layers.TransformerEncoderBlock,
+        lambda: {
+            "hidden_dim": 5,
+            "num_heads": 5,
+            "feed_forward_dim": 7,
+            # A key's bias shifts all scores of a row alike: it has no gradient.
+            "attention": {"use_bias": False},
+        },
+        {"x": "float BTD", "padding_mask": "bool BT"},
+        ("BTD", "BDTT"),
+        call_arguments=_ALIGNMENTS,
+    ),
+    Row(
+        layers.TransformerEncoderBlock,
+        lambda: {
+            "hidden_dim": 5,
+            "num_heads": 1,
+            "feed_forward_dim": 7,
+            "activation": "swiglu",
+            "norm": "rms",
+            "norm_first": False,
+            "stochastic_depth": 0.1,
+            "position": "relative",
+            "attention": {"window": 2, "dropout": 0.1, "use_bias": False},
+        },
+        {"x": "float BTD", "padding_mask": "bool BT"},
+        "BTD",
+        variant="otherwise",
+    ),
+    Row(
+        layers.TransformerDecoderBlock,
+        lambda: {
+            "hidden_dim": 5,
+            "num_heads": 5,
+            "feed_forward_dim": 7,
+            # A key's bias shifts all scores of a row alike: it has no gradient.
+            "attention": {"use_bias": False},
+        },
+        {
+            "x": "float BTD",
+            "memory": "float BSM",
+            "padding_mask": "bool BT",
+            "memory_mask": "bool BS",
+        },
+        ("BTD", "BDTS"),
+        call_arguments=_ALIGNMENTS,
+    ),
     Row(
         layers.MarginalLogits,
         lambda: {"vocabulary_size": 7, "hidden_dim": 17, "dropout": 0.1},
         {"outputs": "float BTD", "memory": "float BSM", "alignments": "float BTS"},
         "BTU",
+    ),
+    Row(
+        layers.PointerGenerator,
+        lambda: {"vocabulary_size": SIZES["V"]},
+        {
+            "outputs": "float BTD",
+            "memory": "float BSM",
+            "alignments": "float BTS",
+            "copy_token_ids": "int BS",
+        },
+        "BTX",
+    ),
+    *(
+        Row(
+            layers.MonotonicMarginalLogits,
+            lambda arguments=arguments: {
+                "vocabulary_size": 17,
+                "hidden_dim": 7,
+                "dropout": 0.1,
+                **arguments,
+            },
+            {
+                "outputs": "float BTD",
+                "memory": "float BSM",
+                "alignments": "float BTS",
+                "memory_mask": "bool BS",
+                "token_ids": "int BT",
+            },
+            ("BTV", "BTS"),
+            call_arguments=_ALIGNMENTS,
+            permutable=False,
+            variant=variant,
+        )
+        for variant, arguments in {
+            "zeroth": {"order": 0},
+            "first": {"order": 1, "max_jump": 3},
+        }.items()
     ),
     Row(
         layers.AttentionCell,
@@ -494,6 +708,40 @@ LAYERS = [
         ("BSE", ["BU", "BU"]),
         permutable=False,
         variant="both",
+    ),
+    Row(layers.Position, dict, _TOKENS, "BTD"),
+    Row(layers.SinusoidalPosition, lambda: {"max_wavelength": 100.0}, _TOKENS, "BTD"),
+    Row(layers.LearnedPosition, lambda: {"max_length": 17}, _TOKENS, "BTD"),
+    *(
+        Row(
+            cls,
+            lambda arguments=arguments: arguments,
+            _HEADS,
+            ("BNTE", "BNTS"),
+            around=PositionedAttention,
+            variant=variant,
+        )
+        for cls, arguments, variant in (
+            (layers.RotaryPosition, {"max_wavelength": 100.0}, ""),
+            (layers.RelativePosition, {"key_dim": 14, "max_distance": 2}, "keys"),
+            (layers.RelativePosition, {"key_dim": 14, "max_distance": 3, "values": True}, "values"),
+            (layers.T5Position, {"num_heads": 19, "num_buckets": 6, "max_distance": 7}, "both"),
+            (layers.T5Position, {"num_heads": 19, "bidirectional": False}, "causal"),
+            (layers.AlibiPosition, {"num_heads": 19}, ""),
+        )
+    ),
+    *(
+        Row(
+            layers.FeedForward,
+            lambda arguments=arguments: {"hidden_dim": 7, **arguments},
+            _TOKENS,
+            "BTD",
+            variant=arguments["activation"],
+        )
+        for arguments in (
+            {"activation": "tanh", "dropout": 0.1},
+            {"activation": "swiglu", "use_bias": False},
+        )
     ),
 ]
 

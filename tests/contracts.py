@@ -217,8 +217,13 @@ def _assert_shapes(outputs, letters, sizes: dict) -> None:
 
 
 def _alignments(row: Row, outputs) -> list:
-    pairs = zip(tree.flatten(row.returns), tree.flatten(outputs), strict=True)
-    return [leaf for letters, leaf in pairs if letters == "BTS"]
+    found = []
+    for letters, leaf in zip(tree.flatten(row.returns), tree.flatten(outputs), strict=True):
+        if letters == "BTS":
+            found.append(leaf)
+        elif letters == "BNTS":
+            found += [leaf[:, n] for n in range(leaf.shape[1])]
+    return found
 
 
 def _with_padding(row: Row, inputs: dict, more: int) -> dict:
@@ -228,9 +233,13 @@ def _with_padding(row: Row, inputs: dict, more: int) -> dict:
     for name, array in inputs.items():
         if name == row.mask:
             array = mask
-        elif row.inputs[name].split()[1].startswith("BS"):
-            array = np.pad(array, [(0, 0), (0, more), (0, 0)])
-            array = np.where(mask[:, :, None], array, np.float32(3.0))
+        elif "S" in row.inputs[name].split()[1]:
+            axis = row.inputs[name].split()[1].index("S")
+            array = np.pad(array, [(0, more * (n == axis)) for n in range(array.ndim)])
+            real = mask.reshape(
+                [len(mask)] + [-1 if n == axis else 1 for n in range(1, array.ndim)]
+            )
+            array = np.where(real, array, array.dtype.type(3))
         changed[name] = array
     return changed
 

@@ -111,6 +111,44 @@ def soft_attention(scores, memory, mask=None):
     return alignments @ np.asarray(memory, dtype="float64"), alignments
 
 
+def multi_head_alignments(
+    query,
+    key,
+    memory_mask=None,
+    attention_mask=None,
+    bias=0.0,
+    soft_cap=None,
+    causal=False,
+    window=None,
+    normalize=softmax,
+):
+    """Alignments [B, N, T, S] of query [B, N, T, D] and key [B, M, S, D], head by head.
+
+    The attention mask is broadcastable to [B, N, T, S]; head n has the key of head n * M / N.
+    """
+    query, key, bias = _double(query, key, bias)
+    group = query.shape[1] // key.shape[1]
+    scores = [query[:, n] @ key[:, n // group].swapaxes(1, 2) for n in range(query.shape[1])]
+    scores = np.stack(scores, axis=1) / np.sqrt(query.shape[-1])
+    if soft_cap is not None:
+        scores = soft_cap * np.tanh(scores / soft_cap)
+    back = np.arange(scores.shape[2])[:, None] - np.arange(scores.shape[3])
+    mask = np.broadcast_to(True if attention_mask is None else attention_mask, scores.shape)
+    if memory_mask is not None:
+        mask = mask & memory_mask[:, None, None]
+    if causal:
+        mask = mask & (back >= 0)
+    if window is not None:
+        mask = mask & (np.abs(back) <= window)
+    return normalize(scores + bias, mask)
+
+
+def gather_heads(alignments, value):
+    """Contexts [B, N, T, Dv] of alignments [B, N, T, S] and value [B, M, S, Dv]."""
+    alignments, value = _double(alignments, value)
+    return alignments @ np.repeat(value, alignments.shape[1] // value.shape[1], axis=1)
+
+
 def hard_attention(scores, memory, mask=None):
     """Context and alignments: all weight on the highest score, the first one on a tie."""
     scores, memory = _double(scores, memory)
@@ -258,6 +296,182 @@ def enumerated_loss(alignments, log_probs, targets) -> float:
             probability *= alignments[t, s] * np.exp(log_probs[t, s, targets[t]])
         total += probability
     return -np.log(total)
+
+
+def pointer_log_probs(logits, gate, alignments, copy_token_ids):
+    """log of p_gen softmax(logits) + (1 - p_gen) copies, [B, T, V + S]; -inf where that is 0"""
+    logits, alignments = _double(logits, alignments)
+    (batch, steps, size), places = logits.shape, alignments.shape[-1]
+    said = np.pad(softmax(logits), [(0, 0), (0, 0), (0, places)])
+    copies = np.zeros((batch, steps, size + places))
+    for b, t, s in np.ndindex(batch, steps, places):
+        copies[b, t, copy_token_ids[b, s]] += alignments[b, t, s]
+    p_gen = sigmoid(np.asarray(gate, "float64"))[:, :, None]
+    with np.errstate(divide="ignore"):
+        return np.log(p_gen * said + (1 - p_gen) * copies)
+
+
+def monotone_moves(alignments, jumps=None):
+    """moves[t, s', s]: proportional to alignments[t, s] where s >= s', else 0; or it stays at s'.
+
+    With jumps [T, S', J] also proportional to exp(jumps[t, s', s - s']), and 0 for J and more.
+    """
+    (alignments,) = _double(alignments)
+    steps, places = alignments.shape
+    moves = np.zeros((steps, places, places))
+    for t, start, end in np.ndindex(moves.shape):
+        distance = end - start
+        if distance < 0 or jumps is not None and distance >= jumps.shape[-1]:
+            continue
+        factor = 1.0 if jumps is None else np.exp(np.float64(jumps[t, start, distance]))
+        moves[t, start, end] = alignments[t, end] * factor
+    for t, start in np.ndindex(steps, places):
+        total = moves[t, start].sum()
+        moves[t, start] = moves[t, start] / total if total > 0.0 else np.eye(places)[start]
+    return moves
+
+
+def forward_places(moves, log_probs):
+    """p(place of step t | targets before t), [T, S]: the forward algorithm, from place 0 on.
+
+    Args:
+        moves: [T, S', S].
+        log_probs: [T, S]. Log-probability of each target at each place.
+    """
+    moves, log_probs = _double(moves, log_probs)
+    prior, posterior = np.zeros(log_probs.shape), np.eye(log_probs.shape[-1])[0]
+    for t in range(len(prior)):
+        prior[t] = posterior @ moves[t]
+        posterior = prior[t] * np.exp(log_probs[t])
+        posterior = posterior / posterior.sum()
+    return prior
+
+
+def monotone_chain(
+    outputs,
+    memory,
+    alignments,
+    *,
+    query_kernel,
+    memory_kernel,
+    kernel,
+    bias,
+    jump_query_kernel=None,
+    jump_memory_kernel=None,
+    jump_bias=None,
+    kept=None,
+):
+    """Of one example without padding: moves [T, S', S], and log p [T, S, V] of what is said.
+
+    Args:
+        outputs: [T, Dq].
+        memory: [S, Dm].
+        alignments: [T, S].
+        kept: [T, U], or None.
+    """
+    outputs, memory = _double(outputs, memory)
+    jumps = None
+    if jump_bias is not None:
+        jumps = (outputs @ jump_query_kernel)[:, None] + memory @ jump_memory_kernel + jump_bias
+    log_probs = log_probs_at_each_place(
+        (outputs @ query_kernel)[None],
+        (memory @ memory_kernel)[None],
+        kernel,
+        bias,
+        None if kept is None else kept[None],
+    )
+    return monotone_moves(alignments, jumps), log_probs[0]
+
+
+def enumerated_monotone_loss(moves, log_probs) -> float:
+    """-log of the sum, over all paths that never go back, of p(path) p(target | path)
+
+    Args:
+        moves: [T, S', S]. The first step starts at place 0.
+        log_probs: [T, S]. Log-probability of each target at each place.
+    """
+    steps, places = np.shape(log_probs)
+    total = 0.0
+    for path in itertools.combinations_with_replacement(range(places), steps):
+        probability, start = 1.0, 0
+        for t, s in enumerate(path):
+            probability *= moves[t, start, s] * np.exp(log_probs[t, s])
+            start = s
+        total += probability
+    return -np.log(total)
+
+
+# === Positions: int [T] of queries, int [S] of keys; heads [B, N, T, d] ===
+
+
+def position_waves(positions, width: int, max_wavelength: float = 10000.0):
+    """exp(i positions[t] / max_wavelength^(2 j / width)) for j < width / 2, complex [T, ...]"""
+    positions = np.asarray(positions, dtype="float64")
+    waves = [positions / max_wavelength ** (2 * j / width) for j in range((width + 1) // 2)]
+    return np.exp(1j * np.stack(waves, axis=-1))
+
+
+def sinusoidal_position(positions, width: int, max_wavelength: float = 10000.0):
+    """Feature 2 j is sin(positions[t] / max_wavelength^(2 j / width)), 2 j + 1 its cos: [T, D]"""
+    waves = position_waves(positions, width, max_wavelength)
+    features = [(waves.real if d % 2 else waves.imag)[:, d // 2] for d in range(width)]
+    return np.stack(features, axis=-1)
+
+
+def rotary_position(rows, positions, max_wavelength: float = 10000.0):
+    """Features j and j + d/2 are a complex number, which is turned: [B, N, T, d]"""
+    (rows,) = _double(rows)
+    first, second = np.split(rows, 2, axis=-1)
+    turned = (first + 1j * second) * position_waves(positions, rows.shape[-1], max_wavelength)
+    return np.concatenate([turned.real, turned.imag], axis=-1)
+
+
+def clipped_distance(query_positions, key_positions, max_distance: int):
+    """clip(key - query, -max_distance, max_distance) + max_distance, int [T, S]"""
+    distance = np.subtract.outer(np.asarray(key_positions), np.asarray(query_positions)).T
+    return np.clip(distance, -max_distance, max_distance) + max_distance
+
+
+def relative_query_bias(query, table, query_positions, key_positions):
+    """query[b, n, t] · table[distance of s from t], [B, N, T, S]"""
+    query, table = _double(query, table)
+    distance = clipped_distance(query_positions, key_positions, len(table) // 2)
+    return np.einsum("bntd,tsd->bnts", query, table[distance])
+
+
+def relative_value_bias(alignments, table, query_positions, key_positions):
+    """sum over s of alignments[b, n, t, s] table[distance of s from t], [B, N, T, d]"""
+    alignments, table = _double(alignments, table)
+    distance = clipped_distance(query_positions, key_positions, len(table) // 2)
+    return np.einsum("bnts,tsd->bntd", alignments, table[distance])
+
+
+def t5_bucket(relative: int, num_buckets: int, max_distance: int, bidirectional: bool) -> int:
+    """The paper's formula, with a hair's breadth added before rounding down."""
+    size = num_buckets // 2 if bidirectional else num_buckets
+    side = size if bidirectional and relative > 0 else 0
+    distance = abs(relative) if bidirectional else max(-relative, 0)
+    exact = size // 2
+    if distance < exact:
+        return side + distance
+    share = np.log(distance / exact) / np.log(max_distance / exact)
+    return side + min(exact + int(share * (size - exact) + 1e-9), size - 1)
+
+
+def feed_forward(x, hidden, output, activation, gate=None):
+    """O activation(W x + w) + o, or O (activation(G x + g) (W x + w)) + o
+
+    Args:
+        hidden, output, gate: The pairs (kernel, bias) W and w, O and o, G and g.
+    """
+    x, kernel, bias, output_kernel, output_bias = _double(x, *hidden, *output)
+    features = x @ kernel + bias
+    if gate is None:
+        features = activation(features)
+    else:
+        gate_kernel, gate_bias = _double(*gate)
+        features = activation(x @ gate_kernel + gate_bias) * features
+    return features @ output_kernel + output_bias
 
 
 # === Recurrent cells: inputs [B, D], states -> output [B, U], states ===

@@ -2,18 +2,22 @@
 
 from attnzoo.layers.attention import (
     Attention,
+    AttentivePooling,
     BahdanauAttention,
     ChunkwiseAttention,
     CoverageAttention,
     ExactHardAttention,
+    ExactMonotonicAttention,
     HardAttention,
     LocalAttention,
     LocationSensitiveAttention,
     LuongAttention,
     MonotonicAttention,
+    MultiHeadAttention,
+    MultiHeadSelfAttention,
     SoftAttention,
 )
-from attnzoo.layers.output import MarginalLogits
+from attnzoo.layers.output import MarginalLogits, MonotonicMarginalLogits, PointerGenerator
 from attnzoo.layers.rnn import AttentionCell, AttentionRNN, Bridge, RNNEncoder
 from attnzoo.layers.scores import (
     AdditiveScore,
@@ -24,12 +28,25 @@ from attnzoo.layers.scores import (
     LocationSensitiveScore,
     Score,
 )
+from attnzoo.layers.transformer.blocks import TransformerDecoderBlock, TransformerEncoderBlock
+from attnzoo.layers.transformer.feed_forward import FeedForward
+from attnzoo.layers.transformer.positions import (
+    AlibiPosition,
+    LearnedPosition,
+    Position,
+    RelativePosition,
+    RotaryPosition,
+    SinusoidalPosition,
+    T5Position,
+)
 
 __all__ = [
     "AdditiveScore",
+    "AlibiPosition",
     "Attention",
     "AttentionCell",
     "AttentionRNN",
+    "AttentivePooling",
     "BahdanauAttention",
     "BilinearScore",
     "Bridge",
@@ -38,7 +55,10 @@ __all__ = [
     "CoverageScore",
     "DotScore",
     "ExactHardAttention",
+    "ExactMonotonicAttention",
+    "FeedForward",
     "HardAttention",
+    "LearnedPosition",
     "LocalAttention",
     "LocationScore",
     "LocationSensitiveAttention",
@@ -46,7 +66,18 @@ __all__ = [
     "LuongAttention",
     "MarginalLogits",
     "MonotonicAttention",
+    "MultiHeadAttention",
+    "MultiHeadSelfAttention",
+    "MonotonicMarginalLogits",
+    "PointerGenerator",
+    "Position",
     "RNNEncoder",
+    "RelativePosition",
+    "RotaryPosition",
     "Score",
+    "SinusoidalPosition",
     "SoftAttention",
+    "T5Position",
+    "TransformerDecoderBlock",
+    "TransformerEncoderBlock",
 ]

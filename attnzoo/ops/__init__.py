@@ -2,9 +2,17 @@
 
 from attnzoo.ops.additive import additive_scores
 from attnzoo.ops.coverage import coverage_loss
+from attnzoo.ops.dot_product import align_heads, dot_product_attention, dot_product_scores
+from attnzoo.ops.forward import (
+    free_moves,
+    jump_moves,
+    move_by_jumps,
+    move_freely,
+    observe,
+)
 from attnzoo.ops.linear import linear, weighted_sum
 from attnzoo.ops.location import location_features
-from attnzoo.ops.marginal import marginal_log_probs
+from attnzoo.ops.marginal import marginal_log_probs, target_log_probs
 from attnzoo.ops.masks import causal_mask, combine_masks, padding_mask
 from attnzoo.ops.monotonic import (
     all_monotonic_alignments,
@@ -20,28 +28,40 @@ from attnzoo.ops.normalizers import (
     masked_softmax,
     sparsemax,
 )
+from attnzoo.ops.pointer import copy_places, pointer_log_probs
 from attnzoo.ops.windows import gather_windows, spread_windows
 
 __all__ = [
     "additive_scores",
+    "align_heads",
     "all_monotonic_alignments",
     "causal_mask",
     "choose_probabilities",
     "chunkwise_alignments",
     "combine_masks",
+    "copy_places",
     "coverage_loss",
+    "dot_product_attention",
+    "dot_product_scores",
     "entmax15",
+    "free_moves",
     "gather_windows",
     "get_normalizer",
     "hardmax",
+    "jump_moves",
     "linear",
     "location_features",
     "marginal_log_probs",
     "masked_log_softmax",
     "masked_softmax",
     "monotonic_alignments",
+    "move_by_jumps",
+    "move_freely",
+    "observe",
     "padding_mask",
+    "pointer_log_probs",
     "sparsemax",
     "spread_windows",
+    "target_log_probs",
     "weighted_sum",
 ]

@@ -1,4 +1,4 @@
-"""Marginal log-probabilities: every place speaks for itself, then the alignments weigh them.
+"""What is said at every place: marginal log-probabilities, and those of one target at each place.
 
 In blocks: it never holds [B, T, S, U] or [B, T, S, V] at once.
 """
@@ -62,22 +62,47 @@ def marginal_log_probs(query, key, alignments, kernel, bias, kept=None):
     References:
         [Wu et al., 2018](https://arxiv.org/abs/1808.10024), section 3, equation 5.
     """
+    return _in_one_or_in_blocks(_marginal, query, key, alignments, kernel, bias, kept)
+
+
+def target_log_probs(query, key, targets, kernel, bias, kept=None):
+    """Log-probabilities of one given target at each place: what is evidence of where a step looked.
+
+        readout[b, t, s]  = kept[b, t] * tanh(query[b, t] + key[b, s])
+        log p[b, t, s, v] = log_softmax over v of (kernel readout[b, t, s] + bias)
+
+    of which it gives v = targets[b, t]. In blocks, as `marginal_log_probs`; there is a first
+    derivative only.
+
+    Args:
+        query: float [B, T, U].
+        key: float [B, S, U].
+        targets: int [B, T]. In [0, V).
+        kernel: float [U, V].
+        bias: float [V].
+        kept: float [B, T, U], or None. As in `marginal_log_probs`.
+
+    Returns:
+        float [B, T, S], float32 (float64 if the query is). At most 0, in nats.
+
+    Example:
+        >>> attnzoo.ops.target_log_probs(query, key, targets, kernel, bias).shape  # B=2, T=3, S=11
+        (2, 3, 11)
+    """
+    # As floats they go through the blocks as anything else does; up to 2^24 these are exact.
+    targets = ops.expand_dims(ops.cast(targets, "float32"), -1)  # [B, T, 1]
+    return _in_one_or_in_blocks(_of_targets, query, key, targets, kernel, bias, kept)
+
+
+def _in_one_or_in_blocks(compute, query, key, beside, kernel, bias, kept):
     wide = "float64" if keras.backend.standardize_dtype(query.dtype) == "float64" else "float32"
-    tensors = [query, key, alignments, kernel, bias] + ([] if kept is None else [kept])
+    tensors = [query, key, beside, kernel, bias] + ([] if kept is None else [kept])
     tensors = [ops.cast(tensor, wide) for tensor in tensors]
     if kept is not None:
         tensors[-1] = ops.stop_gradient(tensors[-1])
     known = (query.shape[0], query.shape[1], key.shape[1], sum(kernel.shape))
     small = None not in known and math.prod(known) <= _WHOLE_ELEMENTS
-    return (_whole if small else _blockwise)(*tensors)
-
-
-def _whole(query, key, alignments, kernel, bias, kept=None):
-    _, _, logits = _at_each_place(query, key, kernel, bias, kept)
-    joint = _joint(logits, alignments)  # [B, T, S, V]
-    # Where there is no place to look at, that is as good as nothing known.
-    anywhere = ops.max(alignments, axis=-1, keepdims=True) > _SMALLEST  # [B, T, 1]
-    return ops.where(anywhere, ops.logsumexp(joint, axis=2), -math.log(kernel.shape[-1]))
+    return (compute.whole if small else compute.in_blocks)(*tensors)
 
 
 def _at_each_place(query, key, kernel, bias, kept):
@@ -85,6 +110,28 @@ def _at_each_place(query, key, kernel, bias, kept):
     hidden = ops.tanh(ops.expand_dims(query, 2) + ops.expand_dims(key, 1))
     readout = hidden if kept is None else hidden * ops.expand_dims(kept, 2)
     return hidden, readout, linear(readout, kernel, bias)
+
+
+def _gradients_below(shares, hidden, readout, kernel, kept):
+    """From the gradient of the logits [b, t, S, V] to those of query, key, kernel and bias."""
+    rows = ops.reshape(shares, (-1, kernel.shape[-1]))  # [b t S, V]
+    readouts = ops.reshape(readout, (-1, kernel.shape[0]))  # [b t S, U]
+    bent = linear(shares, ops.transpose(kernel))  # [b, t, S, U]
+    bent = bent if kept is None else bent * ops.expand_dims(kept, 2)
+    bent = bent * (1.0 - hidden * hidden)
+    kernel_gradient = ops.matmul(ops.transpose(readouts), rows)
+    return ops.sum(bent, axis=2), ops.sum(bent, axis=1), kernel_gradient, ops.sum(rows, axis=0)
+
+
+# === Summed over the places ===
+
+
+def _marginals(query, key, alignments, kernel, bias, kept=None):
+    _, _, logits = _at_each_place(query, key, kernel, bias, kept)
+    joint = _joint(logits, alignments)  # [B, T, S, V]
+    # Where there is no place to look at, that is as good as nothing known.
+    anywhere = ops.max(alignments, axis=-1, keepdims=True) > _SMALLEST  # [B, T, 1]
+    return ops.where(anywhere, ops.logsumexp(joint, axis=2), -math.log(kernel.shape[-1]))
 
 
 def _joint(logits, alignments):
@@ -95,36 +142,8 @@ def _joint(logits, alignments):
     return logits + ops.expand_dims(weights - totals, -1)
 
 
-@ops.custom_gradient
-def _blockwise(*tensors):
-    def gradient(*args, upstream=None):
-        # torch gives the arguments again and the upstream by name; the others give it alone.
-        return _blockwise_gradients(*tensors, upstream=args[0] if upstream is None else upstream)
-
-    return _blockwise_log_probs(*tensors), gradient
-
-
-def _blockwise_log_probs(query, key, alignments, kernel, bias, kept=None):
-    examples, steps = _block_sizes(query, key, kernel)
-
-    def example(_, elements):
-        key, *by_steps = elements
-
-        def block(_, elements):
-            query, alignments, *kept = elements
-            return (), (_whole(query, key, alignments, kernel, bias, *kept),)  # [b, t, V]
-
-        return scan_blocks(block, (), tuple(by_steps))  # [T / t, b, t, V]
-
-    by_steps = (query, alignments) if kept is None else (query, alignments, kept)
-    by_steps = tuple(cut_blocks(one, examples, steps) for one in by_steps)
-    _, (log_probs,) = scan_blocks(example, (), (cut_examples(key, examples), *by_steps))
-    batch, query_length, _ = ops.shape(query)
-    return join_blocks(log_probs, (batch, query_length, kernel.shape[-1]), examples, steps)
-
-
-def _blockwise_gradients(query, key, alignments, kernel, bias, kept=None, *, upstream):
-    """Gradients of all arguments.
+def _marginal_gradients(query, key, alignments, kernel, bias, kept=None, *, upstream):
+    """Of one block: gradients of query, alignments, key, kernel and bias.
 
     With g the upstream gradient, and the posterior r[s, v] of the places once v is seen,
 
@@ -134,41 +153,6 @@ def _blockwise_gradients(query, key, alignments, kernel, bias, kept=None, *, ups
 
     and on from the logits as ever.
     """
-    examples, steps = _block_sizes(query, key, kernel)
-
-    def example(sums, elements):
-        key, *by_steps = elements
-
-        def block(sums, elements):
-            query, alignments, upstream, *kept = elements
-            tensors = query, key, alignments, kernel, bias, *kept
-            query_gradient, alignments_gradient, *more = _gradients(*tensors, upstream=upstream)
-            sums = tuple(one + other for one, other in zip(sums, more, strict=True))
-            return sums, (query_gradient, alignments_gradient)
-
-        sums = ops.zeros_like(key), *sums
-        (key_gradient, *sums), of_steps = scan_blocks(block, sums, tuple(by_steps), num_outputs=2)
-        return tuple(sums), (*of_steps, key_gradient)
-
-    by_steps = [query, alignments, upstream] + ([] if kept is None else [kept])
-    by_steps = (cut_blocks(one, examples, steps) for one in by_steps)
-    sums, (query_gradient, alignments_gradient, key_gradient) = scan_blocks(
-        example,
-        (ops.zeros_like(kernel), ops.zeros_like(bias)),
-        (cut_examples(key, examples), *by_steps),
-        num_outputs=3,
-    )
-    gradients = (
-        join_blocks(query_gradient, ops.shape(query), examples, steps),
-        join_examples(key_gradient, ops.shape(key), examples),
-        join_blocks(alignments_gradient, ops.shape(alignments), examples, steps),
-        *sums,
-    )
-    return gradients if kept is None else (*gradients, ops.zeros_like(kept))
-
-
-def _gradients(query, key, alignments, kernel, bias, kept=None, *, upstream):
-    """Of one block: gradients of query, alignments, key, kernel and bias."""
     hidden, readout, logits = _at_each_place(query, key, kernel, bias, kept)
     joint = _joint(logits, alignments)  # [b, t, S, V]
     some = alignments > _SMALLEST  # [b, t, S]
@@ -178,19 +162,113 @@ def _gradients(query, key, alignments, kernel, bias, kept=None, *, upstream):
     of_places = ops.sum(shares, axis=-1)  # [b, t, S]
     alignments_gradient = ops.where(some, of_places / ops.where(some, alignments, 1.0), 0.0)
     shares = shares - ops.softmax(logits, axis=-1) * ops.expand_dims(of_places, -1)
-    rows = ops.reshape(shares, (-1, kernel.shape[-1]))  # [b t S, V]
-    readouts = ops.reshape(readout, (-1, kernel.shape[0]))  # [b t S, U]
-    bent = linear(shares, ops.transpose(kernel))  # [b, t, S, U]
-    bent = bent if kept is None else bent * ops.expand_dims(kept, 2)
-    bent = bent * (1.0 - hidden * hidden)
-    kernel_gradient = ops.matmul(ops.transpose(readouts), rows)
-    return (
-        ops.sum(bent, axis=2),
-        alignments_gradient,
-        ops.sum(bent, axis=1),
-        kernel_gradient,
-        ops.sum(rows, axis=0),
-    )
+    query_gradient, *more = _gradients_below(shares, hidden, readout, kernel, kept)
+    return query_gradient, alignments_gradient, *more
+
+
+# === Of one target ===
+
+
+def _target_log_probs(query, key, targets, kernel, bias, kept=None):
+    _, _, logits = _at_each_place(query, key, kernel, bias, kept)
+    chosen = ops.sum(logits * _one_hot(targets, kernel), axis=-1)
+    return chosen - ops.logsumexp(logits, axis=-1)  # [B, T, S]
+
+
+def _one_hot(targets, kernel):
+    """[b, t, 1] to [b, t, 1, V]"""
+    return ops.one_hot(ops.cast(targets, "int32"), kernel.shape[-1], dtype=kernel.dtype)
+
+
+def _target_gradients(query, key, targets, kernel, bias, kept=None, *, upstream):
+    """Of one block, as `_marginal_gradients`; to the targets goes none."""
+    hidden, readout, logits = _at_each_place(query, key, kernel, bias, kept)
+    shares = _one_hot(targets, kernel) - ops.softmax(logits, axis=-1)
+    shares = shares * ops.expand_dims(upstream, -1)  # [b, t, S, V]
+    query_gradient, *more = _gradients_below(shares, hidden, readout, kernel, kept)
+    return query_gradient, ops.zeros_like(targets), *more
+
+
+# === Either, in blocks ===
+
+
+class _Computation:
+    """A function of (query, key, beside, kernel, bias, kept), in one or in blocks.
+
+    Args:
+        whole: The function, to [B, T, W].
+        gradients: Function of the same and the upstream gradient [B, T, W], to the gradients of
+            query, `beside` [B, T, ...], key, kernel and bias.
+        width: Function of key and kernel to W.
+    """
+
+    def __init__(self, whole, gradients, width):
+        self.whole = whole
+        self.gradients = gradients
+        self.width = width
+
+        @ops.custom_gradient
+        def in_blocks(*tensors):
+            def gradient(*args, upstream=None):
+                # torch gives the arguments again and the upstream by name; the others it alone.
+                upstream = args[0] if upstream is None else upstream
+                return self._gradients_in_blocks(*tensors, upstream=upstream)
+
+            return self._outputs_in_blocks(*tensors), gradient
+
+        self.in_blocks = in_blocks
+
+    def _outputs_in_blocks(self, query, key, beside, kernel, bias, kept=None):
+        examples, steps = _block_sizes(query, key, kernel)
+
+        def example(_, elements):
+            key, *by_steps = elements
+
+            def block(_, elements):
+                query, beside, *kept = elements
+                return (), (self.whole(query, key, beside, kernel, bias, *kept),)  # [b, t, W]
+
+            return scan_blocks(block, (), tuple(by_steps))  # [T / t, b, t, W]
+
+        by_steps = (query, beside) if kept is None else (query, beside, kept)
+        by_steps = tuple(cut_blocks(one, examples, steps) for one in by_steps)
+        _, (outputs,) = scan_blocks(example, (), (cut_examples(key, examples), *by_steps))
+        batch, query_length, _ = ops.shape(query)
+        return join_blocks(outputs, (batch, query_length, self.width(key, kernel)), examples, steps)
+
+    def _gradients_in_blocks(self, query, key, beside, kernel, bias, kept=None, *, upstream):
+        examples, steps = _block_sizes(query, key, kernel)
+
+        def example(sums, elements):
+            key, *by_steps = elements
+
+            def block(sums, elements):
+                query, beside, upstream, *kept = elements
+                tensors = query, key, beside, kernel, bias, *kept
+                query_gradient, beside_gradient, *more = self.gradients(*tensors, upstream=upstream)
+                sums = tuple(one + other for one, other in zip(sums, more, strict=True))
+                return sums, (query_gradient, beside_gradient)
+
+            sums = ops.zeros_like(key), *sums
+            steps = tuple(by_steps)
+            (key_gradient, *sums), of_steps = scan_blocks(block, sums, steps, num_outputs=2)
+            return tuple(sums), (*of_steps, key_gradient)
+
+        by_steps = [query, beside, upstream] + ([] if kept is None else [kept])
+        by_steps = (cut_blocks(one, examples, steps) for one in by_steps)
+        sums, (query_gradient, beside_gradient, key_gradient) = scan_blocks(
+            example,
+            (ops.zeros_like(kernel), ops.zeros_like(bias)),
+            (cut_examples(key, examples), *by_steps),
+            num_outputs=3,
+        )
+        gradients = (
+            join_blocks(query_gradient, ops.shape(query), examples, steps),
+            join_examples(key_gradient, ops.shape(key), examples),
+            join_blocks(beside_gradient, ops.shape(beside), examples, steps),
+            *sums,
+        )
+        return gradients if kept is None else (*gradients, ops.zeros_like(kept))
 
 
 def _block_sizes(query, key, kernel):
@@ -198,3 +276,9 @@ def _block_sizes(query, key, kernel):
     batch, query_length, _ = ops.shape(query)
     row = ops.shape(key)[1] * sum(kernel.shape)
     return block_sizes(batch, query_length, row, _BLOCK_ELEMENTS)
+
+
+_marginal = _Computation(_marginals, _marginal_gradients, lambda key, kernel: kernel.shape[-1])
+_of_targets = _Computation(
+    _target_log_probs, _target_gradients, lambda key, kernel: ops.shape(key)[1]
+)

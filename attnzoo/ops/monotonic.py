@@ -116,6 +116,24 @@ def all_monotonic_alignments(choose, mode: str = "parallel"):
     return ops.transpose(alignments, (1, 0, 2))
 
 
+def arrivals(passing, previous):
+    """Expected arrivals at each place, of what is on its way from place to place.
+
+        arrivals[s] = passing[s - 1] arrivals[s - 1] + previous[s]
+
+    By doubling distances, with its own gradient; float32 at least. It takes what passes a place,
+    not what is chosen there: 1 less a number near 1 has few digits.
+
+    Args:
+        passing: float [..., S] in [0, 1].
+        previous: float [..., S]. At least 0.
+
+    Returns:
+        float [..., S].
+    """
+    return _ARRIVALS["parallel"](_widened(passing), _widened(previous))
+
+
 def first_place(like):
     """Where the first step starts: all weight on place 0, in the shape and dtype of `like`."""
     return ops.zeros_like(like) + ops.cast(ops.arange(ops.shape(like)[-1]) == 0, like.dtype)

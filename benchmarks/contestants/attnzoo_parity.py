@@ -202,7 +202,7 @@ def build(settings):
         ratio = ((5 + length) / (5 + there)) ** case.length_penalty
         return {**found, "scores": found["scores"] * ratio}
 
-    def lose(arrays):
+    def lose(case, arrays):
         targets, logits, weights = (arrays[name] for name in ("targets", "logits", "weights"))
         loss = attnzoo.training.SmoothedCrossEntropy
         each = loss(reduction=None)(targets, logits, sample_weight=weights)  # [B, T]
@@ -218,7 +218,7 @@ def build(settings):
             "sum over batch": by_batch,
         }
 
-    def begin():
+    def begin(case, arrays):
         query = ops.zeros((parity.BATCH, 1, parity.UNITS))
         memory = ops.zeros((parity.BATCH, parity.PLACES, parity.MEMORY_WIDTH))
         bahdanau = make_attention(parity.Mechanism(scaled=True))
@@ -231,28 +231,17 @@ def build(settings):
             "scale": monotonic.score.factor,
         }
 
-    def make(name):
-        case = parity.CASES[name]
-
-        def run(repeats):
-            arrays = parity.load(settings["arrays"], name)
-            if isinstance(case, parity.Decoder):
-                results = decode(case, arrays)
-            elif isinstance(case, parity.Search):
-                results = search(case, arrays)
-            else:
-                results = lose(arrays) if isinstance(case, parity.Loss) else begin()
-            results = {key: ops.convert_to_numpy(one) for key, one in results.items()}
-            np.savez(settings["results"], **results)
-            return {}
-
-        return run
-
+    kinds = {
+        parity.Decoder: decode,
+        parity.Search: search,
+        parity.Loss: lose,
+        parity.Start: begin,
+    }
     backend = keras.backend.backend()
     facts = {
         "versions": harness.versions("keras", "tensorflow" if backend == "tensorflow" else backend)
     }
-    return facts, {str(n): make(name) for n, name in enumerate(parity.CASES)}
+    return facts, parity.make_cases(settings, kinds, ops.convert_to_numpy)
 
 
 if __name__ == "__main__":

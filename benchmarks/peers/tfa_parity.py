@@ -188,7 +188,7 @@ def build(settings):
         missing = steps - tokens.shape[-1]
         return np.pad(tokens, ((0, 0), (0, 0), (0, missing)), constant_values=parity.END_TOKEN_ID)
 
-    def lose(arrays):
+    def lose(case, arrays):
         logits = tf.constant(arrays["logits"])
         off = {"average_across_timesteps": False, "average_across_batch": False}
         return {
@@ -203,7 +203,7 @@ def build(settings):
             "sum over batch": loss_of(logits, arrays, **off, sum_over_batch=True),
         }
 
-    def begin():
+    def begin(case, arrays):
         bahdanau = make_mechanism(parity.Mechanism(scaled=True))
         monotonic = make_mechanism(parity.Mechanism("luong", scaled=True, mode="parallel"))
         query = tf.zeros((parity.BATCH, parity.UNITS))
@@ -217,24 +217,14 @@ def build(settings):
             "scale": monotonic.attention_g,
         }
 
-    def make(name):
-        case = parity.CASES[name]
-
-        def run(repeats):
-            arrays = parity.load(settings["arrays"], name)
-            if isinstance(case, parity.Decoder):
-                results = decode(case, arrays)
-            elif isinstance(case, parity.Search):
-                results = search(case, arrays)
-            else:
-                results = lose(arrays) if isinstance(case, parity.Loss) else begin()
-            np.savez(settings["results"], **{key: np.array(one) for key, one in results.items()})
-            return {}
-
-        return run
-
+    kinds = {
+        parity.Decoder: decode,
+        parity.Search: search,
+        parity.Loss: lose,
+        parity.Start: begin,
+    }
     versions = f"tensorflow {tf.__version__}, tensorflow-addons {tfa.__version__}"
-    return {"versions": versions}, {str(n): make(name) for n, name in enumerate(parity.CASES)}
+    return {"versions": versions}, parity.make_cases(settings, kinds, np.array)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,21 @@ def outputs_and_gradients(function, tensors, upstream, *, compiled: bool | str =
     return _array(outputs), [_array(gradient) for gradient in gradients]
 
 
+def slopes(function, tensors, width=1e-5):
+    """Gradients of a function of float64 arrays to a number, by central differences."""
+    gradients = [np.zeros_like(tensor) for tensor in tensors]
+    for tensor, gradient in zip(tensors, gradients, strict=True):
+        for place in np.ndindex(tensor.shape):
+            middle = tensor[place]
+            tensor[place] = middle + width
+            above = function(*tensors)
+            tensor[place] = middle - width
+            below = function(*tensors)
+            tensor[place] = middle
+            gradient[place] = (above - below) / (2.0 * width)
+    return gradients
+
+
 def _tensorflow(function, tensors, upstream, compiled, known):
     import tensorflow as tf
 

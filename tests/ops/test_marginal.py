@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from attnzoo.ops import marginal, marginal_log_probs, masked_softmax
+from attnzoo.ops import marginal, marginal_log_probs, masked_softmax, target_log_probs
 from attnzoo.training import SmoothedCrossEntropy
 from tests import references
-from tests.ops.differentiation import outputs_and_gradients
+from tests.ops.differentiation import outputs_and_gradients, slopes
 from tests.tools import assert_close, lengths_mask, normal, to_numpy
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -76,21 +76,6 @@ def enumerated(scores, query, key, kernel, bias):
     alignments = references.softmax(scores, np.arange(PLACES) < REAL)
     log_probs = references.log_probs_at_each_place(query, key, kernel, bias)
     return references.enumerated_loss(alignments[0, :, :REAL], log_probs[0, :, :REAL], TARGETS)
-
-
-def slopes(function, tensors, width=1e-5):
-    """Gradients by central differences."""
-    gradients = [np.zeros_like(tensor) for tensor in tensors]
-    for tensor, gradient in zip(tensors, gradients, strict=True):
-        for place in np.ndindex(tensor.shape):
-            middle = tensor[place]
-            tensor[place] = middle + width
-            above = function(*tensors)
-            tensor[place] = middle - width
-            below = function(*tensors)
-            tensor[place] = middle
-            gradient[place] = (above - below) / (2.0 * width)
-    return gradients
 
 
 @pytest.mark.parametrize("elements", [None, 1, 2 * PLACES * 7])
@@ -197,13 +182,77 @@ def test_half_precision_is_computed_in_float32(dtype):
     assert_close(log_probs, references.marginal_log_probs(*to_numpy(tensors)))
 
 
+# === One given target at each place ===
+
+TARGET_IDS = np.random.default_rng(8).integers(0, V, size=(B, T))
+SHARED = [QUERY, KEY, KERNEL, BIAS]
+PLACE_UPSTREAM = normal(B, T, S, seed=9)
+
+
+def both_of_targets(tensors=SHARED, kept=None, upstream=PLACE_UPSTREAM, **arguments):
+    def function(query, key, kernel, bias):
+        return target_log_probs(query, key, TARGET_IDS, kernel, bias, kept)
+
+    return outputs_and_gradients(function, tensors, upstream, **arguments)
+
+
+def expected_of_targets(query, key, kernel, bias, kept=None):
+    log_probs = references.log_probs_at_each_place(query, key, kernel, bias, kept)
+    return np.take_along_axis(log_probs, TARGET_IDS[:, :, None, None], axis=-1)[..., 0]
+
+
+@pytest.mark.parametrize("kept", [None, KEPT])
+@pytest.mark.parametrize("elements", [None, *BLOCKS])
+def test_a_target_has_its_log_probability_at_each_place(in_blocks, elements, kept):
+    in_blocks(elements)
+    found, _ = both_of_targets(kept=kept)
+    assert_close(found, expected_of_targets(*SHARED, kept))
+
+
+@pytest.mark.parametrize("elements", [None, 2 * ROW])
+def test_the_gradient_of_a_target_is_the_slope(in_blocks, elements):
+    in_blocks(elements)
+    _, gradients = both_of_targets(kept=KEPT, compiled=True)
+    doubles = [tensor.astype("float64") for tensor in SHARED]
+
+    def total(*tensors):
+        return (expected_of_targets(*tensors, KEPT) * PLACE_UPSTREAM).sum()
+
+    for gradient, expected in zip(gradients, slopes(total, doubles), strict=True):
+        np.testing.assert_allclose(gradient, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kept", [None, KEPT])
+@pytest.mark.parametrize("elements", BLOCKS)
+def test_targets_in_blocks_of_any_size_give_the_numbers_of_the_whole(in_blocks, elements, kept):
+    whole = both_of_targets(kept=kept)
+    in_blocks(elements)
+    assert_close(both_of_targets(kept=kept, compiled=True), whole, tolerance=1e-5)
+
+
+@on_tensorflow
+@pytest.mark.parametrize("compiled", [True, "xla"])
+def test_sizes_of_a_target_s_problem_may_be_unknown_while_tracing(in_blocks, compiled):
+    expected = both_of_targets()
+    in_blocks(2 * ROW)
+    known = [(None, None, U), (None, None, U), (U, V), (V,)]
+    assert_close(both_of_targets(compiled=compiled, known=known), expected)
+
+
+def test_a_target_that_no_place_would_say_stays_finite():
+    log_probs, gradients = both_of_targets([QUERY, KEY, 1e4 * KERNEL, BIAS], compiled=True)
+    assert log_probs.min() < -1e4  # No exp would hold that.
+    for array in (log_probs, *gradients):
+        assert np.all(np.isfinite(array))
+
+
 def test_memory_stays_far_below_the_whole():
     # [B, T, S, U + V] alone would take 576 MiB, and the plain gradient several times that.
     program = """
 import resource
 import numpy as np
 from attnzoo.ops import marginal_log_probs
-from tests.ops.differentiation import outputs_and_gradients
+from tests.ops.differentiation import outputs_and_gradients, slopes
 
 def run(length, units, vocabulary):
     states = np.ones((1, length, units), "float32")

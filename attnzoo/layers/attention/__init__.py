@@ -6,11 +6,22 @@ from attnzoo.layers.attention.base import Attention
 from attnzoo.layers.attention.chunkwise import ChunkwiseAttention
 from attnzoo.layers.attention.coverage import CoverageAttention
 from attnzoo.layers.attention.exact import ExactHardAttention
+from attnzoo.layers.attention.exact_monotonic import ExactMonotonicAttention
 from attnzoo.layers.attention.hard import HardAttention
 from attnzoo.layers.attention.local import LocalAttention
 from attnzoo.layers.attention.location_sensitive import LocationSensitiveAttention
 from attnzoo.layers.attention.monotonic import MonotonicAttention
+from attnzoo.layers.attention.multi_head import MultiHeadAttention
+from attnzoo.layers.attention.pooling import AttentivePooling
+from attnzoo.layers.attention.self_attention import MultiHeadSelfAttention
 from attnzoo.layers.attention.soft import BahdanauAttention, LuongAttention, SoftAttention
+
+
+def _multi_head(units: int, **kwargs) -> MultiHeadAttention:
+    """Heads that together are as wide as the decoder: 8 of them, or as many as divide it."""
+    num_heads = next(heads for heads in (8, 4, 2, 1) if units % heads == 0)
+    return MultiHeadAttention(num_heads, units // num_heads, **kwargs)
+
 
 # What a model makes of a name, given the width of its decoder.
 ATTENTIONS = {
@@ -43,7 +54,12 @@ ATTENTIONS = {
     "hard_gumbel": lambda units, **kwargs: HardAttention(
         "additive", units=units, estimator="gumbel", **kwargs
     ),
+    "multi_head": _multi_head,
     "hard_exact": lambda units, **kwargs: ExactHardAttention("bilinear", **kwargs),
+    "exact_monotonic": lambda units, **kwargs: ExactMonotonicAttention("bilinear", **kwargs),
+    "exact_monotonic_zeroth": lambda units, **kwargs: ExactMonotonicAttention(
+        "bilinear", order=0, **kwargs
+    ),
 }
 
 
@@ -78,15 +94,19 @@ def get_attention(attention, units: int, **kwargs) -> Attention:
 __all__ = [
     "ATTENTIONS",
     "Attention",
+    "AttentivePooling",
     "BahdanauAttention",
     "CoverageAttention",
     "ChunkwiseAttention",
     "ExactHardAttention",
+    "ExactMonotonicAttention",
     "HardAttention",
     "LocalAttention",
     "LocationSensitiveAttention",
     "LuongAttention",
     "MonotonicAttention",
+    "MultiHeadAttention",
+    "MultiHeadSelfAttention",
     "SoftAttention",
     "get_attention",
 ]

@@ -189,7 +189,7 @@ class Attention(keras.layers.Layer):
         query_mask=None,
     ):
         check_attention_inputs(query, memory, memory_mask, attention_mask)
-        check_mask("query_mask", query_mask, ranks=(2,))
+        check_mask("query_mask", query_mask, ranks=(2,), true="is real")
         prepared = self.prepare(memory, memory_mask)
         if attention_mask is not None:
             prepared = self.mask_pairs(prepared, attention_mask)
@@ -226,7 +226,7 @@ class Attention(keras.layers.Layer):
         query_mask=None,
     ):
         check_attention_inputs(query, memory, memory_mask, attention_mask)
-        check_mask("query_mask", query_mask, ranks=(2,))
+        check_mask("query_mask", query_mask, ranks=(2,), true="is real")
         batch, query_length = query.shape[:2]
         width = self.context_width(memory.shape)
         context = keras.KerasTensor((batch, query_length, width), dtype=self.compute_dtype)
@@ -257,17 +257,17 @@ def check_attention_inputs(query, memory, memory_mask=None, attention_mask=None)
             "`query` and `memory` must have the same batch size. Received: "
             f"query.shape={tuple(query.shape)}, memory.shape={tuple(memory.shape)}"
         )
-    check_mask("memory_mask", memory_mask, ranks=(2,))
+    check_mask("memory_mask", memory_mask, ranks=(2,), true="is real")
     check_mask("attention_mask", attention_mask, ranks=(2, 3))
 
 
-def check_mask(name: str, mask, ranks: tuple[int, ...]):
+def check_mask(name: str, mask, ranks: tuple[int, ...], true: str = "may attend"):
     """Raise unless `mask` is None or boolean with one of these ranks."""
     if mask is None:
         return
     if keras.backend.standardize_dtype(mask.dtype) != "bool":
         raise ValueError(
-            f"`{name}` must be boolean, True = may attend. Received: {name}.dtype={mask.dtype}"
+            f"`{name}` must be boolean, True = {true}. Received: {name}.dtype={mask.dtype}"
         )
     if len(mask.shape) not in ranks:
         raise ValueError(

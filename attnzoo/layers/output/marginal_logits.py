@@ -83,7 +83,7 @@ class MarginalLogits(OutputLayer, keras.layers.Layer):
         batch = ops.shape(prepared)[0]
         query = ops.reshape(outputs, (batch, -1, outputs.shape[-1]))  # [B, K, Dq]
         beside = ops.reshape(alignments, (batch, -1, ops.shape(prepared)[1]))  # [B, K, S]
-        log_probs = self.marginalize(query, prepared, beside)
+        log_probs = self.marginalize(self.project(query), prepared, beside)
         return ops.reshape(log_probs, (-1, self.vocabulary_size)), alignments, state
 
     def call(
@@ -97,16 +97,23 @@ class MarginalLogits(OutputLayer, keras.layers.Layer):
         return_alignments: bool = False,
         training: bool = False,
     ):
-        log_probs = self.marginalize(outputs, self.prepare(memory), alignments, training)
+        query = self.project(outputs)
+        kept = self.draw_kept(query, training)
+        log_probs = self.marginalize(query, self.prepare(memory), alignments, kept)
         return (log_probs, alignments) if return_alignments else log_probs
 
-    def marginalize(self, query, key, alignments, training: bool = False):
-        """Log-probabilities [B, T, V] of queries [B, T, Dq], given what `prepare` gave."""
-        query = linear(query, self._read(self.query_kernel))  # [B, T, U]
-        kept = None
-        if training and self.dropout:
-            ones = ops.ones_like(query)
-            kept = keras.random.dropout(ones, self.dropout, seed=self.seed_generator)
+    def project(self, outputs):
+        """The outputs' part of the readout: [B, T, Dq] to [B, T, U]."""
+        return linear(outputs, self._read(self.query_kernel))
+
+    def draw_kept(self, query, training: bool):
+        """What dropout keeps of the readouts of [B, T, U], or None."""
+        if not (training and self.dropout):
+            return None
+        return keras.random.dropout(ops.ones_like(query), self.dropout, seed=self.seed_generator)
+
+    def marginalize(self, query, key, alignments, kept=None):
+        """Log-probabilities [B, T, V], given what `project` and `prepare` gave."""
         log_probs = marginal_log_probs(
             query, key, alignments, self._read(self.kernel), self._read(self.bias), kept
         )
@@ -120,7 +127,8 @@ class MarginalLogits(OutputLayer, keras.layers.Layer):
     ):
         shape = (*outputs.shape[:2], self.vocabulary_size)
         logits = keras.KerasTensor(shape, dtype=self.compute_dtype)
-        return (logits, alignments) if return_alignments else logits
+        revised = keras.KerasTensor(alignments.shape, dtype=self.compute_dtype)
+        return (logits, revised) if return_alignments else logits
 
     def get_config(self):
         return {

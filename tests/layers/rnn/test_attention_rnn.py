@@ -261,6 +261,10 @@ def test_a_cell_alone_is_refused():
         ),
         ({"memory": MEMORY[:1]}, r"same batch size. .*memory.shape=\(1, 11, 7\)"),
         ({"memory_mask": MASK.astype("int32")}, r"Received: memory_mask.dtype=.*int32"),
+        (
+            {"inputs_mask": np.ones((2, 3), "int32")},
+            r"True = is real. Received: inputs_mask.dtype=.*int32",
+        ),
         ({"memory_mask": MASK[0]}, r"Received: memory_mask.shape=\(11,\)"),
     ],
 )

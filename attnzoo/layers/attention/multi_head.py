@@ -1,0 +1,465 @@
+"""Multi-head attention: several small attentions side by side, each on projections of its own."""
+
+import keras
+from keras import ops
+
+from attnzoo.layers.attention.base import Attention, check_attention_inputs, check_mask
+from attnzoo.layers.attention.scored import pop_layer_arguments
+from attnzoo.layers.scores import Score, get_score
+from attnzoo.layers.scores.base import check_positive
+from attnzoo.layers.transformer.positions import get_position
+from attnzoo.ops import get_normalizer, linear
+from attnzoo.ops.dot_product import (
+    align_heads,
+    check_mask_shape,
+    dot_product_attention,
+    dot_product_scores,
+    dropped_alignments,
+    over_groups,
+)
+
+_EPSILON = 1e-6
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class MultiHeadAttention(Attention):
+    """Multi-head attention of Vaswani et al., with the changes in use since.
+
+        query[b, n, t]     = W_n query[b, t]
+        key[b, n, s]       = U_n memory[b, s]
+        value[b, n, s]     = V_n memory[b, s]
+        scores[b, n, t, s] = query[b, n, t] · key[b, n, s] / sqrt(key_dim)
+        alignments         = softmax over s of scores
+        context[b, t]      = O [sum over s of alignments[b, n, t, s] value[b, n, s], for all n]
+
+    There are two roads to the same numbers. Where nobody asks for the alignments, the score is the
+    dot product and the normalizer the softmax, no [B, N, T, S] is held: see
+    `attnzoo.ops.dot_product_attention`. Else all is written out.
+
+    A decoder that goes by `step` gets one alignment a step: the mean over the heads. It tells no
+    step where it stands, so `causal`, `window` and `position` are for `call` alone.
+
+    Differs from the paper: projections have biases, and dropout may fall on the alignments.
+
+    Args:
+        num_heads: N. At least 1.
+        key_dim: Width of a head's query and key, in features. At least 1.
+        value_dim: Width of a head's value, in features; `key_dim` if None.
+        num_key_value_heads: How many heads of key and value there are; it divides `num_heads`, and
+            each serves as many queries. N if None; 1 is multi-query attention.
+        output_dim: Width of the context, in features; that of the query if None.
+        score: `"dot"`, or another `Score` or its name, with its own arguments beside it. One score,
+            with one set of weights, compares query and key within each head.
+        normalizer: `"softmax"`, `"sparsemax"` or `"entmax15"`.
+        use_bias: Whether the four projections have biases.
+        dropout: Probability of dropping a weight in training. In [0, 1).
+        qk_norm: Whether each head's query and key are divided by their root mean square, and
+            multiplied with trained factors, before they meet.
+        soft_cap: Scores are bent to stay below it, soft_cap tanh(scores / soft_cap); above 0, in
+            nats. None for no cap.
+        causal: Whether query t sees the places 0..t alone.
+        window: How far query t sees, in steps: places from t - window to t + window. At least 1.
+            None for all.
+        position: A `Position` or the name of one, such as `"rotary"`, that acts on query, key and
+            scores; or None.
+        seed: Seed of the dropout, or None.
+
+    Call arguments: as in `Attention`, and
+        attention_mask: bool [T, S], [B, T, S] or [B or 1, N or 1, T, S], or None.
+
+    Returns:
+        context float [B, T, Dv], Dv = `output_dim`; with `return_alignments=True` the pair of it
+        and the alignments, float [B, N, T, S], before dropout. Where nothing may be attended to,
+        the alignments are zeros, and the context is the bias of the output.
+
+    Raises:
+        ValueError: If a size is below 1, heads do not divide, a number is outside its range, score,
+            normalizer or position is unknown, a mask does not fit, or `step` comes with `causal`,
+            `window` or `position`.
+
+    Example:
+        >>> attention = attnzoo.layers.MultiHeadAttention(num_heads=4, key_dim=7)
+        >>> context, alignments = attention(query, memory, return_alignments=True)
+        >>> context.shape, alignments.shape  # B=2, T=3, Dq=5, S=11
+        ((2, 3, 5), (2, 4, 3, 11))
+
+    References:
+        [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762), section 3.2.
+        [Shazeer, 2019](https://arxiv.org/abs/1911.02150) (multi-query).
+        [Ainslie et al., 2023](https://arxiv.org/abs/2305.13245) (grouped queries).
+        [Henry et al., 2020](https://arxiv.org/abs/2010.04245) (query and key normalized).
+        [Gemma Team, 2024](https://arxiv.org/abs/2408.00118), section 2 (soft cap).
+    """
+
+    def __init__(
+        self,
+        num_heads: int,
+        key_dim: int,
+        *,
+        value_dim: int | None = None,
+        num_key_value_heads: int | None = None,
+        output_dim: int | None = None,
+        score="dot",
+        normalizer: str = "softmax",
+        use_bias: bool = True,
+        dropout: float = 0.0,
+        qk_norm: bool = False,
+        soft_cap: float | None = None,
+        causal: bool = False,
+        window: int | None = None,
+        position=None,
+        seed: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(**pop_layer_arguments(kwargs))
+        sizes = {
+            "value_dim": value_dim,
+            "num_key_value_heads": num_key_value_heads,
+            "output_dim": output_dim,
+            "window": window,
+        }
+        given = {name: size for name, size in sizes.items() if size is not None}
+        check_positive(num_heads=num_heads, key_dim=key_dim, **given)
+        if num_key_value_heads is not None and num_heads % num_key_value_heads:
+            raise ValueError(
+                "`num_key_value_heads` must divide `num_heads`. Received: "
+                f"num_key_value_heads={num_key_value_heads}, num_heads={num_heads}"
+            )
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
+        if soft_cap is not None and not soft_cap > 0.0:
+            raise ValueError(f"`soft_cap` must be above 0. Received: soft_cap={soft_cap}")
+        get_normalizer(normalizer)  # Raises if it is unknown.
+        self.num_heads = num_heads
+        self.key_dim = key_dim
+        self.value_dim = key_dim if value_dim is None else value_dim
+        self.num_key_value_heads = num_heads if num_key_value_heads is None else num_key_value_heads
+        self.output_dim = output_dim
+        self.score = self._make_score(score, kwargs)
+        self.normalizer = normalizer
+        self.use_bias = use_bias
+        self.dropout = dropout
+        self.qk_norm = qk_norm
+        self.soft_cap = soft_cap
+        self.causal = causal
+        self.window = window
+        self.position = None
+        if position is not None:
+            self.position = get_position(
+                position,
+                num_heads=num_heads,
+                key_dim=key_dim,
+                value_dim=self.value_dim,
+                bidirectional=not causal,
+                **({"dtype": self.dtype_policy} if isinstance(position, str) else {}),
+            )
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def build(self, query_shape, memory_shape):
+        query_width, memory_width = query_shape[-1], memory_shape[-1]
+        self.output_width = query_width if self.output_dim is None else self.output_dim
+        key_width = self.num_key_value_heads * self.key_dim
+        value_width = self.num_key_value_heads * self.value_dim
+        self._add_projection("query", query_width, self.num_heads * self.key_dim)
+        self._add_projection("key", memory_width, key_width)
+        self._add_projection("value", memory_width, value_width)
+        self._add_projection("output", self.num_heads * self.value_dim, self.output_width)
+        if self.qk_norm:
+            for name in ("query_factor", "key_factor"):
+                weight = self.add_weight(shape=(self.key_dim,), initializer="ones", name=name)
+                setattr(self, name, weight)
+        if isinstance(self.score, Score) and not self.score.built:
+            of_head = (None, None, self.key_dim)
+            self.score.build(of_head, of_head)
+        if self.position is not None and not self.position.built:
+            self.position.build()
+        self.built = True
+
+    # === Projections ===
+
+    def project_query(self, query):
+        """Query [B, T, Dq] to the heads' [B, N, T, D]."""
+        heads = self._split(self._project("query", query), self.num_heads)
+        return self._normalize(heads, self.query_factor) if self.qk_norm else heads
+
+    def project_memory(self, memory):
+        """Memory [B, S, Dm] to the heads' keys [B, M, S, D] and values [B, M, S, Dv]."""
+        key = self._split(self._project("key", memory), self.num_key_value_heads)
+        value = self._split(self._project("value", memory), self.num_key_value_heads)
+        return (self._normalize(key, self.key_factor) if self.qk_norm else key), value
+
+    def project_output(self, contexts):
+        """The heads' contexts [B, N, T, Dv] to the context [B, T, output_dim]."""
+        batch, _, length, _ = ops.shape(contexts)
+        contexts = ops.transpose(contexts, (0, 2, 1, 3))
+        rows = ops.reshape(contexts, (batch, length, self.num_heads * self.value_dim))
+        return self._project("output", rows)
+
+    # === What all heads do ===
+
+    def look(
+        self,
+        query,
+        key,
+        value,
+        *,
+        memory_mask=None,
+        attention_mask=None,
+        causal: bool = False,
+        window: int | None = None,
+        biases: dict | None = None,
+        wants_alignments: bool = False,
+        drop=None,
+    ):
+        """All heads attend.
+
+        Args:
+            query: float [B, N, T, D].
+            key: float [B, M, S, D].
+            value: float [B, M, S, Dv].
+            memory_mask: bool [B, S], or None.
+            attention_mask: bool, as in `call`, or None.
+            causal: As in the constructor.
+            window: As in the constructor.
+            biases: What the positions add: `{"scores": [B or 1, N or 1, T, S]}`, and `"value"`, a
+                function of the alignments to [B, N, T, Dv]; or None.
+            wants_alignments: Whether to make the alignments, whichever road that takes.
+            drop: A seed, int32 [2], or a function of alignments to what is left of them; or None.
+
+        Returns:
+            contexts float [B, N, T, Dv], and alignments float [B, N, T, S], or None if nobody wants
+            them and they were not made.
+        """
+        biases = biases or {}
+        terms = {
+            "memory_mask": memory_mask,
+            "attention_mask": attention_mask,
+            "bias": biases.get("scores"),
+            "soft_cap": self.soft_cap,
+            "causal": causal,
+            "window": window,
+        }
+        plain = self.score == "dot" and self.normalizer == "softmax" and not callable(drop)
+        if plain and not wants_alignments and "value" not in biases:
+            dropout = {} if drop is None else {"dropout": self.dropout, "seed": drop}
+            return dot_product_attention(query, key, value, **terms, **dropout), None
+        alignments = align_heads(self._compare(query, key), normalizer=self.normalizer, **terms)
+        used = alignments
+        if drop is not None:
+            seeded = not callable(drop)
+            used = dropped_alignments(used, self.dropout, drop) if seeded else drop(used)
+        contexts = over_groups(used, ops.cast(value, used.dtype))
+        if "value" in biases:
+            contexts = contexts + biases["value"](used)
+        dtype = self.compute_dtype
+        return ops.cast(contexts, dtype), ops.cast(alignments, dtype)
+
+    def call(
+        self,
+        query,
+        memory,
+        memory_mask=None,
+        attention_mask=None,
+        return_alignments: bool = False,
+        training: bool = False,
+        query_mask=None,
+    ):
+        self._check(query, memory, memory_mask, attention_mask, query_mask)
+        queries = self.project_query(query)
+        key, value = self.project_memory(memory)
+        steps = ops.arange(ops.shape(query)[1], dtype="int32")
+        places = ops.arange(ops.shape(memory)[1], dtype="int32")
+        if self.position is not None:
+            queries, key = self.position.rotate(queries, key, steps, places)
+        contexts, alignments = self.look(
+            queries,
+            key,
+            value,
+            memory_mask=memory_mask,
+            attention_mask=attention_mask,
+            causal=self.causal,
+            window=self.window,
+            biases=self._biases(queries, steps, places),
+            wants_alignments=return_alignments,
+            drop=self._draw_seed() if training and self.dropout else None,
+        )
+        context = self.project_output(contexts)
+        return (context, alignments) if return_alignments else context
+
+    # === The doors of a decoder ===
+
+    def prepare(self, memory, memory_mask=None):
+        key, value = self.project_memory(memory)
+        return {
+            "keys": key,  # [B, M, S, D]
+            "values": value,  # [B, M, S, Dv]
+            "value": memory,  # [B, S, Dm]
+            "mask": None if memory_mask is None else ops.expand_dims(memory_mask, 1),  # [B, 1, S]
+        }
+
+    def attend(self, query, prepared):
+        return self._one_alignment(query, prepared)
+
+    def step(self, query, prepared, state):
+        return *self._one_alignment(query, prepared), state
+
+    @property
+    def stochastic(self):
+        return self.dropout > 0.0
+
+    def draw_noise(self, prepared, steps):
+        """A number in [0, 1) for each head and place, float32 [B, T, N * S]."""
+        batch, places = ops.shape(prepared["value"])[:2]
+        shape = (batch, steps, self.num_heads * places)
+        return keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
+
+    def explore(self, query, prepared, state, noise):
+        def drop(alignments):
+            batch, heads, steps, places = ops.shape(alignments)
+            drawn = ops.reshape(noise, (batch, steps, heads, places))
+            kept = ops.transpose(drawn, (0, 2, 1, 3)) >= self.dropout
+            return ops.where(kept, alignments / (1.0 - self.dropout), 0.0)
+
+        return *self._one_alignment(query, prepared, drop=drop), state
+
+    def explore_all(self, query, prepared, noise):
+        context, alignments, _ = self.explore(query, prepared, (), noise)
+        return context, alignments
+
+    def compute_output_spec(
+        self,
+        query,
+        memory,
+        memory_mask=None,
+        attention_mask=None,
+        return_alignments=False,
+        training=False,
+        query_mask=None,
+    ):
+        self._check(query, memory, memory_mask, attention_mask, query_mask)
+        batch, steps, width = query.shape
+        width = width if self.output_dim is None else self.output_dim
+        context = keras.KerasTensor((batch, steps, width), dtype=self.compute_dtype)
+        if not return_alignments:
+            return context
+        shape = (batch, self.num_heads, steps, memory.shape[1])
+        return context, keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+    def context_width(self, memory_shape):
+        return self.output_width
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "key_dim": self.key_dim,
+            "value_dim": self.value_dim,
+            "num_key_value_heads": self.num_key_value_heads,
+            "output_dim": self.output_dim,
+            "score": self.score if self.score == "dot" else serialize(self.score),
+            "normalizer": self.normalizer,
+            "use_bias": self.use_bias,
+            "dropout": self.dropout,
+            "qk_norm": self.qk_norm,
+            "soft_cap": self.soft_cap,
+            "causal": self.causal,
+            "window": self.window,
+            "position": None if self.position is None else serialize(self.position),
+            "seed": self.seed,
+        }
+
+    def _check(self, query, memory, memory_mask, attention_mask, query_mask):
+        check_attention_inputs(query, memory)
+        sizes = {"B": query.shape[0], "S": memory.shape[1]}
+        check_mask_shape("memory_mask", memory_mask, sizes, ["BS"])
+        sizes |= {"N": self.num_heads, "T": query.shape[1]}
+        check_mask_shape("attention_mask", attention_mask, sizes, ["TS", "BTS", "BNTS"])
+        check_mask("query_mask", query_mask, ranks=(2,))
+
+    def _make_score(self, score, arguments: dict):
+        if score == "dot" and not arguments:
+            return score
+        if isinstance(score, str):
+            arguments = {**arguments, "name": "score", "dtype": self.dtype_policy}
+        return get_score(score, **arguments)
+
+    def _add_projection(self, name: str, inputs: int, outputs: int):
+        kernel = self.add_weight(
+            shape=(inputs, outputs), initializer="glorot_uniform", name=f"{name}_kernel"
+        )
+        setattr(self, f"{name}_kernel", kernel)
+        bias = None
+        if self.use_bias:
+            bias = self.add_weight(shape=(outputs,), initializer="zeros", name=f"{name}_bias")
+        setattr(self, f"{name}_bias", bias)
+
+    def _project(self, name: str, rows):
+        kernel, bias = self._read(getattr(self, f"{name}_kernel")), getattr(self, f"{name}_bias")
+        bias = None if bias is None else self._read(bias)
+        return linear(ops.cast(rows, self.compute_dtype), kernel, bias)
+
+    def _read(self, weight):
+        """A weight in the layer's compute dtype: the doors run outside `call` too."""
+        return ops.cast(ops.convert_to_tensor(weight), self.compute_dtype)
+
+    def _split(self, rows, heads: int):
+        """[B, T, N * D] to [B, N, T, D]."""
+        batch, length, width = ops.shape(rows)
+        rows = ops.reshape(rows, (batch, length, heads, width // heads))
+        return ops.transpose(rows, (0, 2, 1, 3))
+
+    def _normalize(self, heads, factor):
+        wide = ops.cast(heads, keras.backend.result_type(heads.dtype, "float32"))
+        size = ops.rsqrt(ops.mean(ops.square(wide), axis=-1, keepdims=True) + _EPSILON)
+        return ops.cast(wide * size, heads.dtype) * self._read(factor)
+
+    def _biases(self, query, steps, places) -> dict:
+        """What the positions add: see `look`."""
+        if self.position is None:
+            return {}
+        bias = self.position.bias(steps, places)
+        own = self.position.query_bias(query * self.key_dim**-0.5, steps, places)
+        if bias is not None and own is not None:
+            bias = bias + ops.cast(own, bias.dtype)
+        biases = {"scores": own if bias is None else bias}
+        if self.position.needs_alignments:
+            biases["value"] = lambda used: self.position.value_bias(used, steps, places)
+        return biases
+
+    def _compare(self, query, key):
+        """Scores [B, N, T, S], in float32 at least."""
+        if self.score == "dot":
+            return dot_product_scores(query, key)
+        batch, heads, length, width = ops.shape(query)
+        key = ops.repeat(key, self.num_heads // self.num_key_value_heads, axis=1)
+        places = ops.shape(key)[2]
+        query = ops.reshape(query, (-1, length, width))  # [B N, T, D]
+        key = self.score.project(ops.reshape(key, (-1, places, width)))
+        scores = ops.reshape(self.score.compare(query, key), (batch, heads, length, places))
+        return ops.cast(scores, keras.backend.result_type(scores.dtype, "float32"))
+
+    def _draw_seed(self):
+        top = 2**31 - 1
+        return keras.random.randint((2,), 0, top, dtype="int32", seed=self.seed_generator)
+
+    def _one_alignment(self, query, prepared, drop=None):
+        """Context [B, K, Dv] of queries [B, K, Dq], and the mean of the heads' alignments."""
+        unknown = {"causal": self.causal, "window": self.window, "position": self.position}
+        unknown = {name: value for name, value in unknown.items() if value not in (None, False)}
+        if unknown:
+            raise ValueError(
+                "A decoder does not tell an attention at which step it stands: `causal`, `window` "
+                f"and `position` are for `call` alone. Received: {unknown}"
+            )
+        mask = prepared["mask"]
+        contexts, alignments = self.look(
+            self.project_query(query),
+            prepared["keys"],
+            prepared["values"],
+            memory_mask=None if mask is None else mask[:, 0],
+            wants_alignments=True,
+            drop=drop,
+        )
+        return self.project_output(contexts), ops.mean(alignments, axis=1)

@@ -1,0 +1,159 @@
+"""Multi-head attention of a sequence to itself, all at once or token by token."""
+
+import keras
+from keras import ops
+
+from attnzoo.layers.attention.multi_head import MultiHeadAttention
+from attnzoo.layers.scores.base import check_positive
+from attnzoo.ops.dot_product import check_mask_shape
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class MultiHeadSelfAttention(MultiHeadAttention):
+    """Multi-head attention of a sequence to itself.
+
+    With `causal=True` it goes token by token too: `call_with_cache` keeps the keys and values of
+    what came before, and equals `call`.
+
+    Args: as in `MultiHeadAttention`.
+
+    Call arguments:
+        inputs: float [B, T, D]. What asks, and what may be attended to.
+        padding_mask: bool [B, T], or None. True = a real token.
+        attention_mask: bool [T, T], [B, T, T] or [B or 1, N or 1, T, T], or None. True = this query
+            may attend to this place.
+        return_alignments: Whether to return the alignments too.
+        training: Whether weights are dropped.
+
+    Returns:
+        context float [B, T, Dv]; with `return_alignments=True` the pair of it and the alignments,
+        float [B, N, T, T].
+
+    Raises:
+        ValueError: As in `MultiHeadAttention`.
+
+    Example:
+        >>> attention = attnzoo.layers.MultiHeadSelfAttention(num_heads=4, key_dim=7, causal=True)
+        >>> attention(inputs).shape  # B=2, T=3, D=5
+        (2, 3, 5)
+        >>> cache = attention.initial_cache(batch_size=2, max_length=3)
+        >>> context, cache = attention.call_with_cache(inputs[:, :1], cache, index=0)
+
+    References:
+        [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762), section 3.2.3.
+    """
+
+    def build(self, inputs_shape):
+        super().build(inputs_shape, inputs_shape)
+
+    def call(
+        self,
+        inputs,
+        padding_mask=None,
+        attention_mask=None,
+        return_alignments: bool = False,
+        training: bool = False,
+    ):
+        self._check_own(padding_mask, inputs)
+        return super().call(
+            inputs,
+            inputs,
+            memory_mask=padding_mask,
+            attention_mask=attention_mask,
+            return_alignments=return_alignments,
+            training=training,
+        )
+
+    def compute_output_spec(
+        self,
+        inputs,
+        padding_mask=None,
+        attention_mask=None,
+        return_alignments=False,
+        training=False,
+    ):
+        self._check_own(padding_mask, inputs)
+        return super().compute_output_spec(
+            inputs, inputs, padding_mask, attention_mask, return_alignments
+        )
+
+    def compute_mask(self, inputs, mask=None):
+        return mask
+
+    # === Token by token ===
+
+    def initial_cache(self, batch_size, max_length: int) -> dict:
+        """A cache of nothing yet: what `call_with_cache` takes first.
+
+        Args:
+            batch_size: B, in sequences.
+            max_length: L, how many tokens there can be. At least 1.
+
+        Returns:
+            dict of `"key"`, float [B, M, L, D], and `"value"`, float [B, M, L, Dv]: batch first, so
+            that a sampler may repeat and gather it.
+        """
+        check_positive(max_length=max_length)
+        shape = (batch_size, self.num_key_value_heads, max_length)
+        return {
+            "key": ops.zeros((*shape, self.key_dim), dtype=self.compute_dtype),
+            "value": ops.zeros((*shape, self.value_dim), dtype=self.compute_dtype),
+        }
+
+    def call_with_cache(
+        self, inputs, cache: dict, index, padding_mask=None, return_alignments: bool = False
+    ):
+        """Some tokens more: one, or a whole prompt at once.
+
+        Args:
+            inputs: float [B, T, D]. The tokens at `index`..`index + T - 1`.
+            cache: What `initial_cache` or the call before gave. `index + T` is at most L.
+            index: int scalar. How many tokens are in the cache already.
+            padding_mask: bool [B, L], or None. True = a real token.
+            return_alignments: Whether to return the alignments too.
+
+        Returns:
+            context float [B, T, Dv], and the next cache; with `return_alignments=True` alignments,
+            float [B, N, T, L], in between.
+
+        Raises:
+            ValueError: If the attention is not causal.
+        """
+        if not self.causal:
+            raise ValueError(
+                "What came before changes with each token unless attention is causal: a cache "
+                f"needs `causal=True`. Received: causal={self.causal}"
+            )
+        self._check_own(padding_mask, cache["key"][:, 0])
+        index = ops.cast(index, "int32")
+        steps = index + ops.arange(ops.shape(inputs)[1], dtype="int32")
+        queries = self.project_query(inputs)
+        key, value = self.project_memory(inputs)
+        if self.position is not None:  # Each key is turned once, by its own position.
+            queries, key = self.position.rotate(queries, key, steps, steps)
+        start = (0, 0, index, 0)
+        cache = {
+            "key": ops.slice_update(cache["key"], start, ops.cast(key, self.compute_dtype)),
+            "value": ops.slice_update(cache["value"], start, ops.cast(value, self.compute_dtype)),
+        }
+        places = ops.arange(ops.shape(cache["key"])[2], dtype="int32")
+        back = ops.expand_dims(steps, 1) - places  # [T, L]
+        near = back >= 0
+        if self.window is not None:
+            near = ops.logical_and(near, back <= self.window)
+        contexts, alignments = self.look(
+            queries,
+            cache["key"],
+            cache["value"],
+            memory_mask=padding_mask,
+            attention_mask=near,
+            biases=self._biases(queries, steps, places),
+            wants_alignments=return_alignments,
+        )
+        context = self.project_output(contexts)
+        return (context, alignments, cache) if return_alignments else (context, cache)
+
+    def _check_own(self, padding_mask, inputs):
+        check_mask_shape(
+            "padding_mask", padding_mask, {"B": inputs.shape[0], "T": inputs.shape[1]}, ["BT"]
+        )

@@ -1,0 +1,416 @@
+"""Transformer blocks: attention and feed-forward, each around a residual stream."""
+
+import keras
+from keras import ops
+
+from attnzoo.layers.attention.multi_head import MultiHeadAttention
+from attnzoo.layers.attention.self_attention import MultiHeadSelfAttention
+from attnzoo.layers.scores.base import check_positive
+from attnzoo.layers.transformer.feed_forward import FeedForward
+
+NORMS = {
+    "layer": keras.layers.LayerNormalization,
+    "rms": keras.layers.RMSNormalization,
+}
+
+
+class TransformerBlock(keras.layers.Layer):
+    """What the encoder's block and the decoder's have in common.
+
+    A block is a few branches, each beside the residual stream x:
+
+        norm_first:      x = x + dropout(branch(norm(x)))
+        not norm_first:  x = norm(x + dropout(branch(x)))
+
+    Args:
+        hidden_dim: D, the width of x, in features. A multiple of `num_heads`.
+        num_heads: N. At least 1.
+        feed_forward_dim: Width of the feed-forward's hidden layer, in features. At least 1.
+        activation: As in `FeedForward`: also `"glu"`, `"geglu"` or `"swiglu"`.
+        norm: `"layer"` or `"rms"`.
+        norm_first: Whether each branch normalizes what it reads, or the stream is normalized after
+            each branch.
+        dropout: Probability of dropping a feature of a branch, and of the feed-forward's hidden
+            layer. In [0, 1).
+        stochastic_depth: Probability of leaving out a branch in training, for each example by
+            itself; what is kept is scaled up. In [0, 1).
+        epsilon: What the norms add to the variance. Above 0.
+        position: Acts in the self-attention: a `Position`, a name such as `"rotary"`, or None.
+        attention: dict of further arguments of the self-attention, such as `dropout`, `window`,
+            `num_key_value_heads`, `qk_norm` or `use_bias`; or None.
+    """
+
+    causal = False
+
+    def __init__(
+        self,
+        hidden_dim: int,
+        num_heads: int,
+        *,
+        feed_forward_dim: int,
+        activation="relu",
+        norm: str = "layer",
+        norm_first: bool = True,
+        dropout: float = 0.0,
+        stochastic_depth: float = 0.0,
+        epsilon: float = 1e-5,
+        position=None,
+        attention: dict | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_positive(hidden_dim=hidden_dim, num_heads=num_heads)
+        if hidden_dim % num_heads:
+            raise ValueError(
+                "`num_heads` must divide `hidden_dim`. "
+                f"Received: num_heads={num_heads}, hidden_dim={hidden_dim}"
+            )
+        if norm not in NORMS:
+            raise ValueError(f"`norm` must be one of {sorted(NORMS)}. Received: norm={norm!r}")
+        for name, rate in (("dropout", dropout), ("stochastic_depth", stochastic_depth)):
+            if not 0.0 <= rate < 1.0:
+                raise ValueError(f"`{name}` must be in [0, 1). Received: {name}={rate}")
+        if not epsilon > 0.0:
+            raise ValueError(f"`epsilon` must be above 0. Received: epsilon={epsilon}")
+        self.hidden_dim = hidden_dim
+        self.num_heads = num_heads
+        self.feed_forward_dim = feed_forward_dim
+        self.norm = norm
+        self.norm_first = norm_first
+        self.dropout = dropout
+        self.stochastic_depth = stochastic_depth
+        self.epsilon = epsilon
+        self.attention = dict(attention or {})
+        self.supports_masking = True
+
+        self.self_attention = MultiHeadSelfAttention(
+            num_heads,
+            hidden_dim // num_heads,
+            causal=self.causal,
+            position=position,
+            name="self_attention",
+            dtype=self.dtype_policy,
+            **self.attention,
+        )
+        self.feed_forward = FeedForward(
+            feed_forward_dim,
+            activation=activation,
+            dropout=dropout,
+            name="feed_forward",
+            dtype=self.dtype_policy,
+        )
+        self.self_attention_norm = self._make_norm("self_attention_norm")
+        self.feed_forward_norm = self._make_norm("feed_forward_norm")
+        self.dropout_layer = keras.layers.Dropout(dropout, name="dropout", dtype=self.dtype_policy)
+        self.seed_generator = keras.random.SeedGenerator() if stochastic_depth else None
+
+    def build(self, x_shape):
+        width = x_shape[-1]
+        if width != self.hidden_dim:
+            raise ValueError(
+                f"The block is {self.hidden_dim} features wide; what enters must be as wide. "
+                f"Received: x.shape={tuple(x_shape)}"
+            )
+        self.self_attention.build(x_shape)
+        self.feed_forward.build(x_shape)
+        for norm in (self.self_attention_norm, self.feed_forward_norm):
+            norm.build(x_shape)
+        self.dropout_layer.build(x_shape)
+        self.built = True
+
+    def beside(self, x, norm, branch, training: bool = False):
+        """The stream after a branch: a function of x to what is added, and anything more.
+
+        Returns:
+            x float [B, T, D], and what more the branch gave.
+        """
+        added, *more = branch(norm(x) if self.norm_first else x)
+        added = self._keep_some(self.dropout_layer(added, training=training), training)
+        x = x + added
+        return (x if self.norm_first else norm(x)), *more
+
+    def feed(self, x, training: bool = False):
+        """The stream after the feed-forward."""
+
+        def branch(x):
+            return (self.feed_forward(x, training=training),)
+
+        return self.beside(x, self.feed_forward_norm, branch, training)[0]
+
+    def compute_mask(self, x, mask=None):
+        return mask
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        position = self.self_attention.position
+        return {
+            **super().get_config(),
+            "hidden_dim": self.hidden_dim,
+            "num_heads": self.num_heads,
+            "feed_forward_dim": self.feed_forward_dim,
+            "activation": self.feed_forward.get_config()["activation"],
+            "norm": self.norm,
+            "norm_first": self.norm_first,
+            "dropout": self.dropout,
+            "stochastic_depth": self.stochastic_depth,
+            "epsilon": self.epsilon,
+            "position": None if position is None else serialize(position),
+            "attention": dict(self.attention),
+        }
+
+    def _make_norm(self, name):
+        return NORMS[self.norm](epsilon=self.epsilon, name=name, dtype=self.dtype_policy)
+
+    def _keep_some(self, added, training):
+        if not (training and self.stochastic_depth):
+            return added
+        shape = (ops.shape(added)[0], 1, 1)
+        drawn = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
+        kept = ops.cast(drawn >= self.stochastic_depth, added.dtype)
+        return added * (kept / (1.0 - self.stochastic_depth))
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class TransformerEncoderBlock(TransformerBlock):
+    """Self-attention over a whole sequence, then feed-forward.
+
+    Differs from the paper: the norm comes first unless `norm_first=False`; stochastic depth, other
+    norms, activations and positions are options.
+
+    Args: as in `TransformerBlock`:
+        hidden_dim, num_heads, feed_forward_dim, activation, norm, norm_first, dropout,
+        stochastic_depth, epsilon, position, attention.
+
+    Call arguments:
+        x: float [B, T, D].
+        padding_mask: bool [B, T], or None. True = a real token.
+        attention_mask: bool [T, T], [B, T, T] or [B or 1, N or 1, T, T], or None. True = this token
+            may attend to that.
+        return_alignments: Whether to return the alignments too.
+        training: Whether dropout and stochastic depth are on.
+
+    Returns:
+        float [B, T, D]; with `return_alignments=True` the pair of it and the alignments, float
+        [B, N, T, T].
+
+    Raises:
+        ValueError: If heads do not divide, a number is out of range, norm, activation or position
+            is unknown, x is not as wide as the block, or a mask does not fit.
+
+    Example:
+        >>> block = attnzoo.layers.TransformerEncoderBlock(8, 2, feed_forward_dim=32)
+        >>> block(x, padding_mask=mask).shape  # B=2, T=3
+        (2, 3, 8)
+
+    References:
+        [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762), section 3.1.
+        [Xiong et al., 2020](https://arxiv.org/abs/2002.04745) (norm first).
+        [Zhang and Sennrich, 2019](https://arxiv.org/abs/1910.07467) (RMS norm).
+        [Huang et al., 2016](https://arxiv.org/abs/1603.09382) (stochastic depth).
+    """
+
+    def call(
+        self,
+        x,
+        padding_mask=None,
+        attention_mask=None,
+        return_alignments: bool = False,
+        training: bool = False,
+    ):
+        def branch(x):
+            looked = self.self_attention(
+                x,
+                padding_mask=padding_mask,
+                attention_mask=attention_mask,
+                return_alignments=return_alignments,
+                training=training,
+            )
+            return looked if return_alignments else (looked,)
+
+        x, *alignments = self.beside(x, self.self_attention_norm, branch, training)
+        x = self.feed(x, training)
+        return (x, *alignments) if return_alignments else x
+
+    def compute_output_spec(
+        self,
+        x,
+        padding_mask=None,
+        attention_mask=None,
+        return_alignments=False,
+        training=False,
+    ):
+        outputs = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
+        if not return_alignments:
+            return outputs
+        batch, length = x.shape[:2]
+        shape = (batch, self.num_heads, length, length)
+        return outputs, keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class TransformerDecoderBlock(TransformerBlock):
+    """Causal self-attention, attention to a memory, then feed-forward.
+
+    Training goes over all steps at once, by `call`. Decoding goes on from step to step, by
+    `call_with_cache`, with what `prepare` made of the memory once per source, and a cache of the
+    keys and values of the steps before. Both give the same.
+
+    Differs from the paper: as in `TransformerEncoderBlock`.
+
+    Args: as in `TransformerBlock`:
+        hidden_dim, num_heads, feed_forward_dim, activation, norm, norm_first, dropout,
+        stochastic_depth, epsilon, position, attention. `position` and `attention` are of the
+        self-attention alone, but `attention`'s `dropout` and `use_bias`, which are of both.
+
+    Call arguments:
+        x: float [B, T, D].
+        memory: float [B, S, Dm].
+        padding_mask: bool [B, T], or None. True = a real token.
+        memory_mask: bool [B, S], or None. True = a real row.
+        return_alignments: Whether to return the alignments with the memory too.
+        training: Whether dropout and stochastic depth are on.
+
+    Returns:
+        float [B, T, D]; with `return_alignments=True` the pair of it and the alignments, float
+        [B, N, T, S].
+
+    Raises:
+        ValueError: As in `TransformerEncoderBlock`; if a cache is of another batch.
+
+    Example:
+        >>> block = attnzoo.layers.TransformerDecoderBlock(8, 2, feed_forward_dim=32)
+        >>> block(x, memory).shape  # B=2, T=3
+        (2, 3, 8)
+        >>> prepared = block.prepare(memory)
+        >>> cache = block.initial_cache(batch_size=2, max_length=3)
+        >>> y, alignments, cache = block.call_with_cache(x[:, :1], prepared, cache, index=0)
+
+    References:
+        [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762), section 3.1.
+    """
+
+    causal = True
+
+    def __init__(self, hidden_dim: int, num_heads: int, **kwargs):
+        super().__init__(hidden_dim, num_heads, **kwargs)
+        shared = {k: self.attention[k] for k in ("dropout", "use_bias") if k in self.attention}
+        self.cross_attention = MultiHeadAttention(
+            num_heads,
+            hidden_dim // num_heads,
+            name="cross_attention",
+            dtype=self.dtype_policy,
+            **shared,
+        )
+        self.cross_attention_norm = self._make_norm("cross_attention_norm")
+
+    def build(self, x_shape, memory_shape):
+        super().build(x_shape)
+        self.cross_attention.build(x_shape, memory_shape)
+        self.cross_attention_norm.build(x_shape)
+
+    def call(
+        self,
+        x,
+        memory,
+        padding_mask=None,
+        memory_mask=None,
+        return_alignments: bool = False,
+        training: bool = False,
+    ):
+        def look_back(x):
+            return (self.self_attention(x, padding_mask=padding_mask, training=training),)
+
+        def look_over(x):
+            looked = self.cross_attention(
+                x,
+                memory,
+                memory_mask=memory_mask,
+                return_alignments=return_alignments,
+                training=training,
+            )
+            return looked if return_alignments else (looked,)
+
+        (x,) = self.beside(x, self.self_attention_norm, look_back, training)
+        x, *alignments = self.beside(x, self.cross_attention_norm, look_over, training)
+        x = self.feed(x, training)
+        return (x, *alignments) if return_alignments else x
+
+    # === Step by step ===
+
+    def prepare(self, memory, memory_mask=None) -> dict:
+        """Compute what depends on the memory alone: a dict of tensors, batch first, and None."""
+        return self.cross_attention.prepare(memory, memory_mask)
+
+    def initial_cache(self, batch_size, max_length: int) -> dict:
+        """A cache of nothing yet, for R sequences of at most `max_length` tokens: batch first."""
+        return self.self_attention.initial_cache(batch_size, max_length)
+
+    def call_with_cache(self, x, prepared: dict, cache: dict, index):
+        """Some steps more: one, or a whole prompt at once.
+
+        Args:
+            x: float [R, T, D]. R = B * K rows: K hypotheses for each of the B sources, side by
+                side; the memory is not repeated for them.
+            prepared: What `prepare` gave for the B sources.
+            cache: From `initial_cache` or the call before; leaves [R, ...].
+            index: int scalar. How many steps are in the cache already.
+
+        Returns:
+            float [R, T, D], the alignments with the memory, float [R, N, T, S], and the next cache.
+        """
+        _check_cache(x, cache)
+
+        def look_back(x):
+            return self.self_attention.call_with_cache(x, cache, index)
+
+        def look_over(x):
+            return self._look_over(x, prepared)
+
+        x, cache = self.beside(x, self.self_attention_norm, look_back)
+        x, alignments = self.beside(x, self.cross_attention_norm, look_over)
+        return self.feed(x), alignments, cache
+
+    def _look_over(self, x, prepared):
+        """Attend with rows [R, T, D] to B memories: context [R, T, D], alignments [R, N, T, S]."""
+        rows, steps, width = ops.shape(x)
+        batch = ops.shape(prepared["value"])[0]
+        attention, mask = self.cross_attention, prepared["mask"]
+        # No query sees another, so that all of one source's hypotheses and steps stand in a row.
+        together = ops.reshape(x, (batch, -1, width))  # [B, K T, D]
+        contexts, alignments = attention.look(
+            attention.project_query(together),
+            prepared["keys"],
+            prepared["values"],
+            memory_mask=None if mask is None else mask[:, 0],
+            wants_alignments=True,
+        )
+        context = ops.reshape(attention.project_output(contexts), (rows, steps, width))
+        _, heads, _, places = ops.shape(alignments)
+        alignments = ops.reshape(alignments, (batch, heads, -1, steps, places))
+        alignments = ops.transpose(alignments, (0, 2, 1, 3, 4))  # [B, K, N, T, S]
+        return context, ops.reshape(alignments, (rows, heads, steps, places))
+
+    def compute_output_spec(
+        self,
+        x,
+        memory,
+        padding_mask=None,
+        memory_mask=None,
+        return_alignments=False,
+        training=False,
+    ):
+        outputs = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
+        if not return_alignments:
+            return outputs
+        shape = (x.shape[0], self.num_heads, x.shape[1], memory.shape[1])
+        return outputs, keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+
+def _check_cache(x, cache):
+    """Raise if the cache is of another batch, as far as shapes tell."""
+    batch, rows = cache["key"].shape[0], x.shape[0]
+    if None not in (batch, rows) and batch != rows:
+        raise ValueError(
+            "A cache must be of the batch that goes on with it. "
+            f"Received: a cache of {batch} sequences with x.shape={tuple(x.shape)}"
+        )
