@@ -67,7 +67,7 @@ def _rows(folder, metrics):
         end = (
             f"{training['parameters']:,}",
             str(training["epochs"]),
-            f"{training['seconds_since_last_start'] / 60:.0f}",
+            _minutes(training),
             str(recipe["seed"]),
         )
         start = (folder.name, recipe["attention"], figures.get("decoding", "?"))
@@ -78,6 +78,13 @@ def _rows(folder, metrics):
             f"{folder}/preset --data ... --json {folder}/greedy.json`. Received: run={folder}"
         )
     return found
+
+
+def _minutes(training):
+    """How long training took over all restarts; older records know of the last start only."""
+    seconds = training.get("seconds")
+    last = training["seconds_since_last_start"]
+    return f"{(last if seconds is None else seconds) / 60:.0f}"
 
 
 def _show(name, value):

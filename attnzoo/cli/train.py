@@ -39,9 +39,12 @@ class Recipe:
     bidirectional: bool = True
     bridge: str = "dense"
     tie_embeddings: bool = False
+    pointer_generator: bool = False
     dropout: float = 0.2
     recurrent_dropout: float = 0.0
     label_smoothing: float = 0.0
+    sampling_probability: float = 0.0
+    coverage_loss: float = 0.0
     epochs: int = 20
     batch_size: int = 128
     learning_rate: float = 2e-3
@@ -69,9 +72,14 @@ _HELP = {
     "bidirectional": "read the source in both directions",
     "bridge": "from encoder to decoder state: dense, copy or zeros",
     "tie_embeddings": "let the output layer be the transposed target embedding",
+    "pointer_generator": "let a step copy a symbol of the source, known or not; to learn it from "
+    "rare symbols, leave them out of the vocabulary",
     "dropout": "dropout of embeddings, layers and readout",
     "recurrent_dropout": "variational dropout of the recurrent state",
     "label_smoothing": "mass spread over the vocabulary",
+    "sampling_probability": "scheduled sampling: probability that the model's own token enters, "
+    "rising linearly from 0 in the first epoch to this in the last",
+    "coverage_loss": "weight of the loss on looking twice, for an attention with coverage",
     "learning_rate": "highest rate; a cosine takes it to zero over all epochs",
     "warmup": "share of all steps in which the rate rises from zero",
     "patience": "stop after so many epochs without a better dev loss",
@@ -161,6 +169,7 @@ def train(recipe: Recipe, train_pairs, dev_pairs, output, *, overwrite=False, ve
     Raises:
         ValueError: If the folder holds a run of another recipe.
     """
+    import math
     import time
 
     import keras
@@ -209,7 +218,7 @@ def train(recipe: Recipe, train_pairs, dev_pairs, output, *, overwrite=False, ve
             initial_epoch=epoch,
             validation_data=dev_batches,
             shuffle=False,  # The batches come in an order of their own, by seed and epoch.
-            callbacks=[history, stopping, checkpoint, backup],
+            callbacks=[*schedules(task, recipe), history, stopping, checkpoint, backup],
             verbose=verbose,
         )
     task.load_weights(best)
@@ -219,6 +228,7 @@ def train(recipe: Recipe, train_pairs, dev_pairs, output, *, overwrite=False, ve
             {
                 "backend": keras.backend.backend(),
                 "parameters": task.count_params(),
+                "seconds": None if math.isnan(backup.seconds) else round(backup.seconds, 1),
                 "seconds_since_last_start": round(seconds, 1),
                 "epochs": sum(1 for _ in open(output / "history.csv")) - 1,
             },
@@ -244,7 +254,8 @@ def claim_folder(output: pathlib.Path, recipe: Recipe, overwrite: bool):
     if output.exists() and any(output.iterdir()):
         if not record.exists():
             raise ValueError(f"The run folder must be new or a run's. Received: output={output}")
-        held = json.loads(record.read_text())
+        # An option that was not there yet had its default's effect.
+        held = {**dataclasses.asdict(Recipe()), **json.loads(record.read_text())}
         different = sorted(k for k, v in json.loads(wanted).items() if held.get(k) != v)
         if different:
             raise ValueError(
@@ -279,6 +290,7 @@ def make_task(recipe: Recipe, pairs):
         tokenizer,
         encoder_sequence_length=recipe.max_source_length,
         decoder_sequence_length=recipe.max_target_length,
+        pointer_generator=recipe.pointer_generator,
     )
     backbone = RNNSeq2SeqBackbone(
         source_tokenizer.vocabulary_size(),
@@ -296,6 +308,7 @@ def make_task(recipe: Recipe, pairs):
         dropout=recipe.dropout,
         recurrent_dropout=recipe.recurrent_dropout,
         tie_embeddings=recipe.tie_embeddings,
+        pointer_generator=recipe.pointer_generator,
         dtype="mixed_bfloat16" if recipe.mixed_precision else None,
     )
     return RNNSeq2SeqLM(backbone, preprocessor)
@@ -315,7 +328,20 @@ def compile_task(task, recipe: Recipe, steps: int):
     task.compile(
         optimizer=keras.optimizers.Adam(rate, global_clipnorm=1.0),
         label_smoothing=recipe.label_smoothing,
+        sampling_probability=recipe.sampling_probability or None,
+        coverage_loss=recipe.coverage_loss or None,
     )
+
+
+def schedules(task, recipe: Recipe) -> list:
+    """Callbacks for what the recipe lets change from epoch to epoch."""
+    from attnzoo.training import VariableSchedule, linear_decay
+
+    if task.sampling_probability is None:
+        return []
+    highest = recipe.sampling_probability
+    rising = linear_decay(highest / max(1, recipe.epochs - 1), floor=1.0 - highest)
+    return [VariableSchedule(task.sampling_probability, rising)]
 
 
 def _stopped_already(past, patience: int) -> bool:

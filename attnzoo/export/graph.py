@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from attnzoo.data.copying import copy_ids
+
 SIGNATURE = "serving_default"
 
 
@@ -42,13 +44,13 @@ def write_graph(task, directory, inputs, max_length):
     module = tf.Module()
 
     def generate_from_text(text):
-        return _generate(task, *_tokenize(task, special, text), special, max_length)
+        sources = _tokenize(task, special, text)
+        return _generate(task, sources, special, max_length, text)
 
     def generate_from_ids(token_ids):
         real = tf.not_equal(token_ids, special.source_pad)
-        results = _generate(task, token_ids, real, special, max_length)
-        results.pop("text", None)
-        return results
+        sources = {"encoder_token_ids": token_ids, "encoder_padding_mask": real}
+        return _generate(task, sources, special, max_length)
 
     if inputs == "text":
         function, spec = generate_from_text, tf.TensorSpec([None], tf.string, name="text")
@@ -61,31 +63,44 @@ def write_graph(task, directory, inputs, max_length):
 
 
 def _tokenize(task, special, text):
-    """string [B] to token ids int32 [B, S] and what of them is real, S as the longest needs."""
+    """string [B] to the model's inputs [B, S] for the sources, S as the longest needs."""
     import tensorflow as tf
 
     ids = task.preprocessor.source_tokenizer(text)
     if not isinstance(ids, tf.RaggedTensor):
         ids = tf.RaggedTensor.from_tensor(ids)
     ids = tf.cast(ids, tf.int32)[:, : task.preprocessor.encoder_sequence_length - 1]
-    ends = tf.fill([tf.shape(text)[0], 1], special.source_end)
-    ids = tf.concat([ids, tf.RaggedTensor.from_tensor(ends)], axis=1)  # [B, (S)]
+    ids = _end_with(ids, special.source_end)  # [B, (S)]
     lengths = tf.cast(ids.row_lengths(), tf.int32)
     ids = ids.to_tensor(default_value=special.source_pad)  # [B, S]
-    return ids, tf.sequence_mask(lengths, tf.shape(ids)[1])
+    real = tf.sequence_mask(lengths, tf.shape(ids)[1])
+    sources = {"encoder_token_ids": ids, "encoder_padding_mask": real}
+    if getattr(task.preprocessor, "pointer_generator", False):
+        symbols = task.preprocessor.source_symbols(text)
+        copies = _end_with(copy_ids(symbols, task.preprocessor.tokenizer), special.end)
+        sources["copy_token_ids"] = copies.to_tensor(default_value=special.pad)
+    return sources
 
 
-def _generate(task, source, real, special, max_length):
-    """Outputs for token ids int32 [B, S] and their mask bool [B, S]: what the signature gives."""
+def _end_with(ids, end):
+    """A ragged tensor of ids, with one more at the end of each row."""
     import tensorflow as tf
 
+    ends = tf.fill([ids.nrows(out_type=tf.int32), 1], end)
+    return tf.concat([ids, tf.RaggedTensor.from_tensor(ends)], axis=1)
+
+
+def _generate(task, memory, special, max_length, text=None):
+    """Outputs for the model's inputs [B, S] of the sources: what the signature gives."""
+    import tensorflow as tf
+
+    source = memory["encoder_token_ids"]
     batch = tf.shape(source)[0]
     if_none = [[0, 0], [0, tf.cast(tf.equal(tf.shape(source)[1], 0), tf.int32)]]
-    source = tf.pad(source, if_none, constant_values=special.source_pad)  # A loop wants a step.
-    real = tf.pad(real, if_none)
+    # A loop wants a step; by its mask it is padding.
+    memory = {name: tf.pad(value, if_none) for name, value in memory.items()}
     first = tf.range(max_length) == 0  # [L]
     prompt = tf.where(first, special.start, special.pad)
-    memory = {"encoder_token_ids": source, "encoder_padding_mask": real}
     made = task.generate_step(
         {
             **memory,
@@ -116,14 +131,15 @@ def _generate(task, source, real, special, max_length):
         "scores": tf.cast(scores, tf.float32),
         "alignments": replayed["alignments"],
     }
-    if task.preprocessor is not None:
-        text = task.preprocessor.generate_postprocess(
+    if text is not None:
+        outputs = task.preprocessor.generate_postprocess(
             {
                 "decoder_token_ids": tf.reshape(tokens, [-1, longest]),
                 "decoder_padding_mask": tf.reshape(kept, [-1, longest]),
+                "encoder_text": tf.repeat(text, tokens.shape[1] if several else 1),
             }
         )
-        results["text"] = tf.reshape(text, tf.shape(tokens)[:-1])
+        results["text"] = tf.reshape(outputs, tf.shape(tokens)[:-1])
     return results
 
 
@@ -131,8 +147,10 @@ def _resources(preprocessor):
     """What of the tokenizers a SavedModel must hold: our lookup table, or all of another's."""
     source, target = preprocessor.source_tokenizer, preprocessor.tokenizer
     resources = [getattr(source, "lookup_table", source)]
-    if not hasattr(target, "lookup_table"):  # Ours need no table to make text of ids.
+    if not hasattr(target, "lookup_table"):
         resources.append(target)
+    elif getattr(preprocessor, "pointer_generator", False):
+        resources.append(target.lookup_table)  # Else ours need none to make text of ids.
     return resources
 
 

@@ -32,6 +32,7 @@ def run_live(task, verify, max_length):
     made = task.make_generate_function()(tensors, stop_token_ids=(special.end,))
     outputs = {}
     if task.preprocessor is not None:
+        made = {**made, "encoder_text": verify}
         outputs["text"] = np.array(task.preprocessor.generate_postprocess(made), dtype="U")
     tokens = ops.convert_to_numpy(made["decoder_token_ids"])
     kept = ops.convert_to_numpy(made["decoder_padding_mask"]).astype(bool)
@@ -108,6 +109,9 @@ def sample_sources(task):
         for length in lengths
         if symbols
     ]
+    if symbols and getattr(task.preprocessor, "pointer_generator", False):
+        # The name of the unknown token, as text, is a symbol that is in no vocabulary.
+        texts.append(tokenizer.detokenize([tokenizer.unk_token_id, symbols[0], symbols[-1]]))
     texts = [text for text in texts if text.strip()]
     if not texts:
         raise ValueError(

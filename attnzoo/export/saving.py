@@ -42,7 +42,8 @@ def saved_model(
 
     With `inputs="ids"` it takes `token_ids`, int32 [B, S], whole sources with their end token, then
     padding, and gives the same but `text`. Padding, start and end are what the preprocessor's
-    tokenizers say; without a preprocessor, 0, 2 and 3, as in our tokenizers.
+    tokenizers say; without a preprocessor, 0, 2 and 3, as in our tokenizers. A pointer-generator
+    takes texts only; `token_ids` from V on are then symbols of the source, V + their first place.
 
     T and S are those of the longest in the batch. A source longer than the preprocessor's
     `encoder_sequence_length` is cut, as in the live model. An empty text, which the live model
@@ -66,8 +67,9 @@ def saved_model(
         `path`, absolute.
 
     Raises:
-        ValueError: If an argument is none of the above, or the model uses a class that is defined
-            in `__main__`, which a child process cannot import (JAX and torch only).
+        ValueError: If an argument is none of the above, `inputs` is "ids" for a pointer-generator,
+            or the model uses a class that is defined in `__main__`, which a child process cannot
+            import (JAX and torch only).
         FileExistsError: If there is something at `path`, and it may not be replaced.
         ImportError: If TensorFlow is missing.
         RuntimeError: If the SavedModel could not be written, or does not give what the live model
@@ -127,6 +129,11 @@ def _check(task, inputs, sampler, max_length, verify):
         raise ValueError(
             '`inputs="text"` needs a task with a preprocessor, which has the tokenizers. Give it '
             'one, or pass `inputs="ids"`. Received: preprocessor=None'
+        )
+    if inputs == "ids" and getattr(task.backbone, "pointer_generator", False):
+        raise ValueError(
+            'What a pointer-generator copies is known by its text: use `inputs="text"`. '
+            'Received: inputs="ids", pointer_generator=True'
         )
     if max_length is None and task.preprocessor is None:
         raise ValueError(

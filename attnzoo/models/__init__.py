@@ -1,14 +1,26 @@
 """Ready-made models: a backbone, its tasks and its preprocessor for each family."""
 
 from attnzoo.models.reinforce_model import ReinforceMixin, ReinforceModel
+from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
+from attnzoo.models.rnn_encoder.preprocessor import (
+    RNNTextClassifierPreprocessor,
+    RNNTokenTaggerPreprocessor,
+)
+from attnzoo.models.rnn_encoder.text_classifier import RNNTextClassifier
+from attnzoo.models.rnn_encoder.token_tagger import RNNTokenTagger
 from attnzoo.models.rnn_seq2seq.backbone import RNNSeq2SeqBackbone
 from attnzoo.models.rnn_seq2seq.preprocessor import RNNSeq2SeqLMPreprocessor
 from attnzoo.models.rnn_seq2seq.seq2seq_lm import RNNSeq2SeqLM
 
 __all__ = [
+    "RNNEncoderBackbone",
     "RNNSeq2SeqBackbone",
     "RNNSeq2SeqLM",
     "RNNSeq2SeqLMPreprocessor",
+    "RNNTextClassifier",
+    "RNNTextClassifierPreprocessor",
+    "RNNTokenTagger",
+    "RNNTokenTaggerPreprocessor",
     "ReinforceMixin",
     "ReinforceModel",
 ]

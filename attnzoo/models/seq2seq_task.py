@@ -1,24 +1,24 @@
 """What every sequence-to-sequence task shares: training, generation, alignments, presets."""
 
-import os
-
 import keras
 import keras_hub
 import numpy as np
 from keras import ops
 
-from attnzoo.models.presets import explain_preset_errors, saved_dtype
 from attnzoo.models.reinforce_model import ReinforceMixin
+from attnzoo.models.scheduled_sampling import ScheduledSampling, check_probability
+from attnzoo.models.task_mixin import TaskMixin
 from attnzoo.samplers import BeamSampler
-from attnzoo.training import SmoothedCrossEntropy, TokenAccuracy
 
 
-class Seq2SeqTask(ReinforceMixin, keras_hub.models.Seq2SeqLM):
+class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
     """Base of the sequence-to-sequence tasks.
 
     A subclass gives `decode(inputs)`, the teacher-forced pass with its alignments, and
     `make_next(inputs, with_alignments)`, one step of decoding. The rest is here.
     """
+
+    _scheduled_sampling = None
 
     def compile(
         self,
@@ -28,6 +28,7 @@ class Seq2SeqTask(ReinforceMixin, keras_hub.models.Seq2SeqLM):
         weighted_metrics="auto",
         sampler="greedy",
         label_smoothing: float = 0.0,
+        sampling_probability: float | None = None,
         jit_compile="auto",
         **kwargs,
     ):
@@ -40,26 +41,24 @@ class Seq2SeqTask(ReinforceMixin, keras_hub.models.Seq2SeqLM):
             sampler: `"greedy"`, `"top_k"`, `"top_p"`, `"random"`, `"beam"` (ours, 5 beams), or a
                 sampler.
             label_smoothing: For the "auto" loss. In [0, 1).
+            sampling_probability: Probability that a target token enters training as the model would
+                say it, not as it is (scheduled sampling; see `ScheduledSampling`). In [0, 1]. None
+                is none, at no cost. A number makes `task.sampling_probability`, a variable that a
+                `VariableSchedule` can set; compiled again with a number, the task keeps it.
             jit_compile: "auto" compiles wherever the backend can. On TensorFlow that is XLA, which
                 Keras leaves off unless it is asked for.
             **kwargs: As in `keras.Model.compile`.
+
+        Raises:
+            ValueError: If `label_smoothing` or `sampling_probability` is outside its range.
         """
-        if optimizer == "auto":
-            optimizer = keras.optimizers.Adam(1e-3)
-        if loss == "auto":
-            loss = SmoothedCrossEntropy(label_smoothing)
-        if weighted_metrics == "auto":
-            weighted_metrics = [TokenAccuracy()]
-        if sampler == "beam":
-            sampler = BeamSampler()
-        self._asked_jit_compile = jit_compile
-        if jit_compile == "auto" and keras.backend.backend() == "tensorflow":
-            jit_compile = not kwargs.get("run_eagerly", False)
+        self._set_sampling(sampling_probability)
         super().compile(
-            optimizer=optimizer,
-            loss=loss,
+            optimizer,
+            loss,
             weighted_metrics=weighted_metrics,
-            sampler=sampler,
+            sampler=BeamSampler() if sampler == "beam" else sampler,
+            label_smoothing=label_smoothing,
             jit_compile=jit_compile,
             **kwargs,
         )
@@ -69,19 +68,42 @@ class Seq2SeqTask(ReinforceMixin, keras_hub.models.Seq2SeqLM):
         """What `compile` was given, for saving."""
         return {
             **super().get_compile_config(),
-            # As it was asked for: the next backend may resolve "auto" in another way.
-            "jit_compile": self._asked_jit_compile,
             "sampler": keras.saving.serialize_keras_object(self.sampler),
-            "optimizer_built": self.optimizer is not None and self.optimizer.built,
+            "sampling_probability": self._sampling_value(),
         }
 
-    def compile_from_config(self, config):
-        """Compile with what `get_compile_config` gave; a used optimizer gets its weights."""
-        config = keras.saving.deserialize_keras_object(config)
-        has_weights = config.pop("optimizer_built", False)
-        self.compile(**config)
-        if has_weights:
-            self.optimizer.build(self.trainable_variables)
+    @property
+    def sampling_probability(self):
+        """The variable that holds the probability of sampling, or None without sampling."""
+        return None if self._scheduled_sampling is None else self._scheduled_sampling.probability
+
+    def _set_sampling(self, probability):
+        sampling = self._scheduled_sampling
+        if probability is None:
+            sampling = None
+        elif sampling is None:
+            sampling = ScheduledSampling(probability)
+        else:
+            sampling.probability.assign(check_probability(probability))
+        # Out of sight of what tracks weights: a task has the same ones with it and without.
+        object.__setattr__(self, "_scheduled_sampling", sampling)
+
+    def _sampling_value(self) -> float | None:
+        """The probability as it is now, after any schedule."""
+        probability = self.sampling_probability
+        return None if probability is None else float(ops.convert_to_numpy(probability))
+
+    @property
+    def variables(self):
+        """All state: weights, random seeds, and what scheduled sampling goes by."""
+        sampling = self._scheduled_sampling
+        return [*super().variables, *([] if sampling is None else sampling.variables)]
+
+    def call(self, inputs, training=None, mask=None, **kwargs):
+        """As a functional model's; in training, after scheduled sampling."""
+        if training and self._scheduled_sampling is not None:
+            inputs = self._scheduled_sampling.mix(self, inputs)
+        return super().call(inputs, training=training, mask=mask, **kwargs)
 
     def fit(self, x=None, *args, **kwargs):
         """Train, as `keras.Model.fit` does.
@@ -91,24 +113,10 @@ class Seq2SeqTask(ReinforceMixin, keras_hub.models.Seq2SeqLM):
                 `"decoder_text"`; a `tf.data.Dataset` of either; or a `keras.utils.PyDataset` whose
                 batches are token ids already, such as `attnzoo.data.BucketedBatches`.
         """
-        validation_data = kwargs.get("validation_data")
-        ids = isinstance(x, keras.utils.PyDataset)
-        if validation_data is not None and ids != isinstance(
-            validation_data, keras.utils.PyDataset
-        ):
-            raise ValueError(
-                "`x` and `validation_data` must both be a `keras.utils.PyDataset` of token ids, or "
-                f"neither. Received: x of type {type(x).__name__}, validation_data of type "
-                f"{type(validation_data).__name__}"
-            )
-        if ids:
-            return keras.Model.fit(self, x, *args, **kwargs)
         return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x=None, *args, **kwargs):
         """Loss and metrics, teacher-forced. `x` as in `fit`."""
-        if isinstance(x, keras.utils.PyDataset):
-            return keras.Model.evaluate(self, x, *args, **kwargs)
         return super().evaluate(x, *args, **kwargs)
 
     def generate_step(self, inputs, stop_token_ids=None):
@@ -181,7 +189,11 @@ class Seq2SeqTask(ReinforceMixin, keras_hub.models.Seq2SeqLM):
         """
         if self.preprocessor is None:
             self._check_token_ids(inputs)
-        if not (return_scores or return_alignments or strip_prompt):
+        elif not self.preprocessor.built:  # Then it knows the special ids of any tokenizer.
+            self.preprocessor.build(None)
+        # What is copied must be looked up in the sources, which only the other way knows.
+        copies = getattr(self.preprocessor, "pointer_generator", False)
+        if not (return_scores or return_alignments or strip_prompt or copies):
             return super().generate(inputs, max_length, stop_token_ids)
         is_one, several = False, getattr(self.sampler, "num_hypotheses", 1) > 1
         if return_alignments and several:
@@ -194,6 +206,7 @@ class Seq2SeqTask(ReinforceMixin, keras_hub.models.Seq2SeqLM):
             if stop_token_ids == "auto":
                 stop_token_ids = (self.preprocessor.tokenizer.end_token_id,)
             is_one, inputs = _batched(inputs)
+            sources = inputs["encoder_text"] if isinstance(inputs, dict) else inputs
             inputs = self.preprocessor.generate_preprocess(inputs, sequence_length=max_length)
         elif stop_token_ids == "auto":
             raise ValueError(
@@ -205,6 +218,7 @@ class Seq2SeqTask(ReinforceMixin, keras_hub.models.Seq2SeqLM):
         results = {"outputs": ids}
         if self.preprocessor is not None:
             shown = _without_prompt(ids, inputs) if strip_prompt else ids
+            shown = {**shown, "encoder_text": sources} if copies else shown
             results["outputs"] = self.preprocessor.generate_postprocess(shown)
         if not (return_scores or return_alignments):
             return results["outputs"][0] if is_one else results["outputs"]
@@ -299,10 +313,14 @@ class Seq2SeqTask(ReinforceMixin, keras_hub.models.Seq2SeqLM):
         """Raise on an id that no embedding has: backends differ in what they would make of it."""
         if not isinstance(inputs, dict):
             return
-        for name, size in (
-            ("encoder_token_ids", self.backbone.source_vocabulary_size),
-            ("decoder_token_ids", self.backbone.target_vocabulary_size),
-        ):
+        sizes = {
+            "encoder_token_ids": self.backbone.source_vocabulary_size,
+            "decoder_token_ids": self.backbone.target_vocabulary_size,
+        }
+        if getattr(self.backbone, "pointer_generator", False):
+            sizes["decoder_token_ids"] += np.shape(inputs["encoder_token_ids"])[1]
+            sizes["copy_token_ids"] = sizes["decoder_token_ids"]
+        for name, size in sizes.items():
             ids = ops.convert_to_numpy(inputs[name])
             outside = ids[(ids < 0) | (ids >= size)]
             if outside.size:
@@ -316,41 +334,6 @@ class Seq2SeqTask(ReinforceMixin, keras_hub.models.Seq2SeqLM):
         from attnzoo.export import saved_model
 
         return saved_model(self, path, **kwargs)
-
-    def save_task_weights(self, filepath):
-        """Save the weights that are not the backbone's; a preset holds no optimizer."""
-        optimizer, self.optimizer = self.optimizer, None
-        try:
-            super().save_task_weights(filepath)
-        finally:
-            self.optimizer = optimizer
-
-    def load_task_weights(self, filepath):
-        """Load what `save_task_weights` wrote."""
-        optimizer, self.optimizer = self.optimizer, None
-        try:
-            super().load_task_weights(filepath)
-        finally:
-            self.optimizer = optimizer
-
-    @classmethod
-    def from_preset(cls, preset, load_weights: bool = True, **kwargs):
-        """Load a task from a preset.
-
-        Args:
-            preset: A built-in name (see `attnzoo.presets`), a directory that `save_to_preset`
-                wrote, or a handle that KerasHub knows (`kaggle://`, `hf://`).
-            load_weights: Whether to load the weights too.
-            **kwargs: As in `keras_hub.models.Task.from_preset`. `dtype` is the one the preset was
-                saved with, unless it is given.
-
-        Raises:
-            ValueError: If the name is unknown, or the directory is damaged.
-        """
-        with explain_preset_errors(preset) as place:
-            if os.path.isdir(place):
-                kwargs.setdefault("dtype", saved_dtype(place))
-            return super().from_preset(place, load_weights=load_weights, **kwargs)
 
 
 class _Replay(keras.Model):

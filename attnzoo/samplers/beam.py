@@ -165,7 +165,9 @@ class BeamSampler(keras_hub.samplers.Sampler):
         # Within a beam the order of the tokens is the order of their logits, but for the end
         # tokens, which are one token shorter: with as many more candidates as there are end tokens,
         # no winner is missed.
-        candidates = min(beams + len(stops), logits.shape[-1])
+        candidates = beams + len(stops)
+        if logits.shape[-1] is not None:
+            candidates = min(candidates, logits.shape[-1])
         top_logits, top_tokens = _top_k(logits, candidates)  # [B * K, C]
         top_tokens = ops.cast(top_tokens, state["tokens"].dtype)
         top_log_probs = top_logits - ops.logsumexp(logits, axis=-1, keepdims=True)
@@ -266,6 +268,11 @@ _BLOCK = 64
 def _top_k(values, k: int):
     """The k largest of each row of float [R, V], and their places: exact, fast for a large V."""
     width = values.shape[-1]
+    if width is None:  # In a graph for sources of any length, where each may be copied.
+        width = ops.shape(values)[-1]
+        padded = ops.pad(values, ((0, 0), (0, k)), constant_values=_LOWEST)
+        top, places = ops.top_k(padded, k)
+        return top, ops.minimum(ops.cast(places, "int32"), width - 1)
     blocks = -(-width // _BLOCK)
     if blocks <= 4 * k:
         return ops.top_k(values, k)

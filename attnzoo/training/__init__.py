@@ -15,7 +15,12 @@ from attnzoo.training.metrics import (
     word_error_rate,
 )
 from attnzoo.training.reports import format_predictions
-from attnzoo.training.schedules import VariableSchedule
+from attnzoo.training.schedules import (
+    VariableSchedule,
+    exponential_decay,
+    inverse_sigmoid_decay,
+    linear_decay,
+)
 from attnzoo.training.token_accuracy import TokenAccuracy
 
 __all__ = [
@@ -29,7 +34,10 @@ __all__ = [
     "character_error_rate",
     "evaluate_predictions",
     "exact_match",
+    "exponential_decay",
     "format_predictions",
+    "inverse_sigmoid_decay",
+    "linear_decay",
     "mean_edit_distance",
     "phoneme_error_rate",
     "token_error_rate",

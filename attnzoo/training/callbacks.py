@@ -1,8 +1,10 @@
 """Callbacks: training that survives being killed."""
 
 import csv
+import math
 import os
 import pathlib
+import time
 
 import keras
 import numpy as np
@@ -17,6 +19,9 @@ class TrainingBackup(keras.callbacks.Callback):
     killed at any moment leaves a whole one. Training that goes on from it ends where training that
     was never interrupted ends, if the data's order depends on seed and epoch alone, as it does for
     `attnzoo.data.BucketedBatches`.
+
+    `seconds` is how long all epochs that the backup stands for took together, whichever process ran
+    them; what a kill undid is not in it. It is NaN after a backup of a version that kept no time.
 
     Differs from `keras.callbacks.BackupAndRestore`, which keeps no random states, and writes
     weights and epoch to two files: one of them may be a step ahead of the other after a kill.
@@ -54,6 +59,7 @@ class TrainingBackup(keras.callbacks.Callback):
                     f"Received: {type(callback).__name__} of {callback.monitor!r} without it"
                 )
         self.past = []
+        self.seconds = 0.0
 
     def restore(self, model) -> int:
         """Bring a compiled model to where the backup was written.
@@ -78,6 +84,7 @@ class TrainingBackup(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         if self.path.exists():
             self._load()  # Once more: in between, Keras may have built the model, with a draw.
+        self._start = time.monotonic() - self.seconds
         for callback in self.callbacks:
             if isinstance(callback, keras.callbacks.ModelCheckpoint):
                 values = [logs[callback.monitor] for logs in self.past]
@@ -94,7 +101,9 @@ class TrainingBackup(keras.callbacks.Callback):
         }
         states = {f"random_state_{i}": one for i, one in enumerate(_torch_random_states())}
         beside = self.path.with_suffix(".tmp.npz")
-        np.savez(beside, epoch=epoch + 1, count=len(values), **values, **states)
+        self.seconds = time.monotonic() - self._start
+        facts = {"epoch": epoch + 1, "count": len(values), "seconds": self.seconds}
+        np.savez(beside, **facts, **values, **states)
         os.replace(beside, self.path)
 
     def _load(self) -> int:
@@ -103,6 +112,7 @@ class TrainingBackup(keras.callbacks.Callback):
         variables = self._variables()
         with np.load(self.path) as saved:
             epoch = int(saved["epoch"])
+            seconds = float(saved["seconds"]) if "seconds" in saved else math.nan
             values = [saved[f"variable_{i}"] for i in range(int(saved["count"]))]
             states = [saved[f"random_state_{i}"] for i in range(len(_torch_random_states()))]
         if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
@@ -113,6 +123,7 @@ class TrainingBackup(keras.callbacks.Callback):
             )
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
+        self.seconds = seconds
         _set_torch_random_states(states)
         return epoch
 

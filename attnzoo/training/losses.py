@@ -53,7 +53,7 @@ class SmoothedCrossEntropy(keras.losses.Loss):
     def call(self, y_true, y_pred):
         shape = ops.shape(y_true)
         # Two axes are cheaper than three on torch, and cost nothing elsewhere.
-        logits = ops.cast(ops.reshape(y_pred, (-1, y_pred.shape[-1])), "float32")  # [B * T, V]
+        logits = ops.cast(ops.reshape(y_pred, (-1, ops.shape(y_pred)[-1])), "float32")  # [B * T, V]
         targets = ops.cast(ops.reshape(y_true, (-1,)), "int32")  # [B * T]
         loss = _nats(targets, logits)
         if self.smoothing:

@@ -1,4 +1,6 @@
-"""Variables that follow a schedule."""
+"""Variables that follow a schedule, and the schedules of scheduled sampling."""
+
+import math
 
 import keras
 
@@ -38,3 +40,107 @@ class VariableSchedule(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.variable.assign(self.schedule(epoch))
+
+
+# Bengio et al. let the probability of the *true* token decay. These give the probability of
+# *sampling*, which is what is left of 1.
+
+
+def linear_decay(slope: float, *, offset: float = 1.0, floor: float = 0.0):
+    """Sampling as the true token's probability falls linearly.
+
+        sampling(epoch) = 1 - max(floor, offset - slope * epoch)
+
+    Differs from the paper: it goes by epochs, not by batches.
+
+    Args:
+        slope: What the probability of the true token loses in an epoch. At least 0.
+        offset: Probability of the true token in the first epoch. From `floor` to 1.
+        floor: Probability of the true token that is always left. In [0, 1].
+
+    Returns:
+        Function of the epoch, from 0, to the probability of sampling in [0, 1].
+
+    Raises:
+        ValueError: If an argument is outside its range.
+
+    Example:
+        >>> rising = attnzoo.training.linear_decay(0.1, floor=0.75)
+        >>> [round(rising(epoch), 2) for epoch in range(5)]
+        [0.0, 0.1, 0.2, 0.25, 0.25]
+
+    References:
+        [Bengio et al., 2015](https://arxiv.org/abs/1506.03099), section 2.4.
+    """
+    if not slope >= 0.0:
+        raise ValueError(f"`slope` must be at least 0. Received: slope={slope}")
+    if not 0.0 <= floor <= offset <= 1.0:
+        raise ValueError(
+            "`floor` and `offset` must be in [0, 1], `floor` at most `offset`. "
+            f"Received: floor={floor}, offset={offset}"
+        )
+    return lambda epoch: 1.0 - max(floor, offset - slope * epoch)
+
+
+def exponential_decay(base: float):
+    """Sampling as the true token's probability falls exponentially.
+
+        sampling(epoch) = 1 - base ** epoch
+
+    Differs from the paper: it goes by epochs, not by batches.
+
+    Args:
+        base: What is left of the true token's probability after an epoch. Above 0 and below 1.
+
+    Returns:
+        Function of the epoch, from 0, to the probability of sampling in [0, 1].
+
+    Raises:
+        ValueError: If `base` is outside its range.
+
+    Example:
+        >>> rising = attnzoo.training.exponential_decay(0.5)
+        >>> [rising(epoch) for epoch in range(4)]
+        [0.0, 0.5, 0.75, 0.875]
+
+    References:
+        [Bengio et al., 2015](https://arxiv.org/abs/1506.03099), section 2.4.
+    """
+    if not 0.0 < base < 1.0:
+        raise ValueError(f"`base` must be above 0 and below 1. Received: base={base}")
+    return lambda epoch: 1.0 - base**epoch
+
+
+def inverse_sigmoid_decay(pace: float):
+    """Sampling as the true token's probability falls along an inverse sigmoid.
+
+        sampling(epoch) = 1 - pace / (pace + exp(epoch / pace))
+
+    It begins at 1 / (1 + pace), not at 0, and is a half at the epoch pace * log(pace).
+
+    Differs from the paper: it goes by epochs, not by batches.
+
+    Args:
+        pace: How long it takes, in epochs: the larger, the later. At least 1.
+
+    Returns:
+        Function of the epoch, from 0, to the probability of sampling in [0, 1].
+
+    Raises:
+        ValueError: If `pace` is below 1.
+
+    Example:
+        >>> rising = attnzoo.training.inverse_sigmoid_decay(4.0)
+        >>> [round(rising(epoch), 2) for epoch in (0, 4, 8, 16)]
+        [0.2, 0.4, 0.65, 0.93]
+        >>> task.compile(sampling_probability=0.0)
+        >>> schedule = attnzoo.training.VariableSchedule(task.sampling_probability, rising)
+        >>> task.fit(sources, targets, epochs=20, callbacks=[schedule])
+
+    References:
+        [Bengio et al., 2015](https://arxiv.org/abs/1506.03099), section 2.4.
+    """
+    if not 1.0 <= pace < math.inf:
+        raise ValueError(f"`pace` must be at least 1, and finite. Received: pace={pace}")
+    # The same, with an exponential that cannot overflow.
+    return lambda epoch: 1.0 / (1.0 + pace * math.exp(-epoch / pace))

@@ -81,3 +81,29 @@ def test_hypotheses_in_any_order_are_the_same_where_all_are_compared():
     np.testing.assert_array_equal(one["scores"], other["scores"])
     finished = parity.hypotheses(parity.Search(compares="finished"), tokens, scores)
     np.testing.assert_array_equal(finished["tokens"], [[[1, -1]]])
+
+
+def test_a_case_is_done_by_what_is_for_its_kind(tmp_path):
+    names = list(parity.CASES)
+    settings = {"arrays": str(tmp_path / "arrays.npz"), "results": str(tmp_path / "results.npz")}
+    parity.save_all(settings["arrays"], names)
+    done = []
+
+    def doer(kind):
+        def do(case, arrays):
+            done.append((kind, case, sorted(arrays)))
+            return {"number": [len(done)]}
+
+        return do
+
+    kinds = (parity.Decoder, parity.Search, parity.Loss, parity.Start)
+    cases = parity.make_cases(settings, {kind: doer(kind) for kind in kinds}, np.array)
+    assert list(cases) == [str(n) for n in range(len(names))]
+    for n, name in enumerate(names):
+        assert cases[str(n)](1) == {}
+        kind, case, keys = done[-1]
+        assert kind is type(case) and case is parity.CASES[name]
+        assert keys == sorted(parity.draw(name))
+        with np.load(settings["results"]) as results:
+            assert results["number"] == n + 1
+    assert {kind for kind, _, _ in done} == set(kinds)

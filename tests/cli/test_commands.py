@@ -58,10 +58,11 @@ def test_evaluate_groups_references_and_writes_json(preset, tmp_path, capsys):
     assert set(figures) == {"exact_match", "word_error_rate", "phoneme_error_rate"}
 
 
-def finished_run(folder, attention, **evaluations):
+def finished_run(folder, attention, seconds=None, **evaluations):
     folder.mkdir()
     (folder / "recipe.json").write_text(json.dumps({"attention": attention, "seed": 3}))
     training = {"parameters": 1234567, "epochs": 11, "seconds_since_last_start": 130.0}
+    training |= {} if seconds is None else {"seconds": seconds}
     (folder / "metrics.json").write_text(json.dumps(training))
     for decoding, rate in evaluations.items():
         figures = {"decoding": decoding, "word_error_rate": rate, "bleu": 100 * rate}
@@ -72,13 +73,13 @@ def finished_run(folder, attention, **evaluations):
 def test_the_leaderboard_ranks_runs_by_their_records(tmp_path, capsys):
     runs = [
         finished_run(tmp_path / "one", "hard", greedy=0.5, beam=0.25),
-        finished_run(tmp_path / "two", "soft", greedy=0.375),
+        finished_run(tmp_path / "two", "soft", seconds=610.0, greedy=0.375),
     ]
     assert main(["leaderboard", *runs, "--metrics", "word_error_rate"]) == 0
     table = capsys.readouterr().out.splitlines()
     assert table[2:] == [
         "| one | hard | beam | 25.0 % | 1,234,567 | 11 | 2 | 3 |",
-        "| two | soft | greedy | 37.5 % | 1,234,567 | 11 | 2 | 3 |",
+        "| two | soft | greedy | 37.5 % | 1,234,567 | 11 | 10 | 3 |",
         "| one | hard | greedy | 50.0 % | 1,234,567 | 11 | 2 | 3 |",
     ]
     assert main(["leaderboard", *runs, "--metrics", "bleu", "word_error_rate"]) == 0

@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 
 from attnzoo.cli import main
-from attnzoo.cli.train import Recipe, read_pairs, train
+from attnzoo.cli.train import (
+    Recipe,
+    claim_folder,
+    compile_task,
+    make_task,
+    read_pairs,
+    schedules,
+    train,
+)
 
 RECIPE = Recipe(
     source_tokenizer="character",
@@ -24,6 +32,7 @@ RECIPE = Recipe(
     num_buckets=1,
     dropout=0.2,
     recurrent_dropout=0.2,
+    sampling_probability=0.6,
     patience=50,
 )
 PAIRS = [(word, " ".join(word.upper())) for word in ("ab", "ba", "abc", "cab", "bca", "acb", "bb")]
@@ -73,7 +82,11 @@ def test_a_killed_run_ends_where_an_uninterrupted_run_ends(whole, tmp_path):
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
     assert len(history(tmp_path)) == 2 and not (tmp_path / "preset").exists()
 
+    with np.load(tmp_path / "backup.npz") as saved:
+        seconds = float(saved["seconds"])
     resumed = train(RECIPE, PAIRS, PAIRS[:7], tmp_path, verbose=0)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["seconds"] > seconds > 0
     expected, found = history(folder), history(tmp_path)
     assert [row["epoch"] for row in found] == [0, 1, 2, 3]
     for one, other in zip(expected, found, strict=True):
@@ -96,7 +109,9 @@ def test_a_run_folder_has_what_the_help_says(whole):
     names = {path.name for path in folder.iterdir()}
     assert names == {"recipe.json", "history.csv", "best.weights.h5", "preset", "metrics.json"}
     assert json.loads((folder / "recipe.json").read_text()) == dataclasses.asdict(RECIPE)
-    assert json.loads((folder / "metrics.json").read_text())["epochs"] == 4
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["epochs"] == 4
+    assert 0 < metrics["seconds"] <= metrics["seconds_since_last_start"] + 0.1
 
 
 def test_another_recipe_does_not_touch_a_run(whole):
@@ -105,6 +120,18 @@ def test_another_recipe_does_not_touch_a_run(whole):
     with pytest.raises(ValueError, match=r"differs in \['hidden_dim'\].*Received: output="):
         train(other, PAIRS, PAIRS, folder)
     assert (folder / "preset").is_dir()
+
+
+def test_a_run_of_before_an_option_is_a_run_of_its_default(tmp_path):
+    old = dataclasses.asdict(RECIPE)
+    del old["coverage_loss"], old["sampling_probability"]
+    (tmp_path / "recipe.json").write_text(json.dumps(old))
+    default = dataclasses.replace(RECIPE, sampling_probability=0.0)
+    claim_folder(tmp_path, default, overwrite=False)
+    assert json.loads((tmp_path / "recipe.json").read_text()) == dataclasses.asdict(default)
+    (tmp_path / "recipe.json").write_text(json.dumps(old))
+    with pytest.raises(ValueError, match=r"differs in \['sampling_probability'\]"):
+        claim_folder(tmp_path, RECIPE, overwrite=False)
 
 
 def test_a_folder_of_other_things_is_not_touched(tmp_path):
@@ -124,6 +151,54 @@ def test_bad_data_is_told_with_file_and_line(tmp_path, capsys):
     message = capsys.readouterr().err
     assert "data.tsv" in message and "2" in message and "Traceback" not in message
     assert not (tmp_path / "run").exists()
+
+
+def compiled(recipe):
+    task = make_task(recipe, PAIRS)
+    compile_task(task, recipe, steps=10)
+    return task
+
+
+def test_sampling_rises_from_nothing_to_what_the_recipe_says():
+    task = compiled(RECIPE)
+    (schedule,) = schedules(task, RECIPE)
+    assert schedule.variable is task.sampling_probability
+    values = [schedule.schedule(epoch) for epoch in range(4)]
+    np.testing.assert_allclose(values, [0.0, 0.2, 0.4, 0.6], atol=1e-12)
+    assert schedules(task, dataclasses.replace(RECIPE, epochs=1))[0].schedule(0) == 0.0
+    off = dataclasses.replace(RECIPE, sampling_probability=0.0)
+    task = compiled(off)
+    assert task.sampling_probability is None and schedules(task, off) == []
+
+
+def test_the_coverage_loss_comes_to_the_attention():
+    task = compiled(dataclasses.replace(RECIPE, attention="coverage", coverage_loss=0.5))
+    assert task.backbone.decoder.cell.attentions[0].coverage_loss == 0.5
+    task = compiled(dataclasses.replace(RECIPE, attention="coverage"))
+    assert task.backbone.decoder.cell.attentions[0].coverage_loss == 0.0
+
+
+def test_a_pointer_generator_comes_to_both_sides():
+    task = compiled(dataclasses.replace(RECIPE, pointer_generator=True))
+    assert task.backbone.pointer_generator and task.preprocessor.pointer_generator
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--pointer-generator", "--tie-embeddings"], "Received: pointer_generator=True with"),
+        (["--pointer-generator", "--label-smoothing", "0.1"], "Received: label_smoothing=0.1"),
+        (["--coverage-loss", "0.5"], "Received: coverage_loss=0.5 with"),
+        (["--attention", "coverage", "--coverage-loss", "-1"], "Received: coverage_loss=-1.0"),
+        (["--sampling-probability", "1.5"], "Received: sampling_probability=1.5"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_told(options, message, tmp_path, capsys):
+    data = tmp_path / "data.tsv"
+    data.write_text("ab\tA B\nba\tB A\n")
+    where = ["--train", str(data), "--dev", str(data), "--output", str(tmp_path / "run")]
+    assert main(["train", *where, "--hidden-dim", "6", *options]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_three_files_are_no_data():

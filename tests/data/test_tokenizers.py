@@ -164,6 +164,14 @@ def test_text_cannot_spell_a_control_token(symbols):
     assert SymbolTokenizer.from_texts(["[END] a"]).get_vocabulary() == [*SPECIAL, "a"]
 
 
+def test_symbols_are_what_is_looked_up(characters, symbols):
+    assert symbols.symbols(["B  zz", ""]) == [["B", "zz"], []]
+    assert characters.symbols(b"a b") == ["a", " ", "b"]
+    assert CharacterTokenizer(LETTERS, lowercase=True).symbols(np.array(["AB"])) == [["a", "b"]]
+    assert symbols.look_up([["B", "zz", "[END]"], []]) == symbols.tokenize(["B zz [END]", ""])
+    assert symbols.look_up(["B", "zz"]) == [5, 1]
+
+
 def test_space_and_newline_are_characters(characters):
     assert characters.tokenize("a \n字") == [4, 6, 7, 8]
     assert characters.detokenize([4, 6, 7, 8]) == "a \n字"

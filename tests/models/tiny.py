@@ -11,6 +11,14 @@ SOURCE_VOCABULARY, TARGET_VOCABULARY = 8, 10  # With the four special tokens.
 S, T = 11, 7  # Longest source and target, in tokens.
 START, END = 2, 3
 
+# For classifiers, and for taggers.
+TEXTS = ["a good film", "a bad film", "good", "bad bad film", "not bad at all", "a film"]
+SENTIMENTS = ["positive", "negative", "positive", "negative", "positive", "neutral"]
+CLASSES = ["negative", "neutral", "positive"]
+TAGS = ["D A N", "D A N", "A", "A A N", "R A P D", "D N"]
+TAG_NAMES = ["A", "D", "N", "P", "R"]
+TEXT_VOCABULARY = 11  # With the four special tokens.
+
 
 def make_preprocessor(**arguments):
     arguments = {"encoder_sequence_length": S, "decoder_sequence_length": T, **arguments}
@@ -45,6 +53,45 @@ def make_inputs(source_lengths=(5, 3), target_lengths=(3, 2), *, places=5, steps
         "decoder_token_ids": target * target_mask,
         "decoder_padding_mask": target_mask,
     }
+
+
+def make_text_tokenizer():
+    return data.SymbolTokenizer.from_texts(TEXTS)
+
+
+def make_encoder(**arguments):
+    arguments = {"embedding_dim": 5, "hidden_dim": 6, **arguments}
+    return models.RNNEncoderBackbone(TEXT_VOCABULARY, **arguments)
+
+
+def make_classifier(preprocessor="its own", *, scale: float = 1.0, dtype=None, **arguments):
+    """A text classifier whose weights are set."""
+    if preprocessor == "its own":
+        tokenizer = make_text_tokenizer()
+        preprocessor = models.RNNTextClassifierPreprocessor(tokenizer, sequence_length=S)
+    task = models.RNNTextClassifier(
+        make_encoder(dtype=dtype), preprocessor, class_names=CLASSES, **arguments
+    )
+    tools.set_weights(task, scale=scale)
+    return task
+
+
+def make_tagger(preprocessor="its own", *, scale: float = 1.0, **arguments):
+    """A token tagger whose weights are set."""
+    if preprocessor == "its own":
+        tokenizer = make_text_tokenizer()
+        preprocessor = models.RNNTokenTaggerPreprocessor(tokenizer, sequence_length=S)
+    task = models.RNNTokenTagger(make_encoder(), preprocessor, class_names=TAG_NAMES, **arguments)
+    tools.set_weights(task, scale=scale)
+    return task
+
+
+def make_text_inputs(lengths=(5, 3), *, places=5):
+    """The encoder's inputs, NumPy; ids of real tokens do not depend on the padding."""
+    draw = np.random.default_rng(0)
+    ids = draw.integers(4, TEXT_VOCABULARY, size=(len(lengths), 13)).astype("int32")[:, :places]
+    mask = tools.lengths_mask(lengths, places)
+    return {"token_ids": ids * mask, "padding_mask": mask}
 
 
 def log_softmax(logits):

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from attnzoo.training import TrainingBackup
+from attnzoo.training import callbacks as module
 
 
 def make_model(units=3):
@@ -58,6 +59,27 @@ def test_weights_moments_and_random_states_come_back(tmp_path):
         strict=True,
     ):
         np.testing.assert_array_equal(ops.convert_to_numpy(one), ops.convert_to_numpy(two))
+
+
+def test_time_adds_up_over_restarts_without_what_a_kill_undid(tmp_path, monkeypatch):
+    clock = iter([100.0, 107.0, 120.0, 1000.0, 1005.0])
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    first, model = make_callbacks(tmp_path)[-1], make_model()
+    model.optimizer.build(model.trainable_variables)
+    first.restore(model)
+    assert first.seconds == 0.0
+    first.on_train_begin()  # At 100.
+    for epoch in range(2):
+        first.on_epoch_end(epoch)  # At 107 and 120; it is killed some time after that.
+    second = make_callbacks(tmp_path)[-1]
+    assert second.restore(make_model()) == 2 and second.seconds == 20.0
+    second.on_train_begin()  # At 1000.
+    second.on_epoch_end(2)
+    assert second.seconds == 25.0
+    with np.load(tmp_path / "backup.npz") as saved:
+        without = {name: saved[name] for name in saved if name != "seconds"}
+    np.savez(tmp_path / "backup.npz", **without)
+    assert second.restore(second.model) == 3 and np.isnan(second.seconds)
 
 
 def test_early_stopping_and_checkpoint_remember(tmp_path):

@@ -1,8 +1,15 @@
+import math
+
 import keras
 import numpy as np
 import pytest
 
-from attnzoo.training import VariableSchedule
+from attnzoo.training import (
+    VariableSchedule,
+    exponential_decay,
+    inverse_sigmoid_decay,
+    linear_decay,
+)
 
 
 class Scaled(keras.layers.Layer):
@@ -38,3 +45,41 @@ def test_a_variable_follows_its_schedule_in_training():
 def test_what_cannot_follow_or_lead_is_refused(variable, schedule, message):
     with pytest.raises(ValueError, match=message):
         VariableSchedule(variable, schedule)
+
+
+def test_the_true_token_gives_way_as_the_paper_says():
+    """What is sampled is what the paper's formulas for the true token leave of 1."""
+    for epoch in range(30):
+        falling = max(0.2, 0.9 - 0.05 * epoch)
+        assert linear_decay(0.05, offset=0.9, floor=0.2)(epoch) == pytest.approx(1 - falling)
+        assert exponential_decay(0.8)(epoch) == pytest.approx(1 - 0.8**epoch)
+        falling = 5.0 / (5.0 + math.exp(epoch / 5.0))
+        assert inverse_sigmoid_decay(5.0)(epoch) == pytest.approx(1 - falling)
+
+
+def test_sampling_begins_low_rises_and_stays_a_probability():
+    each = [linear_decay(0.01), exponential_decay(0.99), inverse_sigmoid_decay(25.0)]
+    for schedule, first in zip(each, (0.0, 0.0, 1 / 26), strict=True):
+        values = [schedule(epoch) for epoch in [*range(200), 10**6]]
+        assert values[0] == pytest.approx(first)
+        assert all(one < other for one, other in zip(values[:90], values[1:91], strict=True))
+        assert values[-1] == pytest.approx(1.0) and max(values) <= 1.0
+    assert inverse_sigmoid_decay(4.0)(4.0 * math.log(4.0)) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: linear_decay(-0.1), "`slope` must be at least 0. Received: slope=-0.1"),
+        (lambda: linear_decay(0.1, offset=1.5), r"in \[0, 1\], .* Received: floor=0.0, offset=1.5"),
+        (lambda: linear_decay(0.1, floor=-0.5), r"in \[0, 1\], .* Received: floor=-0.5, offset=1"),
+        (lambda: linear_decay(0.1, offset=0.2, floor=0.3), "`floor` at most `offset`. .*floor=0.3"),
+        (lambda: exponential_decay(1.0), "above 0 and below 1. Received: base=1.0"),
+        (lambda: exponential_decay(0.0), "above 0 and below 1. Received: base=0.0"),
+        (lambda: inverse_sigmoid_decay(0.5), "at least 1, and finite. Received: pace=0.5"),
+        (lambda: inverse_sigmoid_decay(math.inf), "at least 1, and finite. Received: pace=inf"),
+    ],
+)
+def test_a_schedule_that_leaves_the_range_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -158,7 +158,7 @@ class AttentionRNN(keras.layers.Layer):
 
     def _check(self, inputs, memory, memory_mask, initial_state, inputs_mask):
         check_attention_inputs(inputs, memory, memory_mask)
-        check_mask("inputs_mask", inputs_mask, ranks=(2,))
+        check_mask("inputs_mask", inputs_mask, ranks=(2,), true="is real")
         expected = len(state_sizes(self.cell.cell))
         if initial_state is None or isinstance(initial_state, dict):
             return

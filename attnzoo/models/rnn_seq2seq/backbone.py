@@ -2,17 +2,16 @@
 
 import keras
 import keras_hub
+from keras import ops
 
-from attnzoo.layers import AttentionCell, AttentionRNN, Bridge, RNNEncoder
+from attnzoo.layers import AttentionCell, AttentionRNN, Bridge
 from attnzoo.layers.attention import LocalAttention, LuongAttention, get_attention
 from attnzoo.layers.rnn.equations import state_sizes
 from attnzoo.layers.scores.base import check_positive
+from attnzoo.models.rnn_cells import check_cells, make_cell, make_encoder
 
-CELLS = {
-    "lstm": keras.layers.LSTMCell,
-    "gru": keras.layers.GRUCell,
-    "simple": keras.layers.SimpleRNNCell,
-}
+# Of our tokenizers, which are the only ones that a pointer-generator goes with.
+UNKNOWN_TOKEN_ID = 1
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -42,7 +41,8 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
             `"luong_general"`), `"luong_dot"`, `"luong_concat"`, `"sparsemax"`, `"entmax15"`,
             `"hard"`, `"hard_straight_through"`, `"hard_gumbel"`, `"local_predictive"`,
             `"local_monotonic"`, `"location_sensitive"`, `"coverage"`,
-            `"monotonic"`, `"chunkwise"`, `"hard_exact"`.
+            `"monotonic"`, `"chunkwise"`, `"hard_exact"`,
+            `"exact_monotonic"`, `"exact_monotonic_zeroth"`.
         attend: `"before"` or `"after"`; None takes the order of the mechanism's paper.
         input_feeding: Whether the readout is fed back to the next input. None: on for "after".
         bridge: `"dense"`, `"copy"` or `"zeros"`.
@@ -50,22 +50,29 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
         recurrent_dropout: Probability of dropping a feature of the recurrent state, the same one at
             all steps of a pass. In [0, 1).
         tie_embeddings: Whether the output layer is the transposed target embedding.
+        pointer_generator: Whether a step may copy a symbol of the source, one that is in no
+            vocabulary too: then the output layer is a `PointerGenerator`.
         dtype: Dtype or policy of the layers.
 
     Call arguments:
         dict of `encoder_token_ids` int [B, S], `encoder_padding_mask` bool [B, S],
-        `decoder_token_ids` int [B, T] and `decoder_padding_mask` bool [B, T].
+        `decoder_token_ids` int [B, T] and `decoder_padding_mask` bool [B, T]. With a
+        pointer-generator also `copy_token_ids` int [B, S], in [0, V + S): what copying each place
+        of the source would say, a target token, or from V on a symbol of this source. Such a symbol
+        in `decoder_token_ids` is read as the unknown token, 1.
 
     Returns:
         dict of `encoder_sequence_output` float [B, S, hidden_dim] and `decoder_sequence_output`,
         float [B, T, hidden_dim] (tied: [B, T, embedding_dim]), which the output layer takes. With
         an attention that is `marginal` there is no readout yet: the decoder's outputs are the
-        cell's own, and `alignments`, float [B, T, S], come with them.
+        cell's own. With such an attention or a pointer-generator, `alignments`, float [B, T, S],
+        come with them.
 
     Raises:
         ValueError: For a size below 1, an odd `hidden_dim` with two directions, a rate outside
             [0, 1), or an unknown cell, attention, order or bridge; for an attention that is
-            `marginal` together with order "before", input feeding or tied embeddings.
+            `marginal` together with order "before", input feeding or tied embeddings; for a
+            pointer-generator together with such an attention or tied embeddings.
 
     Example:
         >>> backbone = attnzoo.models.RNNSeq2SeqBackbone(
@@ -78,6 +85,7 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
         [Luong et al., 2015](https://arxiv.org/abs/1508.04025).
         [Gal and Ghahramani, 2016](https://arxiv.org/abs/1512.05287) (recurrent dropout).
         [Press and Wolf, 2017](https://arxiv.org/abs/1608.05859) (tied embeddings).
+        [See et al., 2017](https://arxiv.org/abs/1704.04368) (pointer-generator).
     """
 
     def __init__(
@@ -98,6 +106,7 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         tie_embeddings: bool = False,
+        pointer_generator: bool = False,
         dtype=None,
         **kwargs,
     ):
@@ -109,21 +118,15 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
             num_encoder_layers=num_encoder_layers,
             num_decoder_layers=num_decoder_layers,
         )
-        if cell not in CELLS:
-            raise ValueError(f"`cell` must be one of {sorted(CELLS)}. Received: cell={cell!r}")
-        if bidirectional and hidden_dim % 2:
-            raise ValueError(
-                "`hidden_dim` must be even where two directions share it. "
-                f"Received: hidden_dim={hidden_dim}"
-            )
-        for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
-            if not 0.0 <= rate < 1.0:
-                raise ValueError(f"`{name}` must be in [0, 1). Received: {name}={rate}")
+        check_cells(
+            cell=cell,
+            hidden_dim=hidden_dim,
+            bidirectional=bidirectional,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+        )
 
         # === Layers ===
-        def make_cell(units, name):
-            return CELLS[cell](units, recurrent_dropout=recurrent_dropout, name=name, dtype=dtype)
-
         self.source_embedding = keras.layers.Embedding(
             source_vocabulary_size, embedding_dim, name="source_embedding", dtype=dtype
         )
@@ -134,27 +137,38 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
             dropout, name="embedding_dropout", dtype=dtype
         )
         self.readout_dropout = keras.layers.Dropout(dropout, name="readout_dropout", dtype=dtype)
-        units = hidden_dim // 2 if bidirectional else hidden_dim
-        names = [f"encoder_{i}" for i in range(num_encoder_layers)]
-        self.encoder = RNNEncoder(
-            [make_cell(units, f"{name}_forward") for name in names],
-            [make_cell(units, f"{name}_backward") for name in names] if bidirectional else None,
+        recurrent = {"cell": cell, "recurrent_dropout": recurrent_dropout, "dtype": dtype}
+        self.encoder = make_encoder(
+            hidden_dim=hidden_dim,
+            num_layers=num_encoder_layers,
+            bidirectional=bidirectional,
             dropout=dropout,
-            name="encoder",
-            dtype=dtype,
+            **recurrent,
         )
         mechanism = get_attention(attention, hidden_dim, name="attention", dtype=dtype)
         self.marginal = mechanism.marginal
+        self.pointer_generator = pointer_generator
         if self.marginal and tie_embeddings:
             raise ValueError(
                 "Where the output layer reads out every place, it has weights of its own: use "
                 "`tie_embeddings=False`, or another attention. Received: "
                 f"tie_embeddings=True with attention={attention!r}"
             )
+        if pointer_generator and (self.marginal or tie_embeddings):
+            raise ValueError(
+                "A pointer-generator is an output layer with weights of its own, and reads the "
+                "readout: use `tie_embeddings=False` and an attention that is not marginal, or "
+                "`pointer_generator=False`. Received: pointer_generator=True with "
+                f"tie_embeddings={tie_embeddings}, attention={attention!r}"
+            )
+        with_alignments = self.marginal or pointer_generator
         if attend is None:
             luong = isinstance(mechanism, (LuongAttention, LocalAttention)) or self.marginal
             attend = "after" if luong else "before"
-        decoder_cells = [make_cell(hidden_dim, f"decoder_{i}") for i in range(num_decoder_layers)]
+        decoder_cells = [
+            make_cell(units=hidden_dim, name=f"decoder_{i}", **recurrent)
+            for i in range(num_decoder_layers)
+        ]
         attention_cell = AttentionCell(
             decoder_cells[0] if num_decoder_layers == 1 else decoder_cells,
             mechanism,
@@ -182,6 +196,8 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
             "decoder_token_ids": keras.Input((None,), dtype="int32", name="decoder_token_ids"),
             "decoder_padding_mask": keras.Input((None,), dtype="bool", name="decoder_padding_mask"),
         }
+        if pointer_generator:
+            inputs["copy_token_ids"] = keras.Input((None,), dtype="int32", name="copy_token_ids")
         memory, decoder_state = self.encode(
             inputs["encoder_token_ids"], inputs["encoder_padding_mask"]
         )
@@ -190,16 +206,16 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
             memory,
             memory_mask=inputs["encoder_padding_mask"],
             initial_state=decoder_state,
-            return_alignments=self.marginal,
+            return_alignments=with_alignments,
             inputs_mask=inputs["decoder_padding_mask"],
         )
-        outputs, alignments = outputs if self.marginal else (outputs, None)
+        outputs, alignments = outputs if with_alignments else (outputs, None)
         super().__init__(
             inputs=inputs,
             outputs={
                 "encoder_sequence_output": memory,
                 "decoder_sequence_output": self.finish(outputs),
-                **({"alignments": alignments} if self.marginal else {}),
+                **({"alignments": alignments} if with_alignments else {}),
             },
             dtype=dtype,
             **kwargs,
@@ -230,6 +246,9 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
 
     def embed_target(self, token_ids):
         """Embed target tokens: int [B, T] to float [B, T, embedding_dim]."""
+        if self.pointer_generator:
+            known = token_ids < self.target_embedding.input_dim
+            token_ids = ops.where(known, token_ids, UNKNOWN_TOKEN_ID)
         return self.embedding_dropout(self.target_embedding(token_ids))
 
     def finish(self, decoder_outputs):
@@ -260,4 +279,5 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
             "tie_embeddings": self.tie_embeddings,
+            "pointer_generator": self.pointer_generator,
         }

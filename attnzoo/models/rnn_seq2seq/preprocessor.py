@@ -5,12 +5,20 @@ import keras_hub
 import numpy as np
 from keras import ops
 
-import attnzoo.data.tokenizers  # noqa: F401 - Registers what a preset may hold.
+from attnzoo.data.copying import copy_ids, extend_ids, spell_ids
+from attnzoo.data.tokenizers import CharacterTokenizer, SymbolTokenizer
 from attnzoo.layers.scores.base import check_positive
+from attnzoo.models.packing import (
+    LENGTH_STEP,
+    as_lists,
+    find_special_tokens,
+    is_symbolic_tensorflow,
+    refuse_empty,
+)
 from attnzoo.models.rnn_seq2seq.backbone import RNNSeq2SeqBackbone
 
-# Sources are padded to a multiple of this, so that generation compiles for few lengths.
-_LENGTH_STEP = 8
+# A pointer-generator goes with these alone.
+SYMBOL_TOKENIZERS = (CharacterTokenizer, SymbolTokenizer)
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -26,6 +34,9 @@ class RNNSeq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             `"[START]"`, `"[END]"` and `"[PAD]"` in its vocabulary.
         encoder_sequence_length: Padded length S of a source, in tokens, with the end token.
         decoder_sequence_length: Padded length T of a target, in tokens, with the end token.
+        pointer_generator: Whether it is for a backbone with `pointer_generator=True`: then ids from
+            V on are symbols of the source (see `attnzoo.layers.PointerGenerator`), and both
+            tokenizers must be ours, which know symbols as strings.
 
     Call arguments:
         x: Sources, a list of strings, with targets as `y`; or a dict of `"encoder_text"` and
@@ -34,10 +45,12 @@ class RNNSeq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
     Returns:
         `(x, y, sample_weight)`: x a dict of `encoder_token_ids` int [B, S], `encoder_padding_mask`
         bool [B, S], `decoder_token_ids` int [B, T] and `decoder_padding_mask` bool [B, T]; y int
-        [B, T], the next tokens; sample_weight [B, T], 1 where y is no padding.
+        [B, T], the next tokens; sample_weight [B, T], 1 where y is no padding. With a
+        pointer-generator x has `copy_token_ids` int [B, S] too.
 
     Raises:
-        ValueError: If a length is below 1, a tokenizer lacks a special token, or a source is empty.
+        ValueError: If a length is below 1, a tokenizer lacks a special token, or a source is empty;
+            with a pointer-generator, if a tokenizer is not ours.
 
     Example:
         >>> preprocessor = attnzoo.models.RNNSeq2SeqLMPreprocessor(
@@ -55,6 +68,7 @@ class RNNSeq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         *,
         encoder_sequence_length: int = 64,
         decoder_sequence_length: int = 64,
+        pointer_generator: bool = False,
         **kwargs,
     ):
         check_positive(
@@ -67,6 +81,14 @@ class RNNSeq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             decoder_sequence_length=decoder_sequence_length,
             **kwargs,
         )
+        self.pointer_generator = pointer_generator
+        for name, one in (("source_tokenizer", source_tokenizer), ("tokenizer", tokenizer)):
+            if pointer_generator and not isinstance(one, SYMBOL_TOKENIZERS):
+                raise ValueError(
+                    "A pointer-generator copies symbols, and only these tokenizers know them: "
+                    f"`{name}` must be a `CharacterTokenizer` or a `SymbolTokenizer` of "
+                    f"`attnzoo.data`. Received: {name}={one!r}"
+                )
         self.source_tokenizer = source_tokenizer
         # In a preset each tokenizer has its own file.
         self.source_tokenizer.config_file = "source_tokenizer.json"
@@ -75,7 +97,7 @@ class RNNSeq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
     def build(self, input_shape):
         # Only now: a tokenizer from a preset has no vocabulary before its assets are loaded.
         for tokenizer in (self.source_tokenizer, self.tokenizer):
-            _find_special_tokens(tokenizer)
+            find_special_tokens(tokenizer)
         self.encoder_packer = keras_hub.layers.StartEndPacker(
             end_value=self.source_tokenizer.end_token_id,
             pad_value=self.source_tokenizer.pad_token_id,
@@ -88,6 +110,12 @@ class RNNSeq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             pad_value=self.tokenizer.pad_token_id,
             sequence_length=self.decoder_sequence_length,
             return_padding_mask=True,
+        )
+        # What copying says is the target's affair: the end of the source is the target's end.
+        self.copy_packer = keras_hub.layers.StartEndPacker(
+            end_value=self.tokenizer.end_token_id,
+            pad_value=self.tokenizer.pad_token_id,
+            sequence_length=self.encoder_sequence_length,
         )
         self.built = True
 
@@ -105,11 +133,14 @@ class RNNSeq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             self.build(None)
         source, target = (x["encoder_text"], x["decoder_text"]) if isinstance(x, dict) else (x, y)
         length = decoder_sequence_length or sequence_length or self.decoder_sequence_length
+        packed, symbols = self._pack_source(
+            source, encoder_sequence_length or self.encoder_sequence_length
+        )
         token_ids, padding_mask = self.decoder_packer(
-            self.tokenizer(target), sequence_length=length + 1
+            self._target_ids(target, symbols), sequence_length=length + 1
         )
         inputs = {
-            **self._pack_source(source, encoder_sequence_length or self.encoder_sequence_length),
+            **packed,
             "decoder_token_ids": token_ids[..., :-1],
             "decoder_padding_mask": padding_mask[..., 1:],  # Where there is a token to predict.
         }
@@ -143,21 +174,35 @@ class RNNSeq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         else:
             source, target = x, self._empty_decoder_text(x)
         length = decoder_sequence_length or sequence_length or self.decoder_sequence_length
+        packed, symbols = self._pack_source(source, encoder_sequence_length)
         token_ids, padding_mask = self.decoder_packer(
-            self.tokenizer(target), sequence_length=length, add_end_value=False
+            self._target_ids(target, symbols), sequence_length=length, add_end_value=False
         )
         return {
-            **self._pack_source(source, encoder_sequence_length),
+            **packed,
             "decoder_token_ids": token_ids,
             "decoder_padding_mask": padding_mask,
         }
 
     def generate_postprocess(self, x):
-        """Make strings of generated ids: a list of them, or, for ids [B, N, T], a list of lists."""
+        """Make strings of generated ids.
+
+        Args:
+            x: dict of `decoder_token_ids` int [B, T] or [B, N, T], and `decoder_padding_mask` bool
+                of the same shape; with a pointer-generator also `encoder_text`, the B sources.
+
+        Returns:
+            A list of strings, or, for ids [B, N, T], a list of lists.
+
+        Raises:
+            ValueError: If a pointer-generator's sources are missing.
+        """
         if not self.built:
             self.build(None)
         token_ids, padding_mask = x["decoder_token_ids"], x["decoder_padding_mask"]
-        if _is_symbolic_tensorflow(token_ids):
+        if self.pointer_generator:
+            return self._spell(token_ids, padding_mask, x.get("encoder_text"))
+        if is_symbolic_tensorflow(token_ids):
             return self.tokenizer.detokenize(self._strip_in_graph(token_ids, padding_mask))
         token_ids = ops.convert_to_numpy(token_ids)
         padding_mask = ops.convert_to_numpy(padding_mask).astype(bool)
@@ -175,13 +220,27 @@ class RNNSeq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         return [self.tokenizer.detokenize(ids) if ids else "" for ids in kept]
 
     def check_vocabularies(self, backbone):
-        """Raise if a tokenizer could give an id that `backbone` has no embedding for."""
+        """Raise if a tokenizer could give an id that `backbone` has no embedding for.
+
+        With a pointer-generator they must agree on V, from where on ids are symbols of the source.
+        """
+        if self.pointer_generator != backbone.pointer_generator:
+            raise ValueError(
+                "Backbone and preprocessor must both have a pointer-generator, or neither. "
+                f"Received: pointer_generator={backbone.pointer_generator} in the backbone, "
+                f"pointer_generator={self.pointer_generator} in the preprocessor"
+            )
         for side, tokenizer in (("source", self.source_tokenizer), ("target", self.tokenizer)):
             size = getattr(backbone, f"{side}_vocabulary_size")
             try:
                 known = tokenizer.vocabulary_size()
             except ValueError:  # From a preset: its vocabulary is loaded later.
                 continue
+            if side == "target" and self.pointer_generator and known < size:
+                raise ValueError(
+                    "With a pointer-generator the backbone's `target_vocabulary_size` must be that "
+                    f"of the target tokenizer, {known}. Received: target_vocabulary_size={size}"
+                )
             if known > size:
                 raise ValueError(
                     f"The backbone's `{side}_vocabulary_size` must be at least that of the "
@@ -190,6 +249,8 @@ class RNNSeq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
 
     def tokens(self, text: str, side: str = "target") -> list[str]:
         """The tokens of one text as strings, cut like a batch and with its end token, for labels.
+
+        Unknown ones are shown as such, but for a pointer-generator: what it copies has a name.
 
         Args:
             text: A source or a target.
@@ -206,21 +267,83 @@ class RNNSeq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             tokenizer, length = self.source_tokenizer, self.encoder_sequence_length
         else:
             tokenizer, length = self.tokenizer, self.decoder_sequence_length
-        ids = np.asarray(_as_lists(tokenizer([text]))[0]).astype(int).tolist()
+        if self.pointer_generator:
+            return [*tokenizer.symbols(text)[: length - 1], tokenizer.end_token]
+        ids = np.asarray(as_lists(tokenizer([text]))[0]).astype(int).tolist()
         return [tokenizer.id_to_token(i) for i in [*ids[: length - 1], tokenizer.end_token_id]]
 
+    def source_symbols(self, source, length: int | None = None):
+        """The symbols of sources that a pointer-generator can copy, as the target would write them.
+
+        Args:
+            source: A string or strings.
+            length: Padded length of the sources, in tokens, with the end token; None is the
+                longest.
+
+        Returns:
+            Lists of strings, without the end token; inside a `tf.function` a tensor.
+        """
+        kept = (length or self.encoder_sequence_length) - 1
+        lowercase = self.tokenizer.lowercase
+
+        def cut(symbols):
+            if symbols and isinstance(symbols[0], list):
+                return [cut(row) for row in symbols]
+            return [symbol.lower() if lowercase else symbol for symbol in symbols[:kept]]
+
+        symbols = self.source_tokenizer.symbols(source)
+        if not is_symbolic_tensorflow(source):
+            return cut(symbols)
+        import tensorflow as tf
+
+        symbols = symbols[:, :kept] if isinstance(symbols, tf.RaggedTensor) else symbols[:kept]
+        return tf.strings.lower(symbols, encoding="utf-8") if lowercase else symbols
+
     def _pack_source(self, source, length):
-        _refuse_empty(source)
+        refuse_empty(source, "source")
         ids = self.source_tokenizer(source)
         if length is None:
             length = self.encoder_sequence_length
-            if not _is_symbolic_tensorflow(source):
-                lists = _as_lists(ids)
+            if not is_symbolic_tensorflow(source):
+                lists = as_lists(ids)
                 nested = lists if lists and np.ndim(lists[0]) else [lists]
                 longest = 1 + max(len(one) for one in nested)
-                length = min(length, -(-longest // _LENGTH_STEP) * _LENGTH_STEP)
+                length = min(length, -(-longest // LENGTH_STEP) * LENGTH_STEP)
         token_ids, padding_mask = self.encoder_packer(ids, sequence_length=length)
-        return {"encoder_token_ids": token_ids, "encoder_padding_mask": padding_mask}
+        packed = {"encoder_token_ids": token_ids, "encoder_padding_mask": padding_mask}
+        if not self.pointer_generator:
+            return packed, None
+        symbols = self.source_symbols(source, length)
+        copies = copy_ids(symbols, self.tokenizer)
+        packed["copy_token_ids"] = self.copy_packer(copies, sequence_length=length)
+        return packed, symbols
+
+    def _target_ids(self, target, source_symbols):
+        """Ids of targets, unpacked; with a pointer-generator they may say the source's symbols."""
+        if not self.pointer_generator:
+            return self.tokenizer(target)
+        return extend_ids(self.tokenizer.symbols(target), source_symbols, self.tokenizer)
+
+    def _spell(self, token_ids, padding_mask, source):
+        """The text of ids that may be the source's symbols."""
+        if source is None:
+            raise ValueError(
+                "To make text of what a pointer-generator says, `x` must have the sources, as "
+                "`encoder_text`. Received: encoder_text=None"
+            )
+        special = self._special_token_ids()
+        symbols = self.source_symbols(source)
+        if is_symbolic_tensorflow(token_ids):
+            shown = self._shown_in_graph(token_ids, padding_mask)
+            return spell_ids(token_ids, shown, symbols, self.tokenizer)
+        ids = ops.convert_to_numpy(token_ids)
+        shown = ops.convert_to_numpy(padding_mask).astype(bool) & ~np.isin(ids, list(special))
+        if ids.ndim == 2:
+            return spell_ids(ids.tolist(), shown, symbols, self.tokenizer)
+        return [
+            spell_ids(one, real, [row] * len(one), self.tokenizer)
+            for one, real, row in zip(ids.tolist(), shown, symbols, strict=True)
+        ]
 
     def _special_token_ids(self):
         tokenizer = self.tokenizer
@@ -229,10 +352,15 @@ class RNNSeq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
     def _strip_in_graph(self, token_ids, padding_mask):
         import tensorflow as tf
 
+        return tf.ragged.boolean_mask(token_ids, self._shown_in_graph(token_ids, padding_mask))
+
+    def _shown_in_graph(self, token_ids, padding_mask):
+        import tensorflow as tf
+
         kept = tf.cast(padding_mask, tf.bool)
         for special in self._special_token_ids():
             kept = tf.logical_and(kept, tf.not_equal(token_ids, special))
-        return tf.ragged.boolean_mask(token_ids, kept)
+        return kept
 
     def get_config(self):
         return {
@@ -240,6 +368,7 @@ class RNNSeq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             "source_tokenizer": keras.saving.serialize_keras_object(self.source_tokenizer),
             "encoder_sequence_length": self.encoder_sequence_length,
             "decoder_sequence_length": self.decoder_sequence_length,
+            "pointer_generator": self.pointer_generator,
         }
 
     @classmethod
@@ -247,52 +376,3 @@ class RNNSeq2SeqLMPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         revive = keras.saving.deserialize_keras_object
         names = ("source_tokenizer", "tokenizer")
         return cls(**{**config, **{name: revive(config[name]) for name in names}})
-
-
-_SPELLINGS = {
-    "start_token_id": ("[START]", "[BOS]", "<s>", "[CLS]"),
-    "end_token_id": ("[END]", "[EOS]", "</s>", "[SEP]"),
-    "pad_token_id": ("[PAD]", "<pad>"),
-}
-
-
-def _find_special_tokens(tokenizer):
-    """See that a tokenizer has its special ids as attributes; any KerasHub tokenizer will do."""
-    for attribute, spellings in _SPELLINGS.items():
-        if getattr(tokenizer, attribute, None) is not None:
-            continue
-        vocabulary = set(tokenizer.get_vocabulary())
-        found = [token for token in spellings if token in vocabulary]
-        if not found:
-            raise ValueError(
-                f"A tokenizer needs the attribute `{attribute}` or one of {spellings} in its "
-                f"vocabulary. Received: tokenizer={tokenizer!r}"
-            )
-        setattr(tokenizer, attribute, tokenizer.token_to_id(found[0]))
-
-
-def _refuse_empty(source):
-    """Raise on an empty source, where the strings can be seen."""
-    if _is_symbolic_tensorflow(source):
-        return
-    texts = np.atleast_1d(np.asarray(_as_lists(source), dtype=object)).ravel()
-    for position, text in enumerate(texts):
-        text = text.decode("utf-8") if isinstance(text, bytes) else text
-        if not str(text).strip():
-            raise ValueError(
-                f"A source must have at least one symbol. Received: {text!r} at position {position}"
-            )
-
-
-def _is_symbolic_tensorflow(value) -> bool:
-    """Whether `value` is a TensorFlow tensor inside a traced function."""
-    return type(value).__module__.startswith("tensorflow") and not hasattr(value, "numpy")
-
-
-def _as_lists(value):
-    """Tensors, ragged or dense, and arrays as Python lists."""
-    if hasattr(value, "to_list"):
-        return value.to_list()
-    if hasattr(value, "numpy"):
-        value = value.numpy()
-    return value.tolist() if hasattr(value, "tolist") else value

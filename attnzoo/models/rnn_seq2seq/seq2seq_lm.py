@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from attnzoo.layers import CoverageAttention
-from attnzoo.layers.output import TiedLogits, TokenLogits
+from attnzoo.layers.output import PointerGenerator, TiedLogits, TokenLogits
 from attnzoo.models.rnn_seq2seq.backbone import RNNSeq2SeqBackbone
 from attnzoo.models.rnn_seq2seq.preprocessor import RNNSeq2SeqLMPreprocessor
 from attnzoo.models.seq2seq_task import Seq2SeqTask
@@ -22,10 +22,12 @@ class RNNSeq2SeqLM(Seq2SeqTask):
         The backbone's inputs.
 
     Returns:
-        float [B, T, V]. Logits of the next target token.
+        float [B, T, V]. Logits of the next target token. With a pointer-generator [B, T, V + S]:
+        the last S are symbols of the source that are not in the vocabulary, by their first place.
 
     Raises:
-        ValueError: If a tokenizer knows more tokens than the backbone embeds.
+        ValueError: If a tokenizer knows more tokens than the backbone embeds, or only one of
+            backbone and preprocessor has a pointer-generator.
 
     Example:
         >>> task = attnzoo.models.RNNSeq2SeqLM(backbone, preprocessor)
@@ -38,6 +40,7 @@ class RNNSeq2SeqLM(Seq2SeqTask):
     References:
         [Bahdanau et al., 2015](https://arxiv.org/abs/1409.0473).
         [Luong et al., 2015](https://arxiv.org/abs/1508.04025).
+        [See et al., 2017](https://arxiv.org/abs/1704.04368) (pointer-generator).
     """
 
     backbone_cls = RNNSeq2SeqBackbone
@@ -72,8 +75,11 @@ class RNNSeq2SeqLM(Seq2SeqTask):
                 None leaves the one that the attention has. Training has it; evaluation has not.
 
         Raises:
-            ValueError: If the weight is negative, or no attention keeps a coverage.
+            ValueError: If the weight is negative, or no attention keeps a coverage; if labels are
+                smoothed for a pointer-generator.
         """
+        if self.backbone.pointer_generator:
+            _refuse_smoothing(*args, **kwargs)
         attentions = self.backbone.decoder.cell.attentions
         covering = [one for one in attentions if isinstance(one, CoverageAttention)]
         if coverage_loss and not covering:
@@ -102,6 +108,7 @@ class RNNSeq2SeqLM(Seq2SeqTask):
             alignments,
             memory_mask=inputs["encoder_padding_mask"],
             token_ids=inputs["decoder_token_ids"],
+            copy_token_ids=inputs.get("copy_token_ids"),
             **kwargs,
         )
 
@@ -135,7 +142,7 @@ class RNNSeq2SeqLM(Seq2SeqTask):
         cell = backbone.decoder.cell
         prepared = cell.prepare(memory, memory_mask)
         bound = cell.bind(prepared)
-        source = self.output_layer.prepare(memory, memory_mask)
+        source = self.output_layer.prepare(memory, memory_mask, inputs.get("copy_token_ids"))
         cache = {
             "state": cell.initial_state(prepared, cell_state=decoder_state),
             "output": self.output_layer.initial_state(source),
@@ -160,10 +167,22 @@ class RNNSeq2SeqLM(Seq2SeqTask):
         return next, cache
 
 
+def _refuse_smoothing(optimizer=None, loss=None, *, label_smoothing: float = 0.0, **_):
+    smoothing = label_smoothing or getattr(loss, "smoothing", 0.0)
+    if smoothing:
+        raise ValueError(
+            "A pointer-generator can say few of the ids of a batch, and labels cannot be smoothed "
+            "over what has no probability: use `label_smoothing=0`. Received: "
+            f"label_smoothing={smoothing}"
+        )
+
+
 def make_output_layer(backbone):
     """The output layer that goes with a backbone."""
     size, arguments = backbone.target_vocabulary_size, {"name": "output"}
     arguments["dtype"] = backbone.dtype_policy
+    if backbone.pointer_generator:
+        return PointerGenerator(size, **arguments)
     if backbone.tie_embeddings:
         return TiedLogits(backbone.target_embedding, **arguments)
     if backbone.marginal:

@@ -32,6 +32,8 @@ CONFIGURATIONS = {
     },
     "hard_exact": {"attention": "hard_exact"},
     "hard_exact, two layers": {"attention": "hard_exact", "num_decoder_layers": 2, "cell": "gru"},
+    "exact_monotonic": {"attention": "exact_monotonic"},
+    "exact_monotonic_zeroth": {"attention": "exact_monotonic_zeroth", "cell": "gru"},
     "luong, nothing fed back": {"attention": "luong", "input_feeding": False},
     "luong before": {"attention": "luong", "attend": "before", "bridge": "zeros"},
     "bahdanau after": {"attend": "after", "cell": "gru", "input_feeding": False},
@@ -84,7 +86,17 @@ def test_step_by_step_it_is_the_teacher_forced_model(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["bahdanau", "luong", "luong_dot", "two layers", "one direction", "hard_exact"]
+    "name",
+    [
+        "bahdanau",
+        "luong",
+        "luong_dot",
+        "two layers",
+        "one direction",
+        "hard_exact",
+        "exact_monotonic",
+        "exact_monotonic_zeroth",
+    ],
 )
 def test_more_padding_changes_nothing(name):
     task = make_task(name)

@@ -1,0 +1,1 @@
+"""A recurrent encoder, with a classifier and a tagger on top."""

@@ -1,0 +1,149 @@
+"""The network: tokens are embedded and read by a stack of recurrent layers."""
+
+import keras
+import keras_hub
+
+from attnzoo.layers.scores.base import check_positive
+from attnzoo.models.policies import policy_for
+from attnzoo.models.rnn_cells import check_cells, make_encoder
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class RNNEncoderBackbone(keras_hub.models.Backbone):
+    """Recurrent encoder: one vector for each token, in the light of those around it.
+
+    How a text's vectors become one is left to the task on top: a tagger needs them all, and
+    classifiers differ in how they pool them.
+
+    Low-rank adaptation (`enable_lora`) and `quantize("int8")` are Keras's, which has both for the
+    embedding and neither for recurrent cells: of this network, only the embedding is adapted or
+    quantized.
+
+    Args:
+        vocabulary_size: Number of tokens. At least 1.
+        embedding_dim: Width of the token embedding, in features. At least 1.
+        hidden_dim: Width of the output, in features. With two directions each has half; it must
+            then be even.
+        num_layers: Recurrent layers. At least 1.
+        cell: `"lstm"`, `"gru"` or `"simple"`.
+        bidirectional: Whether it reads in both directions.
+        dropout: Probability of dropping a feature of the embedding and between layers. In [0, 1).
+        recurrent_dropout: Probability of dropping a feature of the recurrent state, the same one at
+            all steps of a pass. In [0, 1).
+        dtype: Dtype or policy of the layers.
+
+    Call arguments:
+        dict of `token_ids` int [B, S] and `padding_mask` bool [B, S].
+
+    Returns:
+        dict of `sequence_output` float [B, S, hidden_dim]; padding is 0.
+
+    Raises:
+        ValueError: For a size below 1, an odd `hidden_dim` with two directions, a rate outside
+            [0, 1), or an unknown cell.
+
+    Example:
+        >>> backbone = attnzoo.models.RNNEncoderBackbone(vocabulary_size=31, hidden_dim=14)
+        >>> backbone(batch)["sequence_output"].shape  # B=2, S=11
+        (2, 11, 14)
+
+    References:
+        [Schuster and Paliwal, 1997](https://doi.org/10.1109/78.650093).
+        [Gal and Ghahramani, 2016](https://arxiv.org/abs/1512.05287) (recurrent dropout).
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        *,
+        embedding_dim: int = 128,
+        hidden_dim: int = 256,
+        num_layers: int = 1,
+        cell: str = "lstm",
+        bidirectional: bool = True,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        dtype=None,
+        **kwargs,
+    ):
+        check_positive(
+            vocabulary_size=vocabulary_size,
+            embedding_dim=embedding_dim,
+            hidden_dim=hidden_dim,
+            num_layers=num_layers,
+        )
+        check_cells(
+            cell=cell,
+            hidden_dim=hidden_dim,
+            bidirectional=bidirectional,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+        )
+
+        # === Layers ===
+        self.token_embedding = keras.layers.Embedding(
+            vocabulary_size,
+            embedding_dim,
+            name="token_embedding",
+            dtype=policy_for(dtype, "token_embedding"),
+        )
+        self.embedding_dropout = keras.layers.Dropout(
+            dropout, name="embedding_dropout", dtype=policy_for(dtype, "embedding_dropout")
+        )
+        self.encoder = make_encoder(
+            cell=cell,
+            hidden_dim=hidden_dim,
+            num_layers=num_layers,
+            bidirectional=bidirectional,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            dtype=policy_for(dtype, "encoder"),
+        )
+
+        # === Functional Model ===
+        inputs = {
+            "token_ids": keras.Input((None,), dtype="int32", name="token_ids"),
+            "padding_mask": keras.Input((None,), dtype="bool", name="padding_mask"),
+        }
+        embedded = self.embedding_dropout(self.token_embedding(inputs["token_ids"]))
+        outputs, _ = self.encoder(embedded, mask=inputs["padding_mask"])
+        super().__init__(inputs=inputs, outputs={"sequence_output": outputs}, dtype=dtype, **kwargs)
+
+        # === Config ===
+        self.vocabulary_size = vocabulary_size
+        self.embedding_dim = embedding_dim
+        self.hidden_dim = hidden_dim
+        self.num_layers = num_layers
+        self.cell = cell
+        self.bidirectional = bidirectional
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+
+    def save_lora_weights(self, filepath):
+        """KerasHub's file has place for kernels alone, and here an embedding is adapted."""
+        raise NotImplementedError(
+            "KerasHub saves the low-rank weights of kernels, and a recurrent encoder has them at "
+            "its embedding. Save the task or the backbone with `save_to_preset`, which adds them "
+            f"to it. Received: filepath={filepath!r}"
+        )
+
+    def load_lora_weights(self, filepath):
+        """As `save_lora_weights`: there is no such file."""
+        self.save_lora_weights(filepath)
+
+    def default_lora_layer_names(self):
+        """The layers that `enable_lora` adapts unless it is told others."""
+        return ["token_embedding"]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            "embedding_dim": self.embedding_dim,
+            "hidden_dim": self.hidden_dim,
+            "num_layers": self.num_layers,
+            "cell": self.cell,
+            "bidirectional": self.bidirectional,
+            "dropout": self.dropout,
+            "recurrent_dropout": self.recurrent_dropout,
+        }

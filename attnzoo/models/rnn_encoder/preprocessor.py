@@ -1,0 +1,36 @@
+"""From raw strings to token ids, for the tasks of the recurrent encoder."""
+
+import keras
+
+from attnzoo.models.encoder_preprocessor import EncoderPreprocessor
+from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
+from attnzoo.models.tagging_preprocessor import TaggingPreprocessor
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class RNNTextClassifierPreprocessor(EncoderPreprocessor):
+    """`EncoderPreprocessor` for `RNNTextClassifier`.
+
+    Example:
+        >>> preprocessor = attnzoo.models.RNNTextClassifierPreprocessor(
+        ...     attnzoo.data.SymbolTokenizer.from_texts(["a good film", "a bad film"]))
+        >>> preprocessor(["a film"])["token_ids"].tolist()
+        [[4, 5, 3, 0, 0, 0, 0, 0]]
+    """
+
+    backbone_cls = RNNEncoderBackbone
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class RNNTokenTaggerPreprocessor(TaggingPreprocessor):
+    """`TaggingPreprocessor` for `RNNTokenTagger`.
+
+    Example:
+        >>> preprocessor = attnzoo.models.RNNTokenTaggerPreprocessor(
+        ...     attnzoo.data.SymbolTokenizer.from_texts(["the film ends"]))
+        >>> x, y, sample_weight = preprocessor(["the film ends"], [[0, 1, 2]])
+        >>> sample_weight.tolist()
+        [[1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]]
+    """
+
+    backbone_cls = RNNEncoderBackbone

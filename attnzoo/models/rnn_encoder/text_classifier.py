@@ -1,0 +1,127 @@
+"""The classic attentive classifier: a recurrent encoder, learned attention over it, classes."""
+
+import keras
+
+from attnzoo.layers import AttentivePooling
+from attnzoo.models.policies import policy_for
+from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
+from attnzoo.models.rnn_encoder.preprocessor import RNNTextClassifierPreprocessor
+from attnzoo.models.text_classifier_task import TextClassifierTask
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class RNNTextClassifier(TextClassifierTask):
+    """Text classification with a recurrent encoder and attentive pooling.
+
+    One hop is the word attention of Yang et al.; several, with a penalty that keeps them apart, are
+    the structured self-attention of Lin et al.
+
+    Differs from the papers: a text is one sequence, with no level of sentences above the words; and
+    the classes are read off the pooled vector by one layer.
+
+    Args:
+        backbone: An `RNNEncoderBackbone`.
+        preprocessor: An `RNNTextClassifierPreprocessor`, or None to work on token ids.
+        class_names: The names of the classes, in the order of ids; or None for labels that are
+            numbers.
+        num_classes: How many classes, where they have no names. At least 1.
+        attention_units: Width of the space where places are scored, in features; None is the
+            backbone's `hidden_dim`.
+        num_hops: H, how many views of a text there are. At least 1.
+        penalty: Weight of the loss that keeps hops apart. At least 0.
+        normalizer: `"softmax"`, `"sparsemax"` or `"entmax15"`.
+        dropout: Probability of dropping a feature of the pooled vector. In [0, 1).
+
+    Call arguments:
+        The backbone's inputs.
+
+    Returns:
+        float [B, C]. Logits of the classes.
+
+    Raises:
+        ValueError: If a number is out of range, classes are neither named nor counted, or the
+            tokenizer knows more tokens than the backbone embeds.
+
+    Example:
+        >>> task = attnzoo.models.RNNTextClassifier(
+        ...     backbone, preprocessor, class_names=["negative", "positive"])
+        >>> task.fit(["a good film", "a bad film"], ["positive", "negative"], epochs=100)
+        >>> task.classify(["good"])
+        ['positive']
+        >>> task.alignments(["a good film"]).shape  # One hop; three words and the end token.
+        (1, 1, 4)
+
+    References:
+        [Yang et al., 2016](https://aclanthology.org/N16-1174).
+        [Lin et al., 2017](https://arxiv.org/abs/1703.03130).
+    """
+
+    backbone_cls = RNNEncoderBackbone
+    preprocessor_cls = RNNTextClassifierPreprocessor
+
+    def __init__(
+        self,
+        backbone,
+        preprocessor=None,
+        *,
+        class_names: list[str] | None = None,
+        num_classes: int | None = None,
+        attention_units: int | None = None,
+        num_hops: int = 1,
+        penalty: float = 0.0,
+        normalizer: str = "softmax",
+        dropout: float = 0.0,
+        **kwargs,
+    ):
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
+
+        # === Layers ===
+        self.start(backbone, preprocessor, class_names, num_classes)
+        self.pooling = AttentivePooling(
+            backbone.hidden_dim if attention_units is None else attention_units,
+            num_hops=num_hops,
+            penalty=penalty,
+            normalizer=normalizer,
+            name="pooling",
+            dtype=policy_for(backbone.dtype_policy, "pooling"),
+        )
+        self.output_dropout = keras.layers.Dropout(
+            dropout,
+            name="output_dropout",
+            dtype=policy_for(backbone.dtype_policy, "output_dropout"),
+        )
+        self.output_dense = keras.layers.Dense(
+            self.num_classes,
+            name="class_logits",
+            dtype=policy_for(backbone.dtype_policy, "class_logits"),
+        )
+
+        # === Functional Model ===
+        inputs = backbone.input
+        super().__init__(inputs=inputs, outputs=self.read(inputs)["logits"], **kwargs)
+
+        # === Config ===
+        self.attention_units = attention_units
+        self.num_hops = num_hops
+        self.penalty = penalty
+        self.normalizer = normalizer
+        self.dropout = dropout
+
+    def read(self, inputs):
+        """Logits float [B, C] and alignments float [B, H, S] of the backbone's inputs."""
+        memory = self.backbone(inputs)["sequence_output"]
+        pooled, alignments = self.pooling(
+            memory, mask=inputs["padding_mask"], return_alignments=True
+        )
+        return {"logits": self.output_dense(self.output_dropout(pooled)), "alignments": alignments}
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "attention_units": self.attention_units,
+            "num_hops": self.num_hops,
+            "penalty": self.penalty,
+            "normalizer": self.normalizer,
+            "dropout": self.dropout,
+        }

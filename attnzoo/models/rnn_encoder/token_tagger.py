@@ -1,0 +1,85 @@
+"""A tag for each word: the recurrent encoder, and one layer on each of its vectors."""
+
+import keras
+
+from attnzoo.models.policies import policy_for
+from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
+from attnzoo.models.rnn_encoder.preprocessor import RNNTokenTaggerPreprocessor
+from attnzoo.models.token_tagger_task import TokenTaggerTask
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class RNNTokenTagger(TokenTaggerTask):
+    """Tagging of words with a recurrent encoder.
+
+    Args:
+        backbone: An `RNNEncoderBackbone`.
+        preprocessor: An `RNNTokenTaggerPreprocessor`, or None to work on token ids.
+        class_names: The tags, in the order of ids; or None for tags that are numbers.
+        num_classes: How many tags, where they have no names. At least 1.
+        dropout: Probability of dropping a feature of the encoder's output. In [0, 1).
+
+    Call arguments:
+        The backbone's inputs.
+
+    Returns:
+        float [B, S, C]. Logits of each token's tag.
+
+    Raises:
+        ValueError: If a number is out of range, tags are neither named nor counted, one has white
+            space in it, or the tokenizer knows more tokens than the backbone embeds.
+
+    Example:
+        >>> task = attnzoo.models.RNNTokenTagger(
+        ...     backbone, preprocessor, class_names=["DET", "NOUN", "VERB"])
+        >>> task.fit(["the film ends", "the end"], ["DET NOUN VERB", "DET NOUN"], epochs=100)
+        >>> task.tag("the end")
+        ['DET', 'NOUN']
+
+    References:
+        [Plank et al., 2016](https://aclanthology.org/P16-2067).
+    """
+
+    backbone_cls = RNNEncoderBackbone
+    preprocessor_cls = RNNTokenTaggerPreprocessor
+
+    def __init__(
+        self,
+        backbone,
+        preprocessor=None,
+        *,
+        class_names: list[str] | None = None,
+        num_classes: int | None = None,
+        dropout: float = 0.0,
+        **kwargs,
+    ):
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
+
+        # === Layers ===
+        self.start(backbone, preprocessor, class_names, num_classes)
+        self.output_dropout = keras.layers.Dropout(
+            dropout,
+            name="output_dropout",
+            dtype=policy_for(backbone.dtype_policy, "output_dropout"),
+        )
+        self.output_dense = keras.layers.Dense(
+            self.num_classes,
+            name="tag_logits",
+            dtype=policy_for(backbone.dtype_policy, "tag_logits"),
+        )
+
+        # === Functional Model ===
+        inputs = backbone.input
+        super().__init__(inputs=inputs, outputs=self.read(inputs)["logits"], **kwargs)
+
+        # === Config ===
+        self.dropout = dropout
+
+    def read(self, inputs):
+        """Logits float [B, S, C] of the backbone's inputs."""
+        outputs = self.backbone(inputs)["sequence_output"]
+        return {"logits": self.output_dense(self.output_dropout(outputs))}
+
+    def get_config(self):
+        return {**super().get_config(), "dropout": self.dropout}

@@ -1,0 +1,167 @@
+"""What our tasks add to KerasHub's: how they train, and how they are saved and loaded."""
+
+import os
+
+import keras
+
+from attnzoo.models.policies import policy_for
+from attnzoo.models.presets import explain_preset_errors, saved_dtype
+from attnzoo.training import SmoothedCrossEntropy, TokenAccuracy
+
+
+class TaskMixin:
+    """Compilation that a file keeps, batches of ids in `fit`, presets by name.
+
+    It stands before a task of KerasHub in the bases of a class.
+    """
+
+    def compile(
+        self,
+        optimizer="auto",
+        loss="auto",
+        *,
+        weighted_metrics="auto",
+        label_smoothing: float = 0.0,
+        jit_compile="auto",
+        **kwargs,
+    ):
+        """Configure training.
+
+        Args:
+            optimizer: A Keras optimizer, or its name; "auto" is Adam with a rate of 1e-3.
+            loss: A Keras loss; "auto" is `SmoothedCrossEntropy(label_smoothing)`.
+            weighted_metrics: As in `keras.Model.compile`; "auto" is the accuracy.
+            label_smoothing: For the "auto" loss. In [0, 1).
+            jit_compile: "auto" compiles wherever the backend can. On TensorFlow that is XLA, which
+                Keras leaves off unless it is asked for.
+            **kwargs: As in `keras.Model.compile`.
+
+        Raises:
+            ValueError: If `label_smoothing` is outside its range.
+        """
+        if optimizer == "auto":
+            optimizer = keras.optimizers.Adam(1e-3)
+        if loss == "auto":
+            loss = SmoothedCrossEntropy(label_smoothing)
+        if weighted_metrics == "auto":
+            weighted_metrics = [self.make_accuracy()]
+        self._asked_jit_compile = jit_compile
+        if jit_compile == "auto" and keras.backend.backend() == "tensorflow":
+            jit_compile = not kwargs.get("run_eagerly", False)
+        super().compile(
+            optimizer=optimizer,
+            loss=loss,
+            weighted_metrics=weighted_metrics,
+            jit_compile=jit_compile,
+            **kwargs,
+        )
+
+    def make_accuracy(self):
+        """The metric that "auto" stands for."""
+        return TokenAccuracy()
+
+    def get_compile_config(self):
+        """What `compile` was given, for saving."""
+        return {
+            **super().get_compile_config(),
+            # As it was asked for: the next backend may resolve "auto" in another way.
+            "jit_compile": self._asked_jit_compile,
+            "optimizer_built": self.optimizer is not None and self.optimizer.built,
+        }
+
+    def compile_from_config(self, config):
+        """Compile with what `get_compile_config` gave; a used optimizer gets its weights."""
+        config = keras.saving.deserialize_keras_object(config)
+        has_weights = config.pop("optimizer_built", False)
+        self.compile(**config)
+        if has_weights:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x=None, *args, **kwargs):
+        """Train, as `keras.Model.fit` does.
+
+        Args:
+            x: What the preprocessor takes, or a `keras.utils.PyDataset` whose batches are token
+                ids already.
+        """
+        validation_data = kwargs.get("validation_data")
+        ids = isinstance(x, keras.utils.PyDataset)
+        if validation_data is not None and ids != isinstance(
+            validation_data, keras.utils.PyDataset
+        ):
+            raise ValueError(
+                "`x` and `validation_data` must both be a `keras.utils.PyDataset` of token ids, or "
+                f"neither. Received: x of type {type(x).__name__}, validation_data of type "
+                f"{type(validation_data).__name__}"
+            )
+        if ids:
+            return keras.Model.fit(self, x, *args, **kwargs)
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """Loss and metrics. `x` as in `fit`."""
+        if isinstance(x, keras.utils.PyDataset):
+            return keras.Model.evaluate(self, x, *args, **kwargs)
+        return super().evaluate(x, *args, **kwargs)
+
+    def quantize(self, mode=None, config=None, filters=None, **kwargs):
+        """Quantize the weights, as `keras.Model.quantize` does; a preset or file keeps them so.
+
+        Args:
+            mode: `"int8"`, or another of Keras's.
+            config: A `keras.quantizers.QuantizationConfig`, in place of a mode.
+            filters: Which layers, as there. None is those that Keras can quantize: `Dense`,
+                `EinsumDense` and `Embedding`. Recurrent cells and attention layers stay as they
+                are.
+            **kwargs: As there.
+        """
+        filters = _is_quantizable if filters is None else filters
+        super().quantize(mode, config=config, filters=filters, **kwargs)
+        # KerasHub saves which layers of a backbone are quantized: here are those on top of it too.
+        policy = self.backbone.dtype_policy
+        policy = getattr(policy, "default_policy", policy)
+        policies = keras.dtype_policies.DTypePolicyMap(default_policy=policy)
+        for layer in self._flatten_layers():
+            if layer.quantization_mode is not None:
+                policies[layer.path] = policy_for(layer.dtype_policy, layer.path)
+        self.backbone.dtype_policy = policies
+
+    def save_task_weights(self, filepath):
+        """Save the weights that are not the backbone's; a preset holds no optimizer."""
+        optimizer, self.optimizer = self.optimizer, None
+        try:
+            super().save_task_weights(filepath)
+        finally:
+            self.optimizer = optimizer
+
+    def load_task_weights(self, filepath):
+        """Load what `save_task_weights` wrote."""
+        optimizer, self.optimizer = self.optimizer, None
+        try:
+            super().load_task_weights(filepath)
+        finally:
+            self.optimizer = optimizer
+
+    @classmethod
+    def from_preset(cls, preset, load_weights: bool = True, **kwargs):
+        """Load a task from a preset.
+
+        Args:
+            preset: A built-in name (see `attnzoo.presets`), a directory that `save_to_preset`
+                wrote, or a handle that KerasHub knows (`kaggle://`, `hf://`).
+            load_weights: Whether to load the weights too.
+            **kwargs: As in `keras_hub.models.Task.from_preset`. `dtype` is the one the preset was
+                saved with, unless it is given.
+
+        Raises:
+            ValueError: If the name is unknown, or the directory is damaged.
+        """
+        with explain_preset_errors(preset) as place:
+            if os.path.isdir(place):
+                kwargs.setdefault("dtype", saved_dtype(place))
+            return super().from_preset(place, load_weights=load_weights, **kwargs)
+
+
+def _is_quantizable(layer) -> bool:
+    # Of these very types: Keras refuses what is derived from them.
+    return type(layer) in (keras.layers.Dense, keras.layers.EinsumDense, keras.layers.Embedding)
