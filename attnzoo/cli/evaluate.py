@@ -69,9 +69,9 @@ def _spell(symbols: str) -> str:
 
 def load_task(arguments, preset: str | None = None):
     """The task of the preset asked for, or of another, with the sampler that was asked for."""
-    from attnzoo.models import RNNSeq2SeqLM
+    from attnzoo.models.seq2seq_task import Seq2SeqTask
 
-    task = RNNSeq2SeqLM.from_preset(preset or arguments.preset)
+    task = Seq2SeqTask.from_preset(preset or arguments.preset)
     task.compile(sampler=make_sampler(arguments))
     return task
 

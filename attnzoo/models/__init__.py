@@ -11,6 +11,9 @@ from attnzoo.models.rnn_encoder.token_tagger import RNNTokenTagger
 from attnzoo.models.rnn_seq2seq.backbone import RNNSeq2SeqBackbone
 from attnzoo.models.rnn_seq2seq.preprocessor import RNNSeq2SeqLMPreprocessor
 from attnzoo.models.rnn_seq2seq.seq2seq_lm import RNNSeq2SeqLM
+from attnzoo.models.transformer_seq2seq.backbone import TransformerSeq2SeqBackbone
+from attnzoo.models.transformer_seq2seq.preprocessor import TransformerSeq2SeqLMPreprocessor
+from attnzoo.models.transformer_seq2seq.seq2seq_lm import TransformerSeq2SeqLM
 
 __all__ = [
     "RNNEncoderBackbone",
@@ -23,4 +26,7 @@ __all__ = [
     "RNNTokenTaggerPreprocessor",
     "ReinforceMixin",
     "ReinforceModel",
+    "TransformerSeq2SeqBackbone",
+    "TransformerSeq2SeqLM",
+    "TransformerSeq2SeqLMPreprocessor",
 ]

@@ -221,3 +221,39 @@ def test_inflections_are_trained_and_measured_as_text(tmp_path, capsys):
     assert main(["evaluate", f"{run}/preset", "--inflections", "--data", data[2]]) == 0
     said = capsys.readouterr().out
     assert "2 sources" in said and "evde" in said
+
+
+def test_a_transformer_on_subwords_is_trained_and_speaks(tmp_path, capsys):
+    recipe = Recipe(
+        model="transformer",
+        source_tokenizer="unigram",
+        target_tokenizer="bpe",
+        max_vocabulary=20,
+        hidden_dim=8,
+        num_heads=2,
+        position="rotary",
+        epochs=1,
+        batch_size=7,
+        num_buckets=1,
+    )
+    task = train(recipe, PAIRS, PAIRS[:7], tmp_path / "run", verbose=0)
+    assert type(task).__name__ == "TransformerSeq2SeqLM"
+    preset = str(tmp_path / "run" / "preset")
+    (tmp_path / "words.txt").write_text("ab\ncab\n")
+    assert main(["predict", preset, str(tmp_path / "words.txt")]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"model": "transformer", "cell": "gru"}, "option of `model='rnn'`.* cell='gru' with"),
+        ({"num_heads": 2}, "option of `model='transformer'`.* num_heads=2 with model='rnn'"),
+    ],
+)
+def test_an_option_of_another_model_is_refused_before_the_folder_is_made(
+    tmp_path, options, message
+):
+    with pytest.raises(ValueError, match=message):
+        train(Recipe(**options), PAIRS, PAIRS, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

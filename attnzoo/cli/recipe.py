@@ -1,0 +1,248 @@
+"""What decides how a run of `attnzoo train` turns out, but for the data."""
+
+import argparse
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """All that decides how a run turns out, but for the data."""
+
+    model: str = "rnn"
+    source_tokenizer: str = "symbol"
+    target_tokenizer: str = "symbol"
+    lowercase: bool = False
+    min_count: int = 1
+    max_vocabulary: int | None = None
+    max_source_length: int = 64
+    max_target_length: int = 64
+    attention: str = "bahdanau"
+    attend: str | None = None
+    input_feeding: bool | None = None
+    cell: str = "lstm"
+    embedding_dim: int = 128
+    hidden_dim: int = 256
+    num_heads: int = 4
+    feed_forward_dim: int | None = None
+    position: str | None = "sinusoidal"
+    num_encoder_layers: int = 1
+    num_decoder_layers: int = 1
+    bidirectional: bool = True
+    bridge: str = "dense"
+    tie_embeddings: bool = False
+    pointer_generator: bool = False
+    dropout: float = 0.2
+    recurrent_dropout: float = 0.0
+    label_smoothing: float = 0.0
+    sampling_probability: float = 0.0
+    coverage_loss: float = 0.0
+    epochs: int = 20
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    warmup: float = 0.02
+    patience: int = 5
+    num_buckets: int = 5
+    mixed_precision: bool = False
+    seed: int = 0
+
+
+# What belongs to one kind of model alone.
+_OF_MODEL = {
+    "rnn": (
+        "attention",
+        "attend",
+        "input_feeding",
+        "cell",
+        "embedding_dim",
+        "bidirectional",
+        "bridge",
+        "pointer_generator",
+        "recurrent_dropout",
+        "coverage_loss",
+    ),
+    "transformer": ("num_heads", "feed_forward_dim", "position"),
+}
+_SUBWORDS = ("unigram", "bpe", "byte_bpe", "word_piece")
+_TOKENIZERS = ("symbol", "character", *_SUBWORDS)
+_CHOICES = {
+    "model": tuple(_OF_MODEL),
+    "source_tokenizer": _TOKENIZERS,
+    "target_tokenizer": _TOKENIZERS,
+}
+
+_HELP = {
+    "model": "recurrent, or a Transformer",
+    "source_tokenizer": "symbols between white space, characters, or subwords of four kinds",
+    "target_tokenizer": "the same for the target",
+    "lowercase": "lower-case all text",
+    "min_count": "leave symbols rarer than this out of the vocabulary",
+    "max_vocabulary": "keep at most this many symbols; of subwords 8000 if not given",
+    "max_source_length": "longest source, in tokens; longer ones are cut",
+    "max_target_length": "longest target, in tokens",
+    "attention": "a name, such as bahdanau, luong or monotonic; an unknown one lists all",
+    "attend": "before the cell moves (Bahdanau) or after (Luong)",
+    "input_feeding": "feed the readout back to the next input (order: after)",
+    "cell": "lstm, gru or simple",
+    "embedding_dim": "width of the embeddings",
+    "hidden_dim": "width of encoder, decoder and readout",
+    "num_heads": "heads of each attention of a transformer",
+    "feed_forward_dim": "width of a transformer's feed-forward; 4 hidden-dim if not given",
+    "position": "of a transformer: sinusoidal, learned, rotary, relative, t5, alibi or none",
+    "bidirectional": "read the source in both directions",
+    "bridge": "from encoder to decoder state: dense, copy or zeros",
+    "tie_embeddings": "let the output layer be the transposed target embedding",
+    "pointer_generator": "let a step copy a symbol of the source, known or not; to learn it from "
+    "rare symbols, leave them out of the vocabulary",
+    "dropout": "dropout of embeddings, layers and readout",
+    "recurrent_dropout": "variational dropout of the recurrent state",
+    "label_smoothing": "mass spread over the vocabulary",
+    "sampling_probability": "scheduled sampling: probability that the model's own token enters, "
+    "rising linearly from 0 in the first epoch to this in the last",
+    "coverage_loss": "weight of the loss on looking twice, for an attention with coverage",
+    "learning_rate": "highest rate; a cosine takes it to zero over all epochs",
+    "warmup": "share of all steps in which the rate rises from zero",
+    "patience": "stop after so many epochs without a better dev loss",
+    "num_buckets": "shapes of batches; each costs a compilation, fewer cost padding",
+    "mixed_precision": "compute in bfloat16",
+}
+
+
+def add_recipe_arguments(parser):
+    """One option for each field of the recipe."""
+    for field in dataclasses.fields(Recipe):
+        flag = f"--{field.name.replace('_', '-')}"
+        note = f"{_HELP.get(field.name, field.name.replace('_', ' '))} (default: %(default)s)"
+        if "bool" in str(field.type):
+            action = argparse.BooleanOptionalAction
+            parser.add_argument(flag, action=action, default=field.default, help=note)
+            continue
+        kind = {"int": int, "int | None": int, "float": float}.get(str(field.type), str)
+        if isinstance(field.type, type):
+            kind = field.type
+        parser.add_argument(
+            flag, type=kind, default=field.default, choices=_CHOICES.get(field.name), help=note
+        )
+
+
+def make_task(recipe: Recipe, pairs):
+    """Tokenizers from the data, and a new model."""
+    sources, targets = zip(*pairs, strict=True)
+    source_tokenizer = _make_tokenizer(recipe.source_tokenizer, sources, recipe)
+    tokenizer = _make_tokenizer(recipe.target_tokenizer, targets, recipe)
+    make = {"rnn": _make_rnn, "transformer": _make_transformer}[recipe.model]
+    lengths = {
+        "encoder_sequence_length": recipe.max_source_length,
+        "decoder_sequence_length": recipe.max_target_length,
+    }
+    return make(recipe, source_tokenizer, tokenizer, lengths)
+
+
+def check_recipe(recipe: Recipe):
+    """Raise if an option is given that the kind of model has no use for."""
+    for model, names in _OF_MODEL.items():
+        if model == recipe.model:
+            continue
+        for name in names:
+            value = getattr(recipe, name)
+            if value != getattr(Recipe, name):
+                raise ValueError(
+                    f"`{name}` is an option of `model={model!r}`. "
+                    f"Received: {name}={value!r} with model={recipe.model!r}"
+                )
+
+
+def _make_tokenizer(kind, texts, recipe: Recipe):
+    from attnzoo.data import CharacterTokenizer, SymbolTokenizer, train_subword_tokenizer
+
+    if kind in _SUBWORDS:
+        return train_subword_tokenizer(
+            texts,
+            vocabulary_size=recipe.max_vocabulary or 8000,
+            model=kind,
+            lowercase=recipe.lowercase,
+        )
+    return {"symbol": SymbolTokenizer, "character": CharacterTokenizer}[kind].from_texts(
+        texts,
+        min_count=recipe.min_count,
+        max_size=recipe.max_vocabulary,
+        lowercase=recipe.lowercase,
+    )
+
+
+def _make_transformer(recipe: Recipe, source_tokenizer, tokenizer, lengths):
+    from attnzoo import models
+
+    backbone = models.TransformerSeq2SeqBackbone(
+        source_tokenizer.vocabulary_size(),
+        tokenizer.vocabulary_size(),
+        hidden_dim=recipe.hidden_dim,
+        num_heads=recipe.num_heads,
+        feed_forward_dim=recipe.feed_forward_dim,
+        num_encoder_layers=recipe.num_encoder_layers,
+        num_decoder_layers=recipe.num_decoder_layers,
+        position=recipe.position,
+        max_length=max(lengths.values()) if recipe.position == "learned" else None,
+        dropout=recipe.dropout,
+        tie_embeddings=recipe.tie_embeddings,
+        dtype="mixed_bfloat16" if recipe.mixed_precision else None,
+    )
+    preprocessor = models.TransformerSeq2SeqLMPreprocessor(source_tokenizer, tokenizer, **lengths)
+    return models.TransformerSeq2SeqLM(backbone, preprocessor)
+
+
+def _make_rnn(recipe: Recipe, source_tokenizer, tokenizer, lengths):
+    from attnzoo import models
+
+    preprocessor = models.RNNSeq2SeqLMPreprocessor(
+        source_tokenizer, tokenizer, pointer_generator=recipe.pointer_generator, **lengths
+    )
+    backbone = models.RNNSeq2SeqBackbone(
+        source_tokenizer.vocabulary_size(),
+        tokenizer.vocabulary_size(),
+        embedding_dim=recipe.embedding_dim,
+        hidden_dim=recipe.hidden_dim,
+        num_encoder_layers=recipe.num_encoder_layers,
+        num_decoder_layers=recipe.num_decoder_layers,
+        cell=recipe.cell,
+        bidirectional=recipe.bidirectional,
+        attention=recipe.attention,
+        attend=recipe.attend,
+        input_feeding=recipe.input_feeding,
+        bridge=recipe.bridge,
+        dropout=recipe.dropout,
+        recurrent_dropout=recipe.recurrent_dropout,
+        tie_embeddings=recipe.tie_embeddings,
+        pointer_generator=recipe.pointer_generator,
+        dtype="mixed_bfloat16" if recipe.mixed_precision else None,
+    )
+    return models.RNNSeq2SeqLM(backbone, preprocessor)
+
+
+def compile_task(task, recipe: Recipe, steps: int):
+    """Adam with a warm-up and a cosine over all steps, and gradients clipped at norm 1."""
+    import keras
+
+    warmup = max(1, int(recipe.warmup * steps))
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0,
+        decay_steps=max(1, steps - warmup),
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warmup,
+    )
+    task.compile(
+        optimizer=keras.optimizers.Adam(rate, global_clipnorm=1.0),
+        label_smoothing=recipe.label_smoothing,
+        sampling_probability=recipe.sampling_probability or None,
+        **({"coverage_loss": recipe.coverage_loss} if recipe.coverage_loss else {}),
+    )
+
+
+def schedules(task, recipe: Recipe) -> list:
+    """Callbacks for what the recipe lets change from epoch to epoch."""
+    from attnzoo.training import VariableSchedule, linear_decay
+
+    if task.sampling_probability is None:
+        return []
+    highest = recipe.sampling_probability
+    rising = linear_decay(highest / max(1, recipe.epochs - 1), floor=1.0 - highest)
+    return [VariableSchedule(task.sampling_probability, rising)]

@@ -1,0 +1,371 @@
+"""From raw strings to token ids of two sides and back, with a tokenizer for each."""
+
+import keras
+import keras_hub
+import numpy as np
+from keras import ops
+
+from attnzoo.data.copying import copy_ids, extend_ids, spell_ids
+from attnzoo.data.tokenizers import CharacterTokenizer, SymbolTokenizer
+from attnzoo.layers.scores.base import check_positive
+from attnzoo.models.packing import (
+    LENGTH_STEP,
+    as_lists,
+    find_special_tokens,
+    is_symbolic_tensorflow,
+    refuse_empty,
+)
+
+# A pointer-generator goes with these alone.
+SYMBOL_TOKENIZERS = (CharacterTokenizer, SymbolTokenizer)
+
+
+class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
+    """Tokenizes, packs and pads the two sides of a sequence-to-sequence task.
+
+    Each family has a subclass of its own, which names its `backbone_cls`.
+
+    A source becomes `ids [END]`, a target `[START] ids [END]`. Longer ones are cut.
+
+    Args:
+        source_tokenizer: A `keras_hub.tokenizers.Tokenizer` for the source.
+        tokenizer: Another, for the target. Each needs a start, an end and a padding token: as
+            attributes `start_token_id`, `end_token_id`, `pad_token_id`, as ours have them, or as
+            `"[START]"`, `"[END]"` and `"[PAD]"` in its vocabulary.
+        encoder_sequence_length: Padded length S of a source, in tokens, with the end token.
+        decoder_sequence_length: Padded length T of a target, in tokens, with the end token.
+        pointer_generator: Whether it is for a backbone with `pointer_generator=True`: then ids from
+            V on are symbols of the source (see `attnzoo.layers.PointerGenerator`), and both
+            tokenizers must be ours, which know symbols as strings.
+
+    Call arguments:
+        x: Sources, a list of strings, with targets as `y`; or a dict of `"encoder_text"` and
+            `"decoder_text"`.
+
+    Returns:
+        `(x, y, sample_weight)`: x a dict of `encoder_token_ids` int [B, S], `encoder_padding_mask`
+        bool [B, S], `decoder_token_ids` int [B, T] and `decoder_padding_mask` bool [B, T]; y int
+        [B, T], the next tokens; sample_weight [B, T], 1 where y is no padding. With a
+        pointer-generator x has `copy_token_ids` int [B, S] too.
+
+    Raises:
+        ValueError: If a length is below 1, a tokenizer lacks a special token, or a source is empty;
+            with a pointer-generator, if a tokenizer is not ours.
+    """
+
+    def __init__(
+        self,
+        source_tokenizer,
+        tokenizer,
+        *,
+        encoder_sequence_length: int = 64,
+        decoder_sequence_length: int = 64,
+        pointer_generator: bool = False,
+        **kwargs,
+    ):
+        check_positive(
+            encoder_sequence_length=encoder_sequence_length,
+            decoder_sequence_length=decoder_sequence_length,
+        )
+        super().__init__(
+            tokenizer,
+            encoder_sequence_length=encoder_sequence_length,
+            decoder_sequence_length=decoder_sequence_length,
+            **kwargs,
+        )
+        self.pointer_generator = pointer_generator
+        for name, one in (("source_tokenizer", source_tokenizer), ("tokenizer", tokenizer)):
+            if pointer_generator and not isinstance(one, SYMBOL_TOKENIZERS):
+                raise ValueError(
+                    "A pointer-generator copies symbols, and only these tokenizers know them: "
+                    f"`{name}` must be a `CharacterTokenizer` or a `SymbolTokenizer` of "
+                    f"`attnzoo.data`. Received: {name}={one!r}"
+                )
+        self.source_tokenizer = source_tokenizer
+        # In a preset each tokenizer has its own file.
+        self.source_tokenizer.config_file = "source_tokenizer.json"
+        self.tokenizer.config_file = "tokenizer.json"
+
+    def build(self, input_shape):
+        # Only now: a tokenizer from a preset has no vocabulary before its assets are loaded.
+        for tokenizer in (self.source_tokenizer, self.tokenizer):
+            find_special_tokens(tokenizer)
+        self.encoder_packer = keras_hub.layers.StartEndPacker(
+            end_value=self.source_tokenizer.end_token_id,
+            pad_value=self.source_tokenizer.pad_token_id,
+            sequence_length=self.encoder_sequence_length,
+            return_padding_mask=True,
+        )
+        self.decoder_packer = keras_hub.layers.StartEndPacker(
+            start_value=self.tokenizer.start_token_id,
+            end_value=self.tokenizer.end_token_id,
+            pad_value=self.tokenizer.pad_token_id,
+            sequence_length=self.decoder_sequence_length,
+            return_padding_mask=True,
+        )
+        # What copying says is the target's affair: the end of the source is the target's end.
+        self.copy_packer = keras_hub.layers.StartEndPacker(
+            end_value=self.tokenizer.end_token_id,
+            pad_value=self.tokenizer.pad_token_id,
+            sequence_length=self.encoder_sequence_length,
+        )
+        self.built = True
+
+    def call(
+        self,
+        x,
+        y=None,
+        sample_weight=None,
+        *,
+        encoder_sequence_length: int | None = None,
+        decoder_sequence_length: int | None = None,
+        sequence_length: int | None = None,
+    ):
+        if not self.built:
+            self.build(None)
+        source, target = (x["encoder_text"], x["decoder_text"]) if isinstance(x, dict) else (x, y)
+        length = decoder_sequence_length or sequence_length or self.decoder_sequence_length
+        packed, symbols = self._pack_source(
+            source, encoder_sequence_length or self.encoder_sequence_length
+        )
+        token_ids, padding_mask = self.decoder_packer(
+            self._target_ids(target, symbols), sequence_length=length + 1
+        )
+        inputs = {
+            **packed,
+            "decoder_token_ids": token_ids[..., :-1],
+            "decoder_padding_mask": padding_mask[..., 1:],  # Where there is a token to predict.
+        }
+        return keras.utils.pack_x_y_sample_weight(inputs, token_ids[..., 1:], padding_mask[..., 1:])
+
+    def generate_preprocess(
+        self,
+        x,
+        *,
+        encoder_sequence_length: int | None = None,
+        decoder_sequence_length: int | None = None,
+        sequence_length: int | None = None,
+    ):
+        """Tokenize and pack for generation.
+
+        Args:
+            x: Sources, a string or a list of strings; or a dict of `"encoder_text"` and
+                `"decoder_text"`, the beginnings to go on from.
+            encoder_sequence_length: Padded length of the sources, in tokens; None fits them.
+            decoder_sequence_length: Longest output, in tokens, with start and end token.
+            sequence_length: The same, by another name.
+
+        Returns:
+            dict, as the `x` of a call, without end token in the target.
+        """
+        if not self.built:
+            self.build(None)
+        if isinstance(x, dict):
+            source = x["encoder_text"]
+            target = x.get("decoder_text", self._empty_decoder_text(source))
+        else:
+            source, target = x, self._empty_decoder_text(x)
+        length = decoder_sequence_length or sequence_length or self.decoder_sequence_length
+        packed, symbols = self._pack_source(source, encoder_sequence_length)
+        token_ids, padding_mask = self.decoder_packer(
+            self._target_ids(target, symbols), sequence_length=length, add_end_value=False
+        )
+        return {
+            **packed,
+            "decoder_token_ids": token_ids,
+            "decoder_padding_mask": padding_mask,
+        }
+
+    def generate_postprocess(self, x):
+        """Make strings of generated ids.
+
+        Args:
+            x: dict of `decoder_token_ids` int [B, T] or [B, N, T], and `decoder_padding_mask` bool
+                of the same shape; with a pointer-generator also `encoder_text`, the B sources.
+
+        Returns:
+            A list of strings, or, for ids [B, N, T], a list of lists.
+
+        Raises:
+            ValueError: If a pointer-generator's sources are missing.
+        """
+        if not self.built:
+            self.build(None)
+        token_ids, padding_mask = x["decoder_token_ids"], x["decoder_padding_mask"]
+        if self.pointer_generator:
+            return self._spell(token_ids, padding_mask, x.get("encoder_text"))
+        if is_symbolic_tensorflow(token_ids):
+            return self.tokenizer.detokenize(self._strip_in_graph(token_ids, padding_mask))
+        token_ids = ops.convert_to_numpy(token_ids)
+        padding_mask = ops.convert_to_numpy(padding_mask).astype(bool)
+        if token_ids.ndim == 3:
+            return [
+                self.generate_postprocess({"decoder_token_ids": ids, "decoder_padding_mask": mask})
+                for ids, mask in zip(token_ids, padding_mask, strict=True)
+            ]
+        special = self._special_token_ids()
+        kept = [
+            [int(i) for i in ids[mask] if int(i) not in special]
+            for ids, mask in zip(token_ids, padding_mask, strict=True)
+        ]
+        # An empty list in a batch of lists has no rank of its own for some tokenizers.
+        return [self.tokenizer.detokenize(ids) if ids else "" for ids in kept]
+
+    def check_vocabularies(self, backbone):
+        """Raise if a tokenizer could give an id that `backbone` has no embedding for.
+
+        With a pointer-generator they must agree on V, from where on ids are symbols of the source.
+        """
+        points = getattr(backbone, "pointer_generator", False)
+        if self.pointer_generator != points:
+            raise ValueError(
+                "Backbone and preprocessor must both have a pointer-generator, or neither. "
+                f"Received: pointer_generator={points} in the backbone, "
+                f"pointer_generator={self.pointer_generator} in the preprocessor"
+            )
+        for side, tokenizer in (("source", self.source_tokenizer), ("target", self.tokenizer)):
+            size = getattr(backbone, f"{side}_vocabulary_size")
+            try:
+                known = tokenizer.vocabulary_size()
+            except ValueError:  # From a preset: its vocabulary is loaded later.
+                continue
+            if side == "target" and self.pointer_generator and known < size:
+                raise ValueError(
+                    "With a pointer-generator the backbone's `target_vocabulary_size` must be that "
+                    f"of the target tokenizer, {known}. Received: target_vocabulary_size={size}"
+                )
+            if known > size:
+                raise ValueError(
+                    f"The backbone's `{side}_vocabulary_size` must be at least that of the "
+                    f"{side} tokenizer, {known}. Received: {side}_vocabulary_size={size}"
+                )
+
+    def tokens(self, text: str, side: str = "target") -> list[str]:
+        """The tokens of one text as strings, cut like a batch and with its end token, for labels.
+
+        Unknown ones are shown as such, but for a pointer-generator: what it copies has a name.
+
+        Args:
+            text: A source or a target.
+            side: `"source"` or `"target"`.
+
+        Raises:
+            ValueError: If `side` is neither.
+        """
+        if side not in ("source", "target"):
+            raise ValueError(f'`side` must be "source" or "target". Received: side={side!r}')
+        if not self.built:
+            self.build(None)
+        if side == "source":
+            tokenizer, length = self.source_tokenizer, self.encoder_sequence_length
+        else:
+            tokenizer, length = self.tokenizer, self.decoder_sequence_length
+        if self.pointer_generator:
+            return [*tokenizer.symbols(text)[: length - 1], tokenizer.end_token]
+        ids = np.asarray(as_lists(tokenizer([text]))[0]).astype(int).tolist()
+        return [tokenizer.id_to_token(i) for i in [*ids[: length - 1], tokenizer.end_token_id]]
+
+    def source_symbols(self, source, length: int | None = None):
+        """The symbols of sources that a pointer-generator can copy, as the target would write them.
+
+        Args:
+            source: A string or strings.
+            length: Padded length of the sources, in tokens, with the end token; None is the
+                longest.
+
+        Returns:
+            Lists of strings, without the end token; inside a `tf.function` a tensor.
+        """
+        kept = (length or self.encoder_sequence_length) - 1
+        lowercase = self.tokenizer.lowercase
+
+        def cut(symbols):
+            if symbols and isinstance(symbols[0], list):
+                return [cut(row) for row in symbols]
+            return [symbol.lower() if lowercase else symbol for symbol in symbols[:kept]]
+
+        symbols = self.source_tokenizer.symbols(source)
+        if not is_symbolic_tensorflow(source):
+            return cut(symbols)
+        import tensorflow as tf
+
+        symbols = symbols[:, :kept] if isinstance(symbols, tf.RaggedTensor) else symbols[:kept]
+        return tf.strings.lower(symbols, encoding="utf-8") if lowercase else symbols
+
+    def _pack_source(self, source, length):
+        refuse_empty(source, "source")
+        ids = self.source_tokenizer(source)
+        if length is None:
+            length = self.encoder_sequence_length
+            if not is_symbolic_tensorflow(source):
+                lists = as_lists(ids)
+                nested = lists if lists and np.ndim(lists[0]) else [lists]
+                longest = 1 + max(len(one) for one in nested)
+                length = min(length, -(-longest // LENGTH_STEP) * LENGTH_STEP)
+        token_ids, padding_mask = self.encoder_packer(ids, sequence_length=length)
+        packed = {"encoder_token_ids": token_ids, "encoder_padding_mask": padding_mask}
+        if not self.pointer_generator:
+            return packed, None
+        symbols = self.source_symbols(source, length)
+        copies = copy_ids(symbols, self.tokenizer)
+        packed["copy_token_ids"] = self.copy_packer(copies, sequence_length=length)
+        return packed, symbols
+
+    def _target_ids(self, target, source_symbols):
+        """Ids of targets, unpacked; with a pointer-generator they may say the source's symbols."""
+        if not self.pointer_generator:
+            return self.tokenizer(target)
+        return extend_ids(self.tokenizer.symbols(target), source_symbols, self.tokenizer)
+
+    def _spell(self, token_ids, padding_mask, source):
+        """The text of ids that may be the source's symbols."""
+        if source is None:
+            raise ValueError(
+                "To make text of what a pointer-generator says, `x` must have the sources, as "
+                "`encoder_text`. Received: encoder_text=None"
+            )
+        special = self._special_token_ids()
+        symbols = self.source_symbols(source)
+        if is_symbolic_tensorflow(token_ids):
+            shown = self._shown_in_graph(token_ids, padding_mask)
+            return spell_ids(token_ids, shown, symbols, self.tokenizer)
+        ids = ops.convert_to_numpy(token_ids)
+        shown = ops.convert_to_numpy(padding_mask).astype(bool) & ~np.isin(ids, list(special))
+        if ids.ndim == 2:
+            return spell_ids(ids.tolist(), shown, symbols, self.tokenizer)
+        return [
+            spell_ids(one, real, [row] * len(one), self.tokenizer)
+            for one, real, row in zip(ids.tolist(), shown, symbols, strict=True)
+        ]
+
+    def _special_token_ids(self):
+        tokenizer = self.tokenizer
+        return {tokenizer.start_token_id, tokenizer.end_token_id, tokenizer.pad_token_id}
+
+    def _strip_in_graph(self, token_ids, padding_mask):
+        import tensorflow as tf
+
+        return tf.ragged.boolean_mask(token_ids, self._shown_in_graph(token_ids, padding_mask))
+
+    def _shown_in_graph(self, token_ids, padding_mask):
+        import tensorflow as tf
+
+        kept = tf.cast(padding_mask, tf.bool)
+        for special in self._special_token_ids():
+            kept = tf.logical_and(kept, tf.not_equal(token_ids, special))
+        return kept
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "source_tokenizer": keras.saving.serialize_keras_object(self.source_tokenizer),
+            "encoder_sequence_length": self.encoder_sequence_length,
+            "decoder_sequence_length": self.decoder_sequence_length,
+            "pointer_generator": self.pointer_generator,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        revive = keras.saving.deserialize_keras_object
+        names = ("source_tokenizer", "tokenizer")
+        return cls(**{**config, **{name: revive(config[name]) for name in names}})

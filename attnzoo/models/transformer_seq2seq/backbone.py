@@ -1,0 +1,269 @@
+"""The network: blocks read the source; target tokens attend to it and to those before them."""
+
+import keras
+import keras_hub
+from keras import ops
+
+from attnzoo.layers import TransformerDecoderBlock, TransformerEncoderBlock
+from attnzoo.layers.scores.base import check_positive
+from attnzoo.layers.transformer.blocks import NORMS
+from attnzoo.layers.transformer.positions import get_position
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class TransformerSeq2SeqBackbone(keras_hub.models.Backbone):
+    """Transformer encoder and decoder.
+
+        x      = dropout(sqrt(hidden_dim) embedding(source) + positions)
+        memory = norm(encoder blocks of x)
+        y      = dropout(sqrt(hidden_dim) embedding(target) + positions)
+        output = norm(decoder blocks of y, memory)
+
+    with the last norms where the blocks' norm comes first, which is the default.
+
+    Differs from the paper: source and target may be tokenized differently, each with an embedding
+    of its own; the norm comes first.
+
+    Args:
+        source_vocabulary_size: Number of source tokens. At least 1.
+        target_vocabulary_size: Number of target tokens. At least 1.
+        hidden_dim: D, the width of all that blocks pass on, in features. A multiple of `num_heads`.
+        num_heads: N, heads of every attention. At least 1.
+        feed_forward_dim: Width of the feed-forward's hidden layer, in features; 4 times
+            `hidden_dim` if None.
+        num_encoder_layers: L, blocks of the encoder. At least 1.
+        num_decoder_layers: M, blocks of the decoder. At least 1.
+        position: `"sinusoidal"`, `"learned"` (with `max_length`), `"rotary"`, `"relative"`, `"t5"`,
+            `"alibi"` or None. The first two act at the input, the others in each self-attention.
+        max_length: The longest sequence of either side, in tokens, for a learned position.
+        dropout: Probability of dropping a feature of embeddings and branches. In [0, 1).
+        tie_embeddings: Whether the output layer is the transposed target embedding.
+        block: dict of further arguments of all blocks, such as `norm_first`, `norm`, `activation`,
+            `stochastic_depth` or `attention` (see `attnzoo.layers.TransformerEncoderBlock`); or
+            None.
+        dtype: Dtype or policy of the layers.
+
+    Call arguments:
+        dict of `encoder_token_ids` int [B, S], `encoder_padding_mask` bool [B, S],
+        `decoder_token_ids` int [B, T] and `decoder_padding_mask` bool [B, T].
+
+    Returns:
+        dict of `encoder_sequence_output` float [B, S, D] and `decoder_sequence_output` float
+        [B, T, D].
+
+    Raises:
+        ValueError: For a size below 1, heads that do not divide, a rate outside [0, 1), an unknown
+            position, norm or activation, or a learned position without `max_length`.
+
+    Example:
+        >>> backbone = attnzoo.models.TransformerSeq2SeqBackbone(
+        ...     source_vocabulary_size=31, target_vocabulary_size=43, hidden_dim=64, num_heads=4)
+        >>> backbone(batch)["decoder_sequence_output"].shape  # B=2, T=3
+        (2, 3, 64)
+
+    References:
+        [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762).
+        [Xiong et al., 2020](https://arxiv.org/abs/2002.04745) (norm first).
+        [Press and Wolf, 2017](https://arxiv.org/abs/1608.05859) (tied embeddings).
+    """
+
+    def __init__(
+        self,
+        source_vocabulary_size: int,
+        target_vocabulary_size: int,
+        *,
+        hidden_dim: int = 256,
+        num_heads: int = 4,
+        feed_forward_dim: int | None = None,
+        num_encoder_layers: int = 3,
+        num_decoder_layers: int = 3,
+        position: str | None = "sinusoidal",
+        max_length: int | None = None,
+        dropout: float = 0.1,
+        tie_embeddings: bool = False,
+        block: dict | None = None,
+        dtype=None,
+        **kwargs,
+    ):
+        check_positive(
+            source_vocabulary_size=source_vocabulary_size,
+            target_vocabulary_size=target_vocabulary_size,
+            hidden_dim=hidden_dim,
+            num_heads=num_heads,
+            num_encoder_layers=num_encoder_layers,
+            num_decoder_layers=num_decoder_layers,
+        )
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
+        if position == "learned" and max_length is None:
+            raise ValueError(
+                "A learned position has a table, as long as the longest sequence: give "
+                '`max_length`, or take one without a table, such as "sinusoidal" or "rotary". '
+                f"Received: position={position!r}, max_length={max_length}"
+            )
+        block = dict(block or {})
+
+        # === Layers ===
+        def make_embedding(size, name):
+            return keras_hub.layers.ReversibleEmbedding(
+                size,
+                hidden_dim,
+                embeddings_initializer=keras.initializers.RandomNormal(stddev=hidden_dim**-0.5),
+                name=name,
+                dtype=dtype,
+            )
+
+        def make_position(name):
+            return get_position(
+                position,
+                num_heads=num_heads,
+                key_dim=hidden_dim // num_heads,
+                value_dim=hidden_dim // num_heads,
+                max_length=max_length,
+                name=name,
+                dtype=dtype,
+            )
+
+        self.source_embedding = make_embedding(source_vocabulary_size, "source_embedding")
+        self.target_embedding = make_embedding(target_vocabulary_size, "target_embedding")
+        self.source_position = make_position("source_position")
+        self.target_position = make_position("target_position")
+        at_input = self.source_position.at_input
+        arguments = {
+            "feed_forward_dim": 4 * hidden_dim if feed_forward_dim is None else feed_forward_dim,
+            "position": None if at_input else position,
+            "dropout": dropout,
+            "dtype": dtype,
+            **block,
+        }
+        self.encoder_blocks = [
+            TransformerEncoderBlock(hidden_dim, num_heads, name=f"encoder_{i}", **arguments)
+            for i in range(num_encoder_layers)
+        ]
+        self.decoder_blocks = [
+            TransformerDecoderBlock(hidden_dim, num_heads, name=f"decoder_{i}", **arguments)
+            for i in range(num_decoder_layers)
+        ]
+        self.embedding_dropout = keras.layers.Dropout(
+            dropout, name="embedding_dropout", dtype=dtype
+        )
+        self.encoder_norm = self.decoder_norm = None
+        first = self.encoder_blocks[0]
+        if first.norm_first:
+            norm = NORMS[first.norm]
+            self.encoder_norm = norm(epsilon=first.epsilon, name="encoder_norm", dtype=dtype)
+            self.decoder_norm = norm(epsilon=first.epsilon, name="decoder_norm", dtype=dtype)
+        self.scale = keras.layers.Rescaling(hidden_dim**0.5, name="scale", dtype=dtype)
+
+        # === Functional Model ===
+        inputs = {
+            "encoder_token_ids": keras.Input((None,), dtype="int32", name="encoder_token_ids"),
+            "encoder_padding_mask": keras.Input((None,), dtype="bool", name="encoder_padding_mask"),
+            "decoder_token_ids": keras.Input((None,), dtype="int32", name="decoder_token_ids"),
+            "decoder_padding_mask": keras.Input((None,), dtype="bool", name="decoder_padding_mask"),
+        }
+        memory = self.encode(inputs["encoder_token_ids"], inputs["encoder_padding_mask"])
+        outputs, _ = self.decode(
+            inputs["decoder_token_ids"], memory, inputs["encoder_padding_mask"]
+        )
+        super().__init__(
+            inputs=inputs,
+            outputs={"encoder_sequence_output": memory, "decoder_sequence_output": outputs},
+            dtype=dtype,
+            **kwargs,
+        )
+
+        # === Config ===
+        self.source_vocabulary_size = source_vocabulary_size
+        self.target_vocabulary_size = target_vocabulary_size
+        self.hidden_dim = hidden_dim
+        self.num_heads = num_heads
+        self.feed_forward_dim = feed_forward_dim
+        self.num_encoder_layers = num_encoder_layers
+        self.num_decoder_layers = num_decoder_layers
+        self.position = position
+        self.max_length = max_length
+        self.dropout = dropout
+        self.tie_embeddings = tie_embeddings
+        self.block = block
+
+    def encode(self, token_ids, padding_mask, return_alignments: bool = False):
+        """Read the source: int [B, S] to memory float [B, S, D].
+
+        With `return_alignments=True` the pair of it and the alignments of each block, a list of
+        float [B, N, S, S].
+        """
+        x = self.scale(self.source_embedding(token_ids))
+        x = self.embedding_dropout(self.source_position(x))
+        maps = []
+        for block in self.encoder_blocks:
+            looked = block(x, padding_mask=padding_mask, return_alignments=return_alignments)
+            x, *more = looked if return_alignments else (looked,)
+            maps += more
+        memory = x if self.encoder_norm is None else self.encoder_norm(x)
+        return (memory, maps) if return_alignments else memory
+
+    def embed_target(self, token_ids, positions=None):
+        """Embed target tokens: int [B, T], at positions int [T], to float [B, T, D]."""
+        x = self.scale(self.target_embedding(token_ids))
+        if positions is None:
+            return self.embedding_dropout(self.target_position(x))
+        return self.embedding_dropout(self.target_position(x, positions))
+
+    def decode(self, token_ids, memory, memory_mask, return_alignments: bool = False):
+        """All target tokens at once: int [B, T] to outputs float [B, T, D].
+
+        The target needs no mask: no token sees a later one, and padding comes last.
+
+        Returns:
+            outputs, and the alignments of each block with the memory if they are asked for, a list
+            of float [B, N, T, S].
+        """
+        x = self.embed_target(token_ids)
+        maps = []
+        for block in self.decoder_blocks:
+            looked = block(x, memory, memory_mask=memory_mask, return_alignments=return_alignments)
+            x, *more = looked if return_alignments else (looked,)
+            maps += more
+        return self.finish(x), maps
+
+    def step(self, token_ids, prepared: list, caches: list, index):
+        """One step of decoding.
+
+        Args:
+            token_ids: int [R, 1]. R = B * K rows: K hypotheses for each of the B sources.
+            prepared: What each decoder block's `prepare` gave for the B sources.
+            caches: Each decoder block's cache, from its `initial_cache` or the step before.
+            index: int scalar, the position of the token.
+
+        Returns:
+            outputs float [R, 1, D], the last block's alignments with the memory float [R, N, 1, S],
+            and the next caches.
+        """
+        x = self.embed_target(token_ids, ops.reshape(ops.cast(index, "int32"), (1,)))
+        after = []
+        for block, one, cache in zip(self.decoder_blocks, prepared, caches, strict=True):
+            x, alignments, cache = block.call_with_cache(x, one, cache, index)
+            after.append(cache)
+        return self.finish(x), alignments, after
+
+    def finish(self, x):
+        """From the last block to what the output layer takes."""
+        return x if self.decoder_norm is None else self.decoder_norm(x)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "source_vocabulary_size": self.source_vocabulary_size,
+            "target_vocabulary_size": self.target_vocabulary_size,
+            "hidden_dim": self.hidden_dim,
+            "num_heads": self.num_heads,
+            "feed_forward_dim": self.feed_forward_dim,
+            "num_encoder_layers": self.num_encoder_layers,
+            "num_decoder_layers": self.num_decoder_layers,
+            "position": self.position,
+            "max_length": self.max_length,
+            "dropout": self.dropout,
+            "tie_embeddings": self.tie_embeddings,
+            "block": self.block,
+        }

@@ -1,0 +1,147 @@
+"""The Transformer from raw strings to a SavedModel: one model, however it is run."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from attnzoo import data, export, models, samplers
+from tests import tools
+from tests.models import tiny
+
+CONFIGURATIONS = {
+    "plain": {},
+    "post": {"block": {"norm_first": False, "norm": "rms", "activation": "gelu"}},
+    "tied": {"tie_embeddings": True, "num_decoder_layers": 1},
+    "learned": {"position": "learned", "max_length": 11},
+    "rotary": {"position": "rotary", "block": {"attention": {"num_key_value_heads": 1}}},
+    "relative": {"position": "relative"},
+    "t5": {"position": "t5", "block": {"activation": "geglu"}},
+    "alibi": {"position": "alibi", "block": {"attention": {"window": 2}}},
+    "none": {"position": None},
+}
+
+
+def make_preprocessor():
+    return models.TransformerSeq2SeqLMPreprocessor(
+        data.CharacterTokenizer.from_texts(tiny.WORDS),
+        data.SymbolTokenizer.from_texts(tiny.PHONEMES),
+        encoder_sequence_length=tiny.S,
+        decoder_sequence_length=tiny.T,
+    )
+
+
+def make_backbone(**arguments):
+    sizes = {"hidden_dim": 8, "num_heads": 2, "num_encoder_layers": 2, "num_decoder_layers": 2}
+    return models.TransformerSeq2SeqBackbone(
+        tiny.SOURCE_VOCABULARY, tiny.TARGET_VOCABULARY, **{**sizes, **arguments}
+    )
+
+
+def make_task(preprocessor=None, **arguments):
+    task = models.TransformerSeq2SeqLM(make_backbone(**arguments), preprocessor)
+    tools.set_weights(task, scale=0.5)
+    return task
+
+
+def tensors(inputs):
+    return {name: ops.convert_to_tensor(value) for name, value in inputs.items()}
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_step_by_step_it_is_the_teacher_forced_model(name):
+    task = make_task(**CONFIGURATIONS[name])
+
+    def run(inputs):
+        next, cache = task.make_next(inputs, True)
+        steps = []
+        for index in range(1, 4):
+            logits, _, cache = next(inputs["decoder_token_ids"], cache, index)
+            steps.append((logits, cache["alignments"]))
+        stepwise = tuple(ops.stack(parts, axis=1) for parts in zip(*steps, strict=True))
+        return task.decode(inputs), stepwise, task(inputs), cache
+
+    whole, stepwise, logits, cache = tools.compiled(run)(tensors(tiny.make_inputs()))
+    assert tuple(whole[0].shape) == (2, 3, tiny.TARGET_VOCABULARY)
+    assert tuple(whole[1].shape) == (2, 3, 5)
+    tools.assert_close(stepwise, whole, tolerance=2e-5)
+    tools.assert_close(logits, whole[0], tolerance=2e-5)
+    assert np.ptp(tools.to_numpy(logits), axis=1).max() > 0.1  # No two steps alike.
+    assert set(cache) == {"blocks", "alignments", "memory_mask"}
+    assert all(leaf.shape[0] == 2 for leaf in keras.tree.flatten(cache))
+
+
+def test_more_padding_changes_nothing():
+    task = make_task()
+    run = tools.compiled(task.decode)
+    logits, alignments = tools.to_numpy(run(tensors(tiny.make_inputs())))
+    more_logits, more_alignments = tools.to_numpy(run(tensors(tiny.make_inputs(places=9, steps=4))))
+    for row, (places, steps) in enumerate([(5, 3), (3, 2)]):
+        np.testing.assert_allclose(more_logits[row, :steps], logits[row, :steps], atol=2e-5)
+        np.testing.assert_allclose(
+            more_alignments[row, :steps, :places], alignments[row, :steps, :places], atol=1e-5
+        )
+        assert (more_alignments[row, :, places:] == 0).all()
+        np.testing.assert_allclose(more_alignments[row].sum(axis=-1), 1, rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A model that has learned its six words by heart, from raw strings."""
+    keras.utils.set_random_seed(1)
+    task = models.TransformerSeq2SeqLM(
+        make_backbone(hidden_dim=32, num_heads=4, dropout=0.0), make_preprocessor()
+    )
+    task.compile(optimizer=keras.optimizers.Adam(5e-3))
+    task.fit(tiny.WORDS, tiny.PHONEMES, batch_size=6, epochs=80, verbose=0)
+    return task
+
+
+def test_it_learns_and_generates(trained):
+    found = trained.generate(tiny.WORDS, return_scores=True, return_alignments=True)
+    assert found["outputs"] == tiny.PHONEMES
+    assert found["alignments"].shape[0] == len(tiny.WORDS)
+    assert trained.generate("hat") == "HH AE T"
+
+
+def test_a_beam_of_one_is_greedy_and_a_replay_agrees(trained):
+    greedy = trained.generate(tiny.WORDS, return_scores=True)
+    with export.live.sampling_with(trained, samplers.BeamSampler(num_beams=1)):
+        single = trained.generate(tiny.WORDS, return_scores=True)
+    assert single["outputs"] == greedy["outputs"]
+    tools.assert_close(single["scores"], greedy["scores"], tolerance=1e-4)
+
+
+def test_a_beam_returns_several(trained):
+    sampler = samplers.BeamSampler(num_beams=3, num_hypotheses=3, coverage_penalty=0.2)
+    with export.live.sampling_with(trained, sampler):
+        found = trained.generate(tiny.WORDS, return_scores=True)
+    assert [best for best, *_ in found["outputs"]] == tiny.PHONEMES
+    assert np.all(np.diff(found["scores"], axis=1) <= 0.0)
+
+
+def test_a_preset_holds_the_task(trained, tmp_path):
+    trained.save_to_preset(str(tmp_path))
+    again = models.TransformerSeq2SeqLM.from_preset(tmp_path)
+    assert again.generate(tiny.WORDS) == trained.generate(tiny.WORDS)
+    assert again.backbone.get_config() == trained.backbone.get_config()
+
+
+def test_it_is_exported(trained, tmp_path):
+    path = export.saved_model(trained, tmp_path / "model", sampler="beam", verify=tiny.WORDS)
+    assert (tmp_path / "model" / "saved_model.pb").is_file() and path.endswith("model")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_heads": 3}, "must divide `hidden_dim`. Received: num_heads=3, hidden_dim=8"),
+        ({"num_encoder_layers": 0}, "Received: num_encoder_layers=0"),
+        ({"dropout": 1.0}, r"`dropout` must be in \[0, 1\). Received: dropout=1.0"),
+        ({"position": "learned"}, "give `max_length`.* Received: position='learned', max_length"),
+        ({"position": "where"}, "Received: position='where'"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make_backbone(**arguments)
