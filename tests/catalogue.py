@@ -572,7 +572,7 @@ LAYERS = [
             "activation": "swiglu",
             "norm": "rms",
             "norm_first": False,
-            "stochastic_depth": 0.1,
+            "stochastic_depth": 1e-4,  # More would now and then leave a weight without gradient.
             "position": "relative",
             "attention": {"window": 2, "dropout": 0.1, "use_bias": False},
         },
