@@ -14,10 +14,11 @@ demo: export KERAS_BACKEND ?= jax
 demo: $(VENV)/installed
 	$(RUN) -m attnzoo demo --size $(DEMO) --output runs/demo
 
-# In two parts: TensorFlow keeps all that XLA compiles, 20 GB by the end of one whole run.
+# In parts: TensorFlow keeps all that XLA compiles, 20 GB by the end of one whole run.
 test: lint
 	for backend in $(BACKENDS); do \
-	  for part in tests/models "tests --ignore=tests/models"; do \
+	  for part in tests/models/rnn_seq2seq "tests/models --ignore=tests/models/rnn_seq2seq" \
+	      "tests --ignore=tests/models"; do \
 	    echo "=== $$backend: $$part"; \
 	    KERAS_BACKEND=$$backend OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist loadfile $$part \
 	      || exit 1; \

@@ -11,6 +11,19 @@ from attnzoo.models.rnn_encoder.token_tagger import RNNTokenTagger
 from attnzoo.models.rnn_seq2seq.backbone import RNNSeq2SeqBackbone
 from attnzoo.models.rnn_seq2seq.preprocessor import RNNSeq2SeqLMPreprocessor
 from attnzoo.models.rnn_seq2seq.seq2seq_lm import RNNSeq2SeqLM
+from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
+from attnzoo.models.transformer_encoder.masked_lm import TransformerMaskedLM
+from attnzoo.models.transformer_encoder.preprocessor import (
+    TransformerMaskedLMPreprocessor,
+    TransformerSentenceEmbedderPreprocessor,
+    TransformerSpanQAPreprocessor,
+    TransformerTextClassifierPreprocessor,
+    TransformerTokenTaggerPreprocessor,
+)
+from attnzoo.models.transformer_encoder.sentence_embedder import TransformerSentenceEmbedder
+from attnzoo.models.transformer_encoder.span_qa import TransformerSpanQA
+from attnzoo.models.transformer_encoder.text_classifier import TransformerTextClassifier
+from attnzoo.models.transformer_encoder.token_tagger import TransformerTokenTagger
 from attnzoo.models.transformer_seq2seq.backbone import TransformerSeq2SeqBackbone
 from attnzoo.models.transformer_seq2seq.preprocessor import TransformerSeq2SeqLMPreprocessor
 from attnzoo.models.transformer_seq2seq.seq2seq_lm import TransformerSeq2SeqLM
@@ -26,7 +39,18 @@ __all__ = [
     "RNNTokenTaggerPreprocessor",
     "ReinforceMixin",
     "ReinforceModel",
+    "TransformerEncoderBackbone",
+    "TransformerMaskedLM",
+    "TransformerMaskedLMPreprocessor",
+    "TransformerSentenceEmbedder",
+    "TransformerSentenceEmbedderPreprocessor",
     "TransformerSeq2SeqBackbone",
     "TransformerSeq2SeqLM",
     "TransformerSeq2SeqLMPreprocessor",
+    "TransformerSpanQA",
+    "TransformerSpanQAPreprocessor",
+    "TransformerTextClassifier",
+    "TransformerTextClassifierPreprocessor",
+    "TransformerTokenTagger",
+    "TransformerTokenTaggerPreprocessor",
 ]

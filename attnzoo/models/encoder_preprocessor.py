@@ -90,15 +90,18 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
         sequence_length: int | None = None,
         truncate: str | None = None,
     ):
+        packed = self.pack_texts(x, sequence_length=sequence_length, truncate=truncate)
+        return keras.utils.pack_x_y_sample_weight(packed, y, sample_weight)
+
+    def pack_texts(self, x, *, sequence_length=None, truncate=None) -> dict:
+        """What a call gives of texts alone; the arguments are those of a call."""
         if not self.built:
             self.build(None)
         is_one, texts = as_batch(x)
         ids = self.tokenize(texts)
         length = self.length_of(ids, sequence_length, truncate, is_one)
         packed = self.pack_tokens(ids, length)
-        if is_one:
-            packed = {name: value[0] for name, value in packed.items()}
-        return keras.utils.pack_x_y_sample_weight(packed, y, sample_weight)
+        return {name: value[0] for name, value in packed.items()} if is_one else packed
 
     def check_texts(self, texts):
         """Raise on texts that are empty, or too long where `truncate="error"`.
@@ -188,7 +191,7 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
 
     def tokens(self, text: str) -> list[str]:
         """The tokens of one text as strings, cut and completed like a batch, for labels."""
-        packed = self(text, truncate="silent")
+        packed = self.pack_texts(text, truncate="silent")
         ids = packed["token_ids"][packed["padding_mask"]]
         return [self.tokenizer.id_to_token(int(i)) for i in ids]
 

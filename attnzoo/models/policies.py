@@ -13,3 +13,20 @@ def policy_for(dtype, path: str):
         path: The layer's path, such as `"token_embedding"`.
     """
     return dtype[path] if isinstance(dtype, keras.dtype_policies.DTypePolicyMap) else dtype
+
+
+def quantize_again(model, dtype):
+    """Quantize the layers inside layers that a map says were quantized.
+
+    `policy_for` does it for those that a model makes itself. Weights come later, from a file.
+
+    Args:
+        model: A built model.
+        dtype: As in `policy_for`.
+    """
+    if not isinstance(dtype, keras.dtype_policies.DTypePolicyMap):
+        return
+    for layer in model._flatten_layers(include_self=False):
+        mode = dtype[layer.path].quantization_mode if layer.path in dtype else None
+        if mode is not None and layer.quantization_mode is None:
+            layer.quantize(mode)

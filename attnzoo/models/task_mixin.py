@@ -8,6 +8,13 @@ from attnzoo.models.policies import policy_for
 from attnzoo.models.presets import explain_preset_errors, saved_dtype
 from attnzoo.training import SmoothedCrossEntropy, TokenAccuracy
 
+_QUANTIZABLE = (
+    keras.layers.Dense,
+    keras.layers.EinsumDense,
+    keras.layers.Embedding,
+    keras.layers.ReversibleEmbedding,
+)
+
 
 class TaskMixin:
     """Compilation that a file keeps, batches of ids in `fit`, presets by name.
@@ -111,8 +118,8 @@ class TaskMixin:
             mode: `"int8"`, or another of Keras's.
             config: A `keras.quantizers.QuantizationConfig`, in place of a mode.
             filters: Which layers, as there. None is those that Keras can quantize: `Dense`,
-                `EinsumDense` and `Embedding`. Recurrent cells and attention layers stay as they
-                are.
+                `EinsumDense`, `Embedding` and `ReversibleEmbedding`. Recurrent cells and attention
+                layers stay as they are.
             **kwargs: As there.
         """
         filters = _is_quantizable if filters is None else filters
@@ -164,4 +171,4 @@ class TaskMixin:
 
 def _is_quantizable(layer) -> bool:
     # Of these very types: Keras refuses what is derived from them.
-    return type(layer) in (keras.layers.Dense, keras.layers.EinsumDense, keras.layers.Embedding)
+    return type(layer) in _QUANTIZABLE

@@ -2,17 +2,20 @@
 
 import keras
 import keras_hub
-import numpy as np
 
 from attnzoo.models.labelled_text_task import LabelledTextMixin
+from attnzoo.models.text_task import to_the_longest
 
 
 class TextClassifierTask(LabelledTextMixin, keras_hub.models.TextClassifier):
     """Base of the text classifiers: one class for a text.
 
     A subclass's `read` gives `logits` float [B, C], and `alignments` float [B, H, S], where H views
-    of the text looked. The rest is here and in `LabelledTextMixin`.
+    of the text looked. Where alignments cost more, another method gives both, and
+    `alignments_door` is its name. The rest is here and in `LabelledTextMixin`.
     """
+
+    alignments_door = "read"
 
     def compile(self, *args, metrics=None, **kwargs):
         """Configure training, as `TaskMixin.compile` does."""
@@ -47,13 +50,14 @@ class TextClassifierTask(LabelledTextMixin, keras_hub.models.TextClassifier):
             ValueError: If there is no text, one is empty, or a token id is outside the vocabulary.
         """
         is_one = isinstance(texts, (str, bytes))
-        results = self.run([texts] if is_one else texts, batch_size)
+        door = self.alignments_door if return_alignments else "read"
+        results = self.run([texts] if is_one else texts, batch_size, door)
         labels = self.labels.names(results["probabilities"].argmax(axis=-1))
         if not (return_probabilities or return_alignments):
             return labels[0] if is_one else labels
         asked = {"probabilities": return_probabilities, "alignments": return_alignments}
         if return_alignments:
-            results["alignments"] = _to_the_longest(results)
+            results["alignments"] = to_the_longest(results)
         return {"labels": labels, **{n: results[n] for n, wanted in asked.items() if wanted}}
 
     def alignments(self, texts, *, batch_size: int = 32):
@@ -71,10 +75,4 @@ class TextClassifierTask(LabelledTextMixin, keras_hub.models.TextClassifier):
             ValueError: As in `classify`.
         """
         texts = [texts] if isinstance(texts, (str, bytes)) else texts
-        return _to_the_longest(self.run(texts, batch_size))
-
-
-def _to_the_longest(results):
-    """Alignments without what is padding in every text."""
-    longest = int(np.flatnonzero(results["padding_mask"].any(axis=0)).max(initial=-1)) + 1
-    return results["alignments"][:, :, :longest]
+        return to_the_longest(self.run(texts, batch_size, self.alignments_door))

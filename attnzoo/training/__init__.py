@@ -1,6 +1,7 @@
 """Losses, metrics, reports and callbacks."""
 
 from attnzoo.training.callbacks import TrainingBackup
+from attnzoo.training.in_batch_negatives import InBatchNegatives, PartnerAccuracy
 from attnzoo.training.losses import SmoothedCrossEntropy
 from attnzoo.training.metrics import (
     METRICS,
@@ -26,6 +27,8 @@ from attnzoo.training.token_accuracy import TokenAccuracy
 __all__ = [
     "METRICS",
     "BleuScore",
+    "InBatchNegatives",
+    "PartnerAccuracy",
     "SmoothedCrossEntropy",
     "TokenAccuracy",
     "TrainingBackup",

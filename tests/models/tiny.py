@@ -86,6 +86,25 @@ def make_tagger(preprocessor="its own", *, scale: float = 1.0, **arguments):
     return task
 
 
+def make_transformer_encoder(**arguments):
+    arguments = {"hidden_dim": 8, "num_heads": 2, "num_layers": 3, "dropout": 0.0, **arguments}
+    # One token more than the texts have: the mask.
+    return models.TransformerEncoderBackbone(TEXT_VOCABULARY + 1, **arguments)
+
+
+def make_transformer(name, preprocessor="its own", *, scale: float = 0.5, encoder=(), **arguments):
+    """A task on a Transformer encoder, `"TextClassifier"` or another, whose weights are set."""
+    cls = getattr(models, f"Transformer{name}")
+    if preprocessor == "its own":
+        preprocessor = cls.preprocessor_cls(make_text_tokenizer(), sequence_length=S)
+    if name in ("TextClassifier", "TokenTagger"):
+        names = CLASSES if name == "TextClassifier" else TAG_NAMES
+        arguments = {"class_names": names, **arguments}
+    task = cls(make_transformer_encoder(**dict(encoder)), preprocessor, **arguments)
+    tools.set_weights(task, scale=scale)
+    return task
+
+
 def make_text_inputs(lengths=(5, 3), *, places=5):
     """The encoder's inputs, NumPy; ids of real tokens do not depend on the padding."""
     draw = np.random.default_rng(0)

@@ -1,0 +1,153 @@
+"""From questions and contexts to token ids, and from characters to the words of an answer."""
+
+import re
+
+import keras
+import numpy as np
+
+from attnzoo.models.encoder_preprocessor import EncoderPreprocessor
+from attnzoo.models.packing import as_lists, refuse_empty
+
+
+class SpanPreprocessor(EncoderPreprocessor):
+    """Tokenizes, packs and pads pairs of a question and a context: `question [END] context [END]`.
+
+    White space separates the words of a context, and each is tokenized for itself: an answer is
+    some words in a row, and each stands at its first token. The arguments are those of
+    `EncoderPreprocessor`; what is too long loses the end of its context. It works on Python strings
+    alone, not in a graph.
+
+    Call arguments:
+        x: Pairs of strings, `(question, context)`.
+        y: For each pair the answer's first character and the one after its last, `(start, end)`, in
+            characters of the context; or None. A part of a word stands for the whole.
+        sample_weight: Weights of the pairs, [B], or None.
+
+    Returns:
+        x, a dict of `token_ids` int32 [B, S], `padding_mask` bool [B, S] and `span_mask` bool
+        [B, S], True at the first token of each word of the context; with `y`
+        `(x, y, sample_weight)`: y int32 [B, 2], where the first word of the answer and the last one
+        stand; sample_weight float32 [B, 2], which is 0 where the answer was cut off.
+
+    Raises:
+        ValueError: As `EncoderPreprocessor`; if a span is outside its context or holds no word, a
+            question leaves no room for a context, a word gives no token, or there are more or fewer
+            spans than pairs.
+    """
+
+    def call(
+        self,
+        x,
+        y=None,
+        sample_weight=None,
+        *,
+        sequence_length: int | None = None,
+        truncate: str | None = None,
+    ):
+        return self.pack_spans(
+            x, y, sample_weight, sequence_length=sequence_length, truncate=truncate
+        )
+
+    def pack_spans(self, x, y=None, sample_weight=None, *, sequence_length=None, truncate=None):
+        """What a call does."""
+        pairs = _as_pairs(x)
+        if not self.built:
+            self.build(None)
+        ids, firsts = self.tokenize_pairs(pairs)
+        length = self.length_of(ids, sequence_length, truncate)
+        span_mask = self.pack(firsts, length)[0] == 1
+        packed = {**self.pack_tokens(ids, length), "span_mask": span_mask}
+        if y is None:
+            return packed
+        if len(y) != len(pairs):
+            raise ValueError(
+                "There must be as many spans as pairs. "
+                f"Received: {len(pairs)} pairs, {len(y)} spans"
+            )
+        found = [find_words(context, span) for (_, context), span in zip(pairs, y, strict=True)]
+        places = np.zeros((len(pairs), 2), "int32")
+        weight = np.zeros((len(pairs), 2), "float32")
+        for row, words in enumerate(found):
+            starts = np.flatnonzero(span_mask[row])
+            if words[1] < len(starts):
+                places[row], weight[row] = starts[list(words)], 1.0
+        if sample_weight is not None:
+            weight *= np.asarray(sample_weight, "float32")[:, None]
+        return keras.utils.pack_x_y_sample_weight(packed, places, weight)
+
+    def check_texts(self, texts):
+        """Raise on pairs that are empty, or too long where `truncate="error"`."""
+        if not len(texts):
+            raise ValueError("There must be at least one pair. Received: none")
+        if not self.built:
+            self.build(None)
+        ids, _ = self.tokenize_pairs(_as_pairs(texts))
+        if self.truncate == "error":
+            self.length_of(ids)
+
+    def tokenize_pairs(self, pairs):
+        """Of each pair the ids, and 1 at the first token of each word of the context, else 0."""
+        for position, kind in enumerate(("question", "context")):
+            refuse_empty([pair[position] for pair in pairs], kind)
+        questions = self.tokenize([question for question, _ in pairs])
+        all_ids, all_firsts = [], []
+        for position, (question, (_, context)) in enumerate(zip(questions, pairs, strict=True)):
+            room = self.sequence_length - self.add_start - self.add_end - 1
+            if len(question) >= room:
+                raise ValueError(
+                    f"A question must leave room for a context in {self.sequence_length} tokens. "
+                    f"Received: a question of {len(question)} tokens at position {position}"
+                )
+            words = [context[start:end] for start, end in find_spans(context)]
+            pieces = [np.ravel(as_lists(piece)) for piece in as_lists(self.tokenizer(words))]
+            for word, piece in zip(words, pieces, strict=True):
+                if not len(piece):
+                    raise ValueError(
+                        "A word must have at least one token. "
+                        f"Received: {word!r} at position {position}"
+                    )
+            question = [*question, self.tokenizer.end_token_id]
+            all_ids.append([*question, *(int(i) for piece in pieces for i in piece)])
+            firsts = [int(n == 0) for piece in pieces for n in range(len(piece))]
+            all_firsts.append([0] * len(question) + firsts)
+        return all_ids, all_firsts
+
+
+def find_spans(context: str) -> list[tuple[int, int]]:
+    """The first character of each word, and the one after its last."""
+    return [match.span() for match in re.finditer(r"\S+", context)]
+
+
+def find_words(context: str, span) -> tuple[int, int]:
+    """The first and the last word of a context that a span of characters is a part of.
+
+    Raises:
+        ValueError: If the span is outside the context, or holds no word.
+    """
+    start, end = (int(one) for one in span)
+    if not 0 <= start < end <= len(context):
+        raise ValueError(
+            "A span must lie in its context and hold a character: 0 <= start < end <= "
+            f"{len(context)}. Received: start={start}, end={end} in {context!r}"
+        )
+    words = [
+        number
+        for number, (left, right) in enumerate(find_spans(context))
+        if left < end and right > start
+    ]
+    if not words:
+        raise ValueError(
+            f"A span must hold a word. Received: start={start}, end={end} in {context!r}"
+        )
+    return words[0], words[-1]
+
+
+def _as_pairs(x):
+    pairs = [tuple(pair) if isinstance(pair, (tuple, list)) else pair for pair in as_lists(x)]
+    for position, pair in enumerate(pairs):
+        if not isinstance(pair, tuple) or [type(one) for one in pair] != [str, str]:
+            raise ValueError(
+                "What is asked must be pairs of strings, (question, context). "
+                f"Received: {pair!r} at position {position}"
+            )
+    return pairs

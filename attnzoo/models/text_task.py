@@ -1,0 +1,161 @@
+"""What the tasks that read texts share: raw strings in, results in NumPy out."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from attnzoo.models.packing import as_lists
+from attnzoo.models.task_mixin import TaskMixin
+
+
+class TextTaskMixin(TaskMixin):
+    """Base of the tasks that read texts and write none.
+
+    It stands before a task of KerasHub in the bases of a class. A subclass gives `read(inputs)`, or
+    more such methods: of the backbone's inputs a dict of tensors, batch first, in which `logits`
+    are float [..., C].
+    """
+
+    _readers = None
+
+    def pack(self, texts):
+        """The backbone's inputs of texts, with what else comes of them: a dict of arrays."""
+        return self.preprocessor(texts)
+
+    def run(self, texts, batch_size: int = 32, door: str = "read") -> dict:
+        """Read texts, in batches.
+
+        Args:
+            texts: Strings; without a preprocessor, the backbone's inputs.
+            batch_size: How many at a time. At least 1.
+            door: The name of the method that reads.
+
+        Returns:
+            dict of NumPy arrays, batch first: what `pack` gives, `probabilities` float32 [..., C]
+            in place of logits, and what else the method gives, float32.
+
+        Raises:
+            ValueError: If there is no text, one is empty, or a token id is outside the vocabulary.
+        """
+        if self.preprocessor is None:
+            self._check_token_ids(texts)
+            count = len(texts["token_ids"])
+        else:
+            texts = list(as_lists(texts))
+            count = len(texts)
+            self.preprocessor.check_texts(texts)
+        if not count:
+            raise ValueError("There must be at least one text. Received: none")
+        results = []
+        for start in range(0, count, batch_size):
+            rows = slice(start, start + batch_size)
+            if self.preprocessor is None:
+                packed = {name: np.asarray(value)[rows] for name, value in texts.items()}
+            else:
+                packed = self.pack(texts[rows])
+            results.append({**packed, **self._read_on_batch(packed, door)})
+        return {name: _join([one[name] for one in results]) for name in results[0]}
+
+    def _read_on_batch(self, packed, door):
+        """One method, compiled once and kept, on one batch: NumPy arrays."""
+        # With LoRA or after quantization there are other weights, and what was compiled is old.
+        state = [id(weight) for weight in self.weights]
+        readers = self._readers or {}
+        if door not in readers or readers[door].state != state:
+            # Kept out of Keras's tracking: its weights are the task's own.
+            readers = {**readers, door: _Reader(self, door, state)}
+            object.__setattr__(self, "_readers", readers)
+        return readers[door].predict_on_batch({name: packed[name] for name in self.reads(door)})
+
+    def reads(self, door: str) -> list[str]:
+        """The names of what a method that reads takes."""
+        return list(self.input)
+
+    def _check_token_ids(self, inputs):
+        """Raise on an id that no embedding has: backends differ in what they would make of it."""
+        ids, size = ops.convert_to_numpy(inputs["token_ids"]), self.backbone.vocabulary_size
+        outside = ids[(ids < 0) | (ids >= size)]
+        if outside.size:
+            raise ValueError(
+                f"`token_ids` must be ids of the vocabulary, in [0, {size}). "
+                f"Received: {int(outside[0])}"
+            )
+
+
+class _Reader(keras.Model):
+    """One method of a task as a model, so that Keras compiles it on every backend."""
+
+    def __init__(self, task, door, state):
+        super().__init__(name="reader", dtype=task.dtype_policy)
+        self.task = task
+        self.door = door
+        object.__setattr__(self, "state", state)
+
+    def call(self, inputs):
+        results = getattr(self.task, self.door)(inputs)
+        results = {name: ops.cast(value, "float32") for name, value in results.items()}
+        if "logits" in results:
+            results["probabilities"] = ops.softmax(results.pop("logits"), axis=-1)
+        return results
+
+
+def to_the_longest(results):
+    """Alignments, [B, H, S] or [B, L, N, S, S], without what is padding in every text."""
+    longest = int(np.flatnonzero(results["padding_mask"].any(axis=0)).max(initial=-1)) + 1
+    alignments = results["alignments"]
+    sequences = 1 if alignments.ndim == 3 else 2
+    return alignments[(..., *[slice(longest)] * sequences)]
+
+
+def split_samples(samples, fraction):
+    """The first samples, and the last ones, which are that part of all."""
+    first = samples[0]
+    count = len(next(iter(first.values())) if isinstance(first, dict) else first)
+    kept = int(count * (1.0 - fraction))
+    if not 0 < kept < count:
+        raise ValueError(
+            "`validation_split` must leave samples on both sides. "
+            f"Received: validation_split={fraction} of {count} samples"
+        )
+    parts = slice(0, kept), slice(kept, None)
+    return tuple(tuple(_rows(one, part) for one in samples) for part in parts)
+
+
+def _rows(samples, rows):
+    """Some rows of samples: of lists or arrays, or of each in a dict."""
+    if isinstance(samples, dict):
+        return {name: value[rows] for name, value in samples.items()}
+    return None if samples is None else samples[rows]
+
+
+def make_dataset(samples, batch_size, shuffle):
+    """Batches of samples as a `tf.data.Dataset`, in a new order each time where so wanted."""
+    import tensorflow as tf
+
+    def convert(sample):
+        if isinstance(sample, dict):
+            return {name: convert(value) for name, value in sample.items()}
+        if isinstance(sample, list) and sample and isinstance(sample[0], list):
+            return tf.ragged.constant(sample, dtype=tf.int32, ragged_rank=1)
+        if isinstance(sample, list):
+            return np.asarray(sample)
+        if isinstance(sample, np.ndarray) and sample.dtype.kind == "O":
+            return tf.constant(sample.tolist(), tf.string)
+        return ops.convert_to_numpy(sample)
+
+    samples = tuple(convert(one) for one in samples if one is not None)
+    dataset = tf.data.Dataset.from_tensor_slices(samples)
+    if shuffle:
+        dataset = dataset.shuffle(len(dataset))
+    return dataset.batch(batch_size)
+
+
+def _join(parts):
+    """Arrays of several batches as one; where they differ in length, they are padded with 0."""
+    sizes = np.max([part.shape[1:] for part in parts], axis=0).astype(int)
+
+    def pad(part):
+        missing = [(0, size - n) for size, n in zip(sizes, part.shape[1:], strict=True)]
+        return np.pad(part, [(0, 0), *missing])
+
+    return np.concatenate([pad(part) for part in parts])

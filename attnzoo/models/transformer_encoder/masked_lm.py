@@ -1,0 +1,205 @@
+"""The masked language model: the Transformer encoder learns to say what was hidden from it."""
+
+import keras
+import keras_hub
+import numpy as np
+
+from attnzoo.models.packing import as_lists
+from attnzoo.models.policies import policy_for, quantize_again
+from attnzoo.models.text_task import TextTaskMixin, make_dataset, split_samples
+from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
+from attnzoo.models.transformer_encoder.preprocessor import TransformerMaskedLMPreprocessor
+from attnzoo.models.transformer_encoder.task import TransformerTaskMixin, check_length
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class TransformerMaskedLM(TransformerTaskMixin, TextTaskMixin, keras_hub.models.MaskedLM):
+    """Masked language model: pre-training from texts alone.
+
+    Each vector at a hidden place goes through a dense layer and a norm, and is compared with the
+    embeddings of all tokens. What was learned is in the backbone, and a preset starts other tasks:
+
+        task.save_to_preset("runs/language")
+        attnzoo.models.TransformerTextClassifier.from_preset("runs/language", num_classes=2)
+
+    Differs from BERT: no second sentence, and so no prediction whether it follows.
+
+    Args:
+        backbone: A `TransformerEncoderBackbone`.
+        preprocessor: A `TransformerMaskedLMPreprocessor`, or None to work on token ids.
+
+    Call arguments:
+        The backbone's inputs, and `mask_positions` int [B, M].
+
+    Returns:
+        float [B, M, V]. Logits of the tokens that are hidden there.
+
+    Raises:
+        ValueError: If the backbone does not embed all tokens and the mask token, or texts may be
+            longer than a learned position.
+
+    Example:
+        >>> task = attnzoo.models.TransformerMaskedLM(backbone, preprocessor)
+        >>> task.fit(["a good film", "a bad film"], epochs=100)
+        >>> task.fill("a good [MASK]")
+        [['film']]
+
+    References:
+        [Devlin et al., 2019](https://arxiv.org/abs/1810.04805).
+        [Press and Wolf, 2017](https://arxiv.org/abs/1608.05859) (tied embeddings).
+    """
+
+    backbone_cls = TransformerEncoderBackbone
+    preprocessor_cls = TransformerMaskedLMPreprocessor
+
+    def __init__(self, backbone, preprocessor=None, **kwargs):
+        check_length(backbone, preprocessor)
+        if preprocessor is not None:
+            preprocessor.check_vocabulary(backbone)
+
+        # === Layers ===
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.output_head = keras_hub.layers.MaskedLMHead(
+            token_embedding=backbone.token_embedding,
+            intermediate_activation="gelu",
+            name="masked_lm_head",
+            dtype=policy_for(backbone.dtype_policy, "masked_lm_head"),
+        )
+
+        # === Functional Model ===
+        positions = keras.Input((None,), dtype="int32", name="mask_positions")
+        inputs = {**backbone.input, "mask_positions": positions}
+        super().__init__(inputs=inputs, outputs=self.read_masks(inputs)["logits"], **kwargs)
+        quantize_again(self, backbone.dtype_policy)
+
+    def read_masks(self, inputs):
+        """Logits float [B, M, V] of what is hidden: a dict."""
+        outputs = self.backbone({name: inputs[name] for name in self.backbone.input})
+        return {"logits": self.output_head(outputs["sequence_output"], inputs["mask_positions"])}
+
+    def finish(self, outputs, padding_mask):
+        """Nothing is hidden in texts that are only looked at: the outputs themselves."""
+        return outputs
+
+    def look(self, inputs):
+        """The alignments of all blocks and heads, float [B, L, N, S, S]: a dict."""
+        return {"alignments": super().look(inputs)["alignments"]}
+
+    def pack(self, texts):
+        """The backbone's inputs of texts in which nothing is hidden."""
+        return self.preprocessor.pack_texts(texts)
+
+    def reads(self, door):
+        """The names of what a method that reads takes."""
+        return list(self.input if door == "read_masks" else self.backbone.input)
+
+    # === Training ===
+
+    def fit(self, x=None, y=None, *, shuffle: bool = True, validation_split=None, **kwargs):
+        """Train, as `keras.Model.fit` does.
+
+        Args:
+            x: Texts, a list of strings; a `tf.data.Dataset` of batches of strings; or a
+                `keras.utils.PyDataset` whose batches are ids already.
+            y: None, but for ids.
+            shuffle: Whether each epoch has another order, where `x` is no dataset.
+            validation_split: Part of the texts, the last ones, to validate with, where `x` is no
+                dataset. In (0, 1).
+            **kwargs: As in `keras.Model.fit`: `epochs`, `batch_size`, `validation_data` (as `x`),
+                ...
+
+        Raises:
+            ValueError: If a text is empty, or there are labels.
+        """
+        if not self._is_texts(x):
+            more = {} if validation_split is None else {"validation_split": validation_split}
+            return super().fit(x, y, shuffle=shuffle, **more, **kwargs)
+        samples = self._samples(x, y)
+        batch_size = kwargs.pop("batch_size", None) or 32
+        validation_data = kwargs.pop("validation_data", None)
+        if self._is_texts(validation_data):
+            validation_data = make_dataset(self._samples(validation_data), batch_size, False)
+        elif validation_split and validation_data is None:
+            samples, rest = split_samples(samples, validation_split)
+            validation_data = make_dataset(rest, batch_size, shuffle=False)
+        x = make_dataset(samples, batch_size, shuffle)
+        return super().fit(x, validation_data=validation_data, shuffle=False, **kwargs)
+
+    def evaluate(self, x=None, y=None, **kwargs):
+        """Loss and metrics over tokens that are hidden for it. `x` as in `fit`."""
+        if kwargs.get("_use_cached_eval_dataset") or not self._is_texts(x):
+            return super().evaluate(x, y, **kwargs)
+        x = make_dataset(self._samples(x, y), kwargs.pop("batch_size", None) or 32, shuffle=False)
+        return super().evaluate(x, **kwargs)
+
+    # === Filling in ===
+
+    def fill(
+        self,
+        texts,
+        *,
+        num_candidates: int = 1,
+        return_probabilities: bool = False,
+        batch_size: int = 32,
+    ):
+        """The most probable tokens for each `"[MASK]"` in each text.
+
+        Args:
+            texts: A string or strings, each with at least one `"[MASK]"`.
+            num_candidates: How many tokens for each of them. At least 1.
+            return_probabilities: Whether to return the probability of each too.
+            batch_size: How many texts at a time. At least 1.
+
+        Returns:
+            For each text a list of its masks, and for each of those a list of tokens, the most
+            probable one first; for one string, its list. With `return_probabilities` a dict of
+            `"tokens"`, these lists, and `"probabilities"`, lists of the same form.
+
+        Raises:
+            ValueError: If there is no preprocessor, a text has no mask, or `num_candidates` is not
+                between 1 and the number of tokens.
+        """
+        if self.preprocessor is None:
+            raise ValueError(
+                "Texts can be filled in only with a preprocessor. Received: preprocessor=None"
+            )
+        is_one = isinstance(texts, (str, bytes))
+        texts = [texts] if is_one else list(texts)
+        packed = self.preprocessor.pack_masks(texts)
+        known = self.preprocessor.ordinary_token_ids
+        if not 1 <= num_candidates <= len(known):
+            raise ValueError(
+                f"`num_candidates` must be in [1, {len(known)}]. "
+                f"Received: num_candidates={num_candidates}"
+            )
+        rows = [slice(i, i + batch_size) for i in range(0, len(texts), batch_size)]
+        batches = [{name: value[part] for name, value in packed.items()} for part in rows]
+        found = [self._read_on_batch(one, "read_masks")["probabilities"] for one in batches]
+        found = np.concatenate(found)[:, :, known]  # [B, M, tokens that a text may have]
+        best = np.argsort(-found, axis=-1, kind="stable")[:, :, :num_candidates]
+        chances = np.take_along_axis(found, best, axis=-1)
+        name_of = self.preprocessor.tokenizer.id_to_token
+        tokens, probabilities = [], []
+        for ids, row, is_mask in zip(known[best], chances, packed["is_mask"], strict=True):
+            tokens.append([[name_of(int(i)) for i in place] for place in ids[is_mask]])
+            probabilities.append([[float(p) for p in place] for place in row[is_mask]])
+        if return_probabilities:
+            return {"tokens": tokens, "probabilities": probabilities}
+        return tokens[0] if is_one else tokens
+
+    def _is_texts(self, x):
+        """Whether `x` is strings, and no dataset."""
+        dataset = isinstance(x, keras.utils.PyDataset) or hasattr(x, "element_spec")
+        return self.preprocessor is not None and x is not None and not dataset
+
+    def _samples(self, x, y=None):
+        """Texts that are no dataset, as an array."""
+        if y is not None:
+            raise ValueError(
+                "Hidden tokens are their own labels: `y` must be None. "
+                f"Received: y of type {type(y).__name__}"
+            )
+        x = np.asarray(as_lists(x), dtype=object)
+        self.preprocessor.check_texts(x.tolist())
+        return (x,)

@@ -1,0 +1,104 @@
+"""From raw strings to token ids, for the tasks of the Transformer encoder."""
+
+import keras
+import numpy as np
+
+from attnzoo.data.tokenizers import in_graph
+from attnzoo.models.encoder_preprocessor import EncoderPreprocessor
+from attnzoo.models.masking_preprocessor import MaskingPreprocessor
+from attnzoo.models.packing import as_lists
+from attnzoo.models.span_preprocessor import SpanPreprocessor
+from attnzoo.models.tagging_preprocessor import TaggingPreprocessor
+from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class TransformerTextClassifierPreprocessor(EncoderPreprocessor):
+    """`EncoderPreprocessor` for `TransformerTextClassifier`.
+
+    Example:
+        >>> preprocessor = attnzoo.models.TransformerTextClassifierPreprocessor(
+        ...     attnzoo.data.SymbolTokenizer.from_texts(["a good film", "a bad film"]))
+        >>> preprocessor(["a film"])["token_ids"].tolist()
+        [[4, 5, 3, 0, 0, 0, 0, 0]]
+    """
+
+    backbone_cls = TransformerEncoderBackbone
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class TransformerTokenTaggerPreprocessor(TaggingPreprocessor):
+    """`TaggingPreprocessor` for `TransformerTokenTagger`.
+
+    Example:
+        >>> preprocessor = attnzoo.models.TransformerTokenTaggerPreprocessor(
+        ...     attnzoo.data.SymbolTokenizer.from_texts(["the film ends"]))
+        >>> x, y, sample_weight = preprocessor(["the film ends"], [[0, 1, 2]])
+    """
+
+    backbone_cls = TransformerEncoderBackbone
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class TransformerMaskedLMPreprocessor(MaskingPreprocessor):
+    """`MaskingPreprocessor` for `TransformerMaskedLM`.
+
+    Example:
+        >>> preprocessor = attnzoo.models.TransformerMaskedLMPreprocessor(
+        ...     attnzoo.data.SymbolTokenizer.from_texts(["the film ends"]))
+        >>> x, y, sample_weight = preprocessor(["the film ends"])
+        >>> x["mask_positions"].shape  # One of the 8 places that a batch of short texts has.
+        (1, 1)
+    """
+
+    backbone_cls = TransformerEncoderBackbone
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class TransformerSentenceEmbedderPreprocessor(EncoderPreprocessor):
+    """`EncoderPreprocessor` for `TransformerSentenceEmbedder`, which packs texts in pairs too.
+
+    Example:
+        >>> preprocessor = attnzoo.models.TransformerSentenceEmbedderPreprocessor(
+        ...     attnzoo.data.SymbolTokenizer.from_texts(["a good film", "a fine movie"]))
+        >>> x, pairs = preprocessor.pack_pairs(["a good film"], ["a fine movie"])
+        >>> x["token_ids"].shape, pairs.tolist()
+        ((2, 8), [0, 0])
+    """
+
+    backbone_cls = TransformerEncoderBackbone
+
+    def pack_pairs(self, texts, partners):
+        """Pack texts, and after them their partners, as many.
+
+        Args:
+            texts: Strings; in a graph a `tf.Tensor`.
+            partners: For each of them a string.
+
+        Returns:
+            The dict of `token_ids` int32 [2 B, S] and `padding_mask` bool [2 B, S]; and the number
+            of each row's pair, int32 [2 B].
+        """
+        if in_graph():
+            import tensorflow as tf
+
+            packed = self.pack_texts(tf.concat([texts, partners], axis=0))
+            return packed, tf.tile(tf.range(tf.shape(texts)[0]), [2])
+        texts, partners = as_lists(texts), as_lists(partners)
+        pairs = np.tile(np.arange(len(texts), dtype="int32"), 2)
+        return self.pack_texts([*texts, *partners]), pairs
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class TransformerSpanQAPreprocessor(SpanPreprocessor):
+    """`SpanPreprocessor` for `TransformerSpanQA`.
+
+    Example:
+        >>> preprocessor = attnzoo.models.TransformerSpanQAPreprocessor(
+        ...     attnzoo.data.SymbolTokenizer.from_texts(["who sings the old bird"]))
+        >>> x, y, _ = preprocessor([("who sings", "the old bird sings")], [(4, 12)])
+        >>> y.tolist()  # who sings [END] the old bird sings [END]
+        [[4, 5]]
+    """
+
+    backbone_cls = TransformerEncoderBackbone

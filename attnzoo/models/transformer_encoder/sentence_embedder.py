@@ -1,0 +1,204 @@
+"""A vector for a text: the Transformer encoder, pooled by attention, of unit length."""
+
+import keras
+import keras_hub
+import numpy as np
+from keras import ops
+
+from attnzoo.models.packing import as_lists
+from attnzoo.models.text_task import TextTaskMixin, make_dataset, split_samples
+from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
+from attnzoo.models.transformer_encoder.pooling import make_pooling
+from attnzoo.models.transformer_encoder.preprocessor import TransformerSentenceEmbedderPreprocessor
+from attnzoo.models.transformer_encoder.task import TransformerTaskMixin, check_length
+from attnzoo.training import InBatchNegatives, PartnerAccuracy
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class TransformerSentenceEmbedder(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Task):
+    """Embedding of texts: those that mean the same get vectors that are near each other.
+
+    It is trained on pairs that belong together; each text must tell its partner from all other
+    texts of the batch (see `attnzoo.training.InBatchNegatives`).
+
+    Differs from the paper: texts are pooled by attention unless another `pooling` is chosen.
+
+    Args:
+        backbone: A `TransformerEncoderBackbone`.
+        preprocessor: A `TransformerSentenceEmbedderPreprocessor`, or None to work on token ids.
+        pooling: How a text's vectors become one: `"attention"`, an `AttentivePooling` of one hop;
+            `"mean"`; or `"first"`, which is for a preprocessor with `add_start=True`.
+
+    Call arguments:
+        The backbone's inputs.
+
+    Returns:
+        float [B, D]. Vectors of unit length.
+
+    Raises:
+        ValueError: If the pooling is unknown, the tokenizer knows more tokens than the backbone
+            embeds, or texts may be longer than a learned position.
+
+    Example:
+        >>> task = attnzoo.models.TransformerSentenceEmbedder(backbone, preprocessor)
+        >>> task.fit(["a good film", "rain"], ["a fine movie", "wet weather"], epochs=100)
+        >>> task.embed(["a good film"]).shape
+        (1, 256)
+        >>> task.similarity(["a good film"], ["a fine movie", "rain"]).argmax()
+        0
+
+    References:
+        [Reimers and Gurevych, 2019](https://arxiv.org/abs/1908.10084).
+        [Gao et al., 2021](https://arxiv.org/abs/2104.08821), section 4.
+    """
+
+    backbone_cls = TransformerEncoderBackbone
+    preprocessor_cls = TransformerSentenceEmbedderPreprocessor
+
+    def __init__(self, backbone, preprocessor=None, *, pooling: str = "attention", **kwargs):
+        check_length(backbone, preprocessor)
+        if preprocessor is not None:
+            preprocessor.check_vocabulary(backbone)
+
+        # === Layers ===
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.pool = make_pooling(pooling, backbone)
+
+        # === Functional Model ===
+        inputs = backbone.input
+        super().__init__(inputs=inputs, outputs=self.read(inputs)["embeddings"], **kwargs)
+
+        # === Config ===
+        self.pooling = pooling
+
+    def read(self, inputs):
+        """Vectors of unit length, float [B, D]: a dict."""
+        outputs = self.backbone(inputs)["sequence_output"]
+        return {"embeddings": self.finish(outputs, inputs["padding_mask"])}
+
+    def finish(self, outputs, padding_mask):
+        """The vector float [B, D] of the backbone's output."""
+        pooled = ops.cast(self.pool(outputs, padding_mask), "float32")
+        size = ops.sqrt(ops.sum(ops.square(pooled), axis=-1, keepdims=True))
+        return pooled / ops.maximum(size, 1e-12)
+
+    def look(self, inputs):
+        """The alignments of all blocks and heads, float [B, L, N, S, S]: a dict."""
+        return {"alignments": super().look(inputs)["alignments"]}
+
+    # === Training ===
+
+    def compile(self, optimizer="auto", loss="auto", *, weighted_metrics="auto", **kwargs):
+        """Configure training.
+
+        Args:
+            optimizer: As in `TaskMixin.compile`.
+            loss: A Keras loss; "auto" is `InBatchNegatives()`.
+            weighted_metrics: As in `keras.Model.compile`; "auto" is `PartnerAccuracy()`.
+            **kwargs: As in `TaskMixin.compile`.
+        """
+        loss = InBatchNegatives() if loss == "auto" else loss
+        super().compile(optimizer, loss, weighted_metrics=weighted_metrics, **kwargs)
+
+    def make_accuracy(self):
+        """The metric that "auto" stands for."""
+        return PartnerAccuracy()
+
+    def fit(self, x=None, y=None, *, shuffle: bool = True, validation_split=None, **kwargs):
+        """Train, as `keras.Model.fit` does.
+
+        Args:
+            x: Texts, a list of strings, with their partners as `y`; a `tf.data.Dataset` of batches
+                of both; or a `keras.utils.PyDataset` whose batches are ids already, with the number
+                of each row's pair.
+            y: For each text its partner, a string.
+            shuffle: Whether each epoch has another order, where `x` is no dataset.
+            validation_split: Part of the pairs, the last ones, to validate with, where `x` is no
+                dataset. In (0, 1).
+            **kwargs: As in `keras.Model.fit`: `epochs`, `batch_size` (in pairs),
+                `validation_data`, ...
+
+        Raises:
+            ValueError: If a text is empty, or texts and partners differ in number.
+        """
+        if self.preprocessor is None or y is None:
+            more = {} if validation_split is None else {"validation_split": validation_split}
+            return super().fit(x, y, shuffle=shuffle, **more, **kwargs)
+        samples = self._samples(x, y)
+        batch_size = kwargs.pop("batch_size", None) or 32
+        validation_data = kwargs.pop("validation_data", None)
+        if isinstance(validation_data, (tuple, list)):
+            pairs = self._samples(*validation_data)
+            validation_data = make_dataset(pairs, batch_size, shuffle=False)
+        elif validation_split and validation_data is None:
+            samples, rest = split_samples(samples, validation_split)
+            validation_data = make_dataset(rest, batch_size, shuffle=False)
+        x = make_dataset(samples, batch_size, shuffle)
+        return super().fit(x, validation_data=validation_data, shuffle=False, **kwargs)
+
+    def evaluate(self, x=None, y=None, **kwargs):
+        """Loss and metrics. `x` and `y` as in `fit`."""
+        if kwargs.get("_use_cached_eval_dataset") or self.preprocessor is None or y is None:
+            return super().evaluate(x, y, **kwargs)
+        batch_size = kwargs.pop("batch_size", None) or 32
+        x = make_dataset(self._samples(x, y), batch_size, shuffle=False)
+        return super().evaluate(x, **kwargs)
+
+    def preprocess_samples(self, x, y=None, sample_weight=None):
+        """Packed ids of texts; with partners, of both, and the numbers of their pairs."""
+        if self.preprocessor is None or y is None:
+            return super().preprocess_samples(x, y, sample_weight)
+        return self.preprocessor.pack_pairs(x, y)
+
+    # === Embedding ===
+
+    def embed(self, texts, *, batch_size: int = 32):
+        """The vectors of texts.
+
+        Args:
+            texts: A string or strings; without a preprocessor, the backbone's inputs.
+            batch_size: How many texts at a time. At least 1.
+
+        Returns:
+            float32 [B, D], a NumPy array of rows of unit length; [D] for one string.
+
+        Raises:
+            ValueError: If there is no text, one is empty, or a token id is outside the vocabulary.
+        """
+        is_one = isinstance(texts, (str, bytes))
+        found = self.run([texts] if is_one else texts, batch_size)["embeddings"]
+        return found[0] if is_one else found
+
+    def similarity(self, texts, others, *, batch_size: int = 32):
+        """How near texts are to others: the cosine of the angle between their vectors.
+
+        Args:
+            texts: A strings, or the backbone's inputs.
+            others: B strings, or the backbone's inputs.
+            batch_size: How many texts at a time. At least 1.
+
+        Returns:
+            float32 [A, B], a NumPy array, each in [-1, 1].
+
+        Raises:
+            ValueError: As in `embed`.
+        """
+        texts, others = ([one] if isinstance(one, (str, bytes)) else one for one in (texts, others))
+        one, other = (self.embed(each, batch_size=batch_size) for each in (texts, others))
+        return np.clip(one @ other.T, -1.0, 1.0)
+
+    def _samples(self, x, y):
+        """Texts and their partners as arrays."""
+        samples = tuple(np.asarray(as_lists(one), dtype=object) for one in (x, y))
+        if len(samples[0]) != len(samples[1]):
+            raise ValueError(
+                "There must be as many partners as texts. "
+                f"Received: {len(samples[0])} texts, {len(samples[1])} partners"
+            )
+        for one in samples:
+            self.preprocessor.check_texts(one.tolist())
+        return samples
+
+    def get_config(self):
+        return {**super().get_config(), "pooling": self.pooling}

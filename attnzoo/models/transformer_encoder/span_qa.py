@@ -1,0 +1,199 @@
+"""Question answering: where in a context the answer starts, and where it ends."""
+
+import keras
+import keras_hub
+import numpy as np
+from keras import ops
+
+from attnzoo.models.policies import policy_for
+from attnzoo.models.span_preprocessor import find_spans
+from attnzoo.models.text_task import TextTaskMixin, make_dataset, split_samples
+from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
+from attnzoo.models.transformer_encoder.preprocessor import TransformerSpanQAPreprocessor
+from attnzoo.models.transformer_encoder.task import TransformerTaskMixin, check_length
+
+# Where no answer may start or end: a probability of 0, also in half precision's range.
+_NOWHERE = -1e4
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class TransformerSpanQA(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Task):
+    """Extractive question answering: the answer is some words of the context, in a row.
+
+        p_start[b, s] = softmax over the words s of the context of u · output[b, s]
+        p_end[b, s]   = softmax over the words s of the context of v · output[b, s]
+        answer        = the words i..j, i <= j, with the largest p_start[i] p_end[j]
+
+    Differs from BERT: an answer is whole words; a context too long is cut, not read in pieces;
+    question and context are told apart by the end token between them alone.
+
+    Args:
+        backbone: A `TransformerEncoderBackbone`.
+        preprocessor: A `TransformerSpanQAPreprocessor`, or None to work on token ids.
+
+    Call arguments:
+        The backbone's inputs, and `span_mask` bool [B, S]: where words of the context start.
+
+    Returns:
+        float [B, 2, S]. Logits of where the answer's first word stands, and its last.
+
+    Raises:
+        ValueError: If the tokenizer knows more tokens than the backbone embeds, or texts may be
+            longer than a learned position.
+
+    Example:
+        >>> task = attnzoo.models.TransformerSpanQA(backbone, preprocessor)
+        >>> pairs = [("who sings", "the old bird sings")]
+        >>> task.fit(pairs, [(4, 12)], epochs=100)
+        >>> task.answer(pairs)
+        ['old bird']
+
+    References:
+        [Devlin et al., 2019](https://arxiv.org/abs/1810.04805), section 4.2.
+        [Rajpurkar et al., 2016](https://arxiv.org/abs/1606.05250).
+    """
+
+    backbone_cls = TransformerEncoderBackbone
+    preprocessor_cls = TransformerSpanQAPreprocessor
+
+    def __init__(self, backbone, preprocessor=None, **kwargs):
+        check_length(backbone, preprocessor)
+        if preprocessor is not None:
+            preprocessor.check_vocabulary(backbone)
+
+        # === Layers ===
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.output_dense = keras.layers.Dense(
+            2, name="span_logits", dtype=policy_for(backbone.dtype_policy, "span_logits")
+        )
+
+        # === Functional Model ===
+        span_mask = keras.Input((None,), dtype="bool", name="span_mask")
+        inputs = {**backbone.input, "span_mask": span_mask}
+        super().__init__(inputs=inputs, outputs=self.read(inputs)["logits"], **kwargs)
+
+    def read(self, inputs):
+        """Logits float [B, 2, S] of the first word and of the last: a dict."""
+        outputs = self.backbone({name: inputs[name] for name in self.backbone.input})
+        return {"logits": self.finish(outputs["sequence_output"], inputs["span_mask"])}
+
+    def finish(self, outputs, span_mask):
+        """Logits float [B, 2, S] of the backbone's output."""
+        logits = ops.transpose(self.output_dense(outputs), (0, 2, 1))  # [B, 2, S]
+        return ops.where(ops.cast(span_mask, "bool")[:, None, :], logits, _NOWHERE)
+
+    def look(self, inputs):
+        """The alignments of all blocks and heads, float [B, L, N, S, S]: a dict."""
+        return {"alignments": super().look(inputs)["alignments"]}
+
+    # === Training ===
+
+    def compile(self, *args, label_smoothing: float = 0.0, **kwargs):
+        """Configure training, as `TaskMixin.compile` does; labels cannot be smoothed."""
+        if label_smoothing:
+            raise ValueError(
+                "There is no probability to spread over where no answer may be. "
+                f"Received: label_smoothing={label_smoothing}"
+            )
+        super().compile(*args, **kwargs)
+
+    def fit(self, x=None, y=None, *, shuffle: bool = True, validation_split=None, **kwargs):
+        """Train, as `keras.Model.fit` does.
+
+        Args:
+            x: Pairs of strings, `(question, context)`; or a `keras.utils.PyDataset` whose batches
+                are ids already.
+            y: For each pair the answer's `(start, end)`: its first character and the one after its
+                last, in characters of the context.
+            shuffle: Whether each epoch has another order, where `x` is no dataset.
+            validation_split: Part of the pairs, the last ones, to validate with, where `x` is no
+                dataset. In (0, 1).
+            **kwargs: As in `keras.Model.fit`: `epochs`, `batch_size`, `sample_weight`,
+                `validation_data`, ...
+
+        Raises:
+            ValueError: If a text is empty, a span is outside its context, or spans and pairs differ
+                in number.
+        """
+        if self.preprocessor is None or y is None:
+            more = {} if validation_split is None else {"validation_split": validation_split}
+            return super().fit(x, y, shuffle=shuffle, **more, **kwargs)
+        samples = self.preprocessor.pack_spans(x, y, kwargs.pop("sample_weight", None))
+        batch_size = kwargs.pop("batch_size", None) or 32
+        validation_data = kwargs.pop("validation_data", None)
+        if isinstance(validation_data, (tuple, list)):
+            rest = self.preprocessor.pack_spans(*validation_data)
+            validation_data = make_dataset(rest, batch_size, shuffle=False)
+        elif validation_split and validation_data is None:
+            samples, rest = split_samples(samples, validation_split)
+            validation_data = make_dataset(rest, batch_size, shuffle=False)
+        x = make_dataset(samples, batch_size, shuffle)
+        return super().fit(x, validation_data=validation_data, shuffle=False, **kwargs)
+
+    def evaluate(self, x=None, y=None, **kwargs):
+        """Loss and metrics. `x` and `y` as in `fit`."""
+        if kwargs.get("_use_cached_eval_dataset") or self.preprocessor is None or y is None:
+            return super().evaluate(x, y, **kwargs)
+        batch_size = kwargs.pop("batch_size", None) or 32
+        samples = self.preprocessor.pack_spans(x, y, kwargs.pop("sample_weight", None))
+        return super().evaluate(make_dataset(samples, batch_size, shuffle=False), **kwargs)
+
+    def preprocess_samples(self, x, y=None, sample_weight=None):
+        """What is packed already goes through; pairs are packed."""
+        if isinstance(x, dict) or self.preprocessor is None:
+            return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+        return self.preprocessor(x, y, sample_weight)
+
+    # === Answers ===
+
+    def answer(
+        self,
+        pairs,
+        *,
+        max_words: int | None = None,
+        return_spans: bool = False,
+        batch_size: int = 32,
+    ):
+        """The most probable answer to each question.
+
+        Args:
+            pairs: Pairs of strings, `(question, context)`.
+            max_words: How many words an answer may have, or None for any number. At least 1.
+            return_spans: Whether to return the answers' places and probabilities too.
+            batch_size: How many pairs at a time. At least 1.
+
+        Returns:
+            A list of strings, each a part of its context. With `return_spans` a dict of
+            `"answers"`, these; `"spans"`, a list of `(start, end)` in characters of the context;
+            and `"probabilities"` float32 [B], that of the first word times that of the last.
+
+        Raises:
+            ValueError: If there is no preprocessor, a text is empty, or `max_words` is below 1.
+        """
+        if self.preprocessor is None:
+            raise ValueError(
+                "Questions can be answered only with a preprocessor. Received: preprocessor=None"
+            )
+        if max_words is not None and max_words < 1:
+            raise ValueError(f"`max_words` must be at least 1. Received: max_words={max_words}")
+        pairs = list(pairs)
+        results = self.run(pairs, batch_size)
+        spans, chances = [], []
+        for (_, context), probabilities, span_mask in zip(
+            pairs, results["probabilities"], results["span_mask"], strict=True
+        ):
+            first, last = probabilities[:, span_mask.astype(bool)]  # [W] words each
+            both = np.triu(first[:, None] * last[None, :])
+            if max_words is not None:
+                both = np.tril(both, max_words - 1)
+            i, j = np.unravel_index(both.argmax(), both.shape)
+            words = find_spans(context)
+            spans.append((words[i][0], words[j][1]))
+            chances.append(both[i, j])
+        answers = [
+            context[start:end] for (_, context), (start, end) in zip(pairs, spans, strict=True)
+        ]
+        if not return_spans:
+            return answers
+        return {"answers": answers, "spans": spans, "probabilities": np.array(chances, "float32")}

@@ -1,0 +1,99 @@
+"""A class for a text: the Transformer encoder, one vector of its many, classes."""
+
+import keras
+
+from attnzoo.models.policies import policy_for
+from attnzoo.models.text_classifier_task import TextClassifierTask
+from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
+from attnzoo.models.transformer_encoder.pooling import make_pooling
+from attnzoo.models.transformer_encoder.preprocessor import TransformerTextClassifierPreprocessor
+from attnzoo.models.transformer_encoder.task import TransformerTaskMixin, check_length
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class TransformerTextClassifier(TransformerTaskMixin, TextClassifierTask):
+    """Text classification with a Transformer encoder.
+
+    A preset of a masked language model is a good start: see `from_preset`.
+
+    Args:
+        backbone: A `TransformerEncoderBackbone`.
+        preprocessor: A `TransformerTextClassifierPreprocessor`, or None to work on token ids.
+        class_names: The names of the classes, in the order of ids; or None for labels that are
+            numbers.
+        num_classes: How many classes, where they have no names. At least 1.
+        pooling: How a text's vectors become one: `"mean"`; `"first"`, which is for a preprocessor
+            with `add_start=True`; or `"attention"`, an `AttentivePooling` of one hop.
+        dropout: Probability of dropping a feature of the pooled vector. In [0, 1).
+
+    Call arguments:
+        The backbone's inputs.
+
+    Returns:
+        float [B, C]. Logits of the classes.
+
+    Raises:
+        ValueError: If a number is out of range, the pooling is unknown, classes are neither named
+            nor counted, the tokenizer knows more tokens than the backbone embeds, or texts may be
+            longer than a learned position.
+
+    Example:
+        >>> task = attnzoo.models.TransformerTextClassifier(
+        ...     backbone, preprocessor, class_names=["negative", "positive"])
+        >>> task.fit(["a good film", "a bad film"], ["positive", "negative"], epochs=100)
+        >>> task.classify(["good"])
+        ['positive']
+        >>> task.alignments(["a good film"]).shape  # L=3 blocks, N=4 heads, four tokens.
+        (1, 3, 4, 4, 4)
+
+    References:
+        [Devlin et al., 2019](https://arxiv.org/abs/1810.04805), section 4.1.
+    """
+
+    backbone_cls = TransformerEncoderBackbone
+    preprocessor_cls = TransformerTextClassifierPreprocessor
+
+    def __init__(
+        self,
+        backbone,
+        preprocessor=None,
+        *,
+        class_names: list[str] | None = None,
+        num_classes: int | None = None,
+        pooling: str = "mean",
+        dropout: float = 0.0,
+        **kwargs,
+    ):
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
+        check_length(backbone, preprocessor)
+
+        # === Layers ===
+        self.start(backbone, preprocessor, class_names, num_classes)
+        self.pool = make_pooling(pooling, backbone)
+        self.output_dropout = keras.layers.Dropout(
+            dropout,
+            name="output_dropout",
+            dtype=policy_for(backbone.dtype_policy, "output_dropout"),
+        )
+        self.output_dense = keras.layers.Dense(
+            self.num_classes,
+            name="class_logits",
+            dtype=policy_for(backbone.dtype_policy, "class_logits"),
+        )
+
+        # === Functional Model ===
+        inputs = backbone.input
+        super().__init__(inputs=inputs, outputs=self.read(inputs)["logits"], **kwargs)
+
+        # === Config ===
+        self.pooling = pooling
+        self.dropout = dropout
+
+    def finish(self, outputs, padding_mask):
+        """Logits float [B, C] of the backbone's output."""
+        pooled = self.pool(outputs, padding_mask)
+        return self.output_dense(self.output_dropout(pooled))
+
+    def get_config(self):
+        return {**super().get_config(), "pooling": self.pooling, "dropout": self.dropout}

@@ -1,0 +1,89 @@
+"""A tag for each word: the Transformer encoder, and one layer on each of its vectors."""
+
+import keras
+
+from attnzoo.models.policies import policy_for
+from attnzoo.models.token_tagger_task import TokenTaggerTask
+from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
+from attnzoo.models.transformer_encoder.preprocessor import TransformerTokenTaggerPreprocessor
+from attnzoo.models.transformer_encoder.task import TransformerTaskMixin, check_length
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class TransformerTokenTagger(TransformerTaskMixin, TokenTaggerTask):
+    """Tagging of words with a Transformer encoder.
+
+    A preset of a masked language model is a good start: see `from_preset`.
+
+    Args:
+        backbone: A `TransformerEncoderBackbone`.
+        preprocessor: A `TransformerTokenTaggerPreprocessor`, or None to work on token ids.
+        class_names: The tags, in the order of ids; or None for tags that are numbers.
+        num_classes: How many tags, where they have no names. At least 1.
+        dropout: Probability of dropping a feature of the encoder's output. In [0, 1).
+
+    Call arguments:
+        The backbone's inputs.
+
+    Returns:
+        float [B, S, C]. Logits of each token's tag.
+
+    Raises:
+        ValueError: If a number is out of range, tags are neither named nor counted, one has white
+            space in it, the tokenizer knows more tokens than the backbone embeds, or texts may be
+            longer than a learned position.
+
+    Example:
+        >>> task = attnzoo.models.TransformerTokenTagger(
+        ...     backbone, preprocessor, class_names=["DET", "NOUN", "VERB"])
+        >>> task.fit(["the film ends", "the end"], ["DET NOUN VERB", "DET NOUN"], epochs=100)
+        >>> task.tag("the end")
+        ['DET', 'NOUN']
+
+    References:
+        [Devlin et al., 2019](https://arxiv.org/abs/1810.04805), section 5.3.
+    """
+
+    backbone_cls = TransformerEncoderBackbone
+    preprocessor_cls = TransformerTokenTaggerPreprocessor
+
+    def __init__(
+        self,
+        backbone,
+        preprocessor=None,
+        *,
+        class_names: list[str] | None = None,
+        num_classes: int | None = None,
+        dropout: float = 0.0,
+        **kwargs,
+    ):
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
+        check_length(backbone, preprocessor)
+
+        # === Layers ===
+        self.start(backbone, preprocessor, class_names, num_classes)
+        self.output_dropout = keras.layers.Dropout(
+            dropout,
+            name="output_dropout",
+            dtype=policy_for(backbone.dtype_policy, "output_dropout"),
+        )
+        self.output_dense = keras.layers.Dense(
+            self.num_classes,
+            name="tag_logits",
+            dtype=policy_for(backbone.dtype_policy, "tag_logits"),
+        )
+
+        # === Functional Model ===
+        inputs = backbone.input
+        super().__init__(inputs=inputs, outputs=self.read(inputs)["logits"], **kwargs)
+
+        # === Config ===
+        self.dropout = dropout
+
+    def finish(self, outputs, padding_mask):
+        """Logits float [B, S, C] of the backbone's output."""
+        return self.output_dense(self.output_dropout(outputs))
+
+    def get_config(self):
+        return {**super().get_config(), "dropout": self.dropout}

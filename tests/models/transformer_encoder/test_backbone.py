@@ -1,0 +1,90 @@
+"""The Transformer encoder: what it refuses, what it gives, and what padding does to it."""
+
+import keras
+import numpy as np
+import pytest
+
+from attnzoo import models
+from tests import tools
+from tests.models import tiny
+
+CONFIGURATIONS = {
+    "plain": {},
+    "post": {"block": {"norm_first": False, "norm": "rms", "activation": "geglu"}},
+    "learned": {"position": "learned", "max_length": 11, "feed_forward_dim": 13},
+    "rotary": {"position": "rotary", "block": {"attention": {"num_key_value_heads": 1}}},
+    "t5": {"position": "t5"},
+    "none": {"position": None, "dropout": 0.3},
+}
+
+
+def make(**arguments):
+    backbone = tiny.make_transformer_encoder(**arguments)
+    tools.set_weights(backbone, scale=0.5)
+    return backbone
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_it_gives_vectors_and_alignments_that_padding_does_not_change(name):
+    backbone = make(**CONFIGURATIONS[name])
+
+    def run(inputs):
+        outputs = backbone(inputs)["sequence_output"]
+        ids, mask = inputs["token_ids"], inputs["padding_mask"]
+        return outputs, backbone.encode(ids, mask, return_alignments=True)
+
+    outputs, (again, alignments) = tools.to_numpy(tools.compiled(run)(tiny.make_text_inputs()))
+    assert outputs.shape == (2, 5, 8) and alignments.shape == (2, 3, 2, 5, 5)
+    np.testing.assert_allclose(again, outputs, atol=1e-5)
+    np.testing.assert_allclose(alignments.sum(axis=-1), 1, rtol=1e-5)
+    assert (alignments[1, ..., 3:] == 0).all()
+    more, (_, more_alignments) = tools.to_numpy(
+        tools.compiled(run)(tiny.make_text_inputs(places=7))
+    )
+    for row, length in enumerate((5, 3)):
+        np.testing.assert_allclose(more[row, :length], outputs[row, :length], atol=1e-5)
+        np.testing.assert_allclose(
+            more_alignments[row, ..., :length, :length],
+            alignments[row, ..., :length, :length],
+            atol=1e-5,
+        )
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_the_config_makes_the_same_network_again(name):
+    backbone = make(**CONFIGURATIONS[name])
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(backbone))
+    assert again.get_config() == backbone.get_config()
+    assert {key: again.get_config()[key] for key in CONFIGURATIONS[name]} == CONFIGURATIONS[name]
+    again.set_weights(backbone.get_weights())
+    inputs = tiny.make_text_inputs()
+    run = tools.compiled(lambda inputs: (again(inputs), backbone(inputs)))
+    tools.assert_close(*run(inputs), tolerance=1e-6)
+
+
+def test_places_are_told_apart_by_positions_alone():
+    inputs = tiny.make_text_inputs((5, 5))
+    turned = {**inputs, "token_ids": inputs["token_ids"][:, ::-1]}
+    for position, differs in ((None, False), ("sinusoidal", True)):
+        run = tools.compiled(make(position=position))
+        one, other = (tools.to_numpy(run(x))["sequence_output"] for x in (inputs, turned))
+        assert (np.abs(one - other[:, ::-1]).max() > 1e-2) == differs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"hidden_dim": 0}, "`hidden_dim` .* Received: hidden_dim=0"),
+        ({"num_heads": 3}, "must divide `hidden_dim`. Received: num_heads=3, hidden_dim=8"),
+        ({"num_layers": 0}, "`num_layers` .* Received: num_layers=0"),
+        ({"dropout": 1.0}, r"`dropout` must be in \[0, 1\). Received: dropout=1.0"),
+        ({"position": "learned"}, "give `max_length`.* Received: position='learned', max_length"),
+        ({"position": "where"}, "Received: position='where'"),
+        ({"block": {"norm": "batch"}}, "Received: norm='batch'"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        tiny.make_transformer_encoder(**arguments)
+    with pytest.raises(ValueError, match="`vocabulary_size` .* Received: vocabulary_size=0"):
+        models.TransformerEncoderBackbone(0)
