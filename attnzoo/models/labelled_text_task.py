@@ -5,6 +5,7 @@ import numpy as np
 
 from attnzoo.models.class_labels import ClassLabels
 from attnzoo.models.packing import as_lists
+from attnzoo.models.policies import policy_for
 from attnzoo.models.text_task import TextTaskMixin, make_dataset, split_samples
 
 
@@ -26,6 +27,16 @@ class LabelledTextMixin(TextTaskMixin):
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.labels = labels
+
+    def make_head(self, dropout: float, name: str):
+        """Make what gives the logits: dropout, and a dense layer of this name."""
+        policy = self.backbone.dtype_policy
+        self.output_dropout = keras.layers.Dropout(
+            dropout, name="output_dropout", dtype=policy_for(policy, "output_dropout")
+        )
+        self.output_dense = keras.layers.Dense(
+            self.num_classes, name=name, dtype=policy_for(policy, name)
+        )
 
     @property
     def class_names(self) -> list[str] | None:

@@ -86,16 +86,7 @@ class RNNTextClassifier(TextClassifierTask):
             name="pooling",
             dtype=policy_for(backbone.dtype_policy, "pooling"),
         )
-        self.output_dropout = keras.layers.Dropout(
-            dropout,
-            name="output_dropout",
-            dtype=policy_for(backbone.dtype_policy, "output_dropout"),
-        )
-        self.output_dense = keras.layers.Dense(
-            self.num_classes,
-            name="class_logits",
-            dtype=policy_for(backbone.dtype_policy, "class_logits"),
-        )
+        self.make_head(dropout, "class_logits")
 
         # === Functional Model ===
         inputs = backbone.input

@@ -2,7 +2,6 @@
 
 import keras
 
-from attnzoo.models.policies import policy_for
 from attnzoo.models.text_classifier_task import TextClassifierTask
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.pooling import make_pooling
@@ -71,16 +70,7 @@ class TransformerTextClassifier(TransformerTaskMixin, TextClassifierTask):
         # === Layers ===
         self.start(backbone, preprocessor, class_names, num_classes)
         self.pool = make_pooling(pooling, backbone)
-        self.output_dropout = keras.layers.Dropout(
-            dropout,
-            name="output_dropout",
-            dtype=policy_for(backbone.dtype_policy, "output_dropout"),
-        )
-        self.output_dense = keras.layers.Dense(
-            self.num_classes,
-            name="class_logits",
-            dtype=policy_for(backbone.dtype_policy, "class_logits"),
-        )
+        self.make_head(dropout, "class_logits")
 
         # === Functional Model ===
         inputs = backbone.input

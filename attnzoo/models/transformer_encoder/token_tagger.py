@@ -2,7 +2,6 @@
 
 import keras
 
-from attnzoo.models.policies import policy_for
 from attnzoo.models.token_tagger_task import TokenTaggerTask
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.preprocessor import TransformerTokenTaggerPreprocessor
@@ -63,16 +62,7 @@ class TransformerTokenTagger(TransformerTaskMixin, TokenTaggerTask):
 
         # === Layers ===
         self.start(backbone, preprocessor, class_names, num_classes)
-        self.output_dropout = keras.layers.Dropout(
-            dropout,
-            name="output_dropout",
-            dtype=policy_for(backbone.dtype_policy, "output_dropout"),
-        )
-        self.output_dense = keras.layers.Dense(
-            self.num_classes,
-            name="tag_logits",
-            dtype=policy_for(backbone.dtype_policy, "tag_logits"),
-        )
+        self.make_head(dropout, "tag_logits")
 
         # === Functional Model ===
         inputs = backbone.input
