@@ -14,11 +14,11 @@ TEXTS = tiny.TEXTS
 
 @pytest.fixture(scope="module")
 def task():
-    """It has seen six short texts often enough to know what stands beside what."""
+    """It has seen three short texts often enough to know what stands beside what."""
     keras.utils.set_random_seed(1)
     task = tiny.make_transformer("MaskedLM", encoder={"hidden_dim": 16}, scale=0.2)
     task.compile(keras.optimizers.Adam(0.01))
-    loss = task.fit(TEXTS * 4, batch_size=8, epochs=60, verbose=0).history["loss"]
+    loss = task.fit([TEXTS[i] for i in (0, 1, 4)] * 8, batch_size=8, epochs=60, verbose=0).history["loss"]
     assert np.mean(loss[-9:]) < 0.7 * np.mean(loss[:9])
     return task
 
