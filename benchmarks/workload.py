@@ -56,7 +56,13 @@ CASES = {
 }
 
 
-def training_batches(batch_size):
+def training_batches(
+    batch_size,
+    *,
+    vocabulary_size=VOCABULARY_SIZE,
+    source_length=SOURCE_LENGTH,
+    target_length=TARGET_LENGTH,
+):
     """`NUM_TRAINING_BATCHES` distinct batches of random pairs.
 
     Returns:
@@ -67,14 +73,14 @@ def training_batches(batch_size):
     generator = np.random.default_rng(SEED)
     batches = []
     for _ in range(NUM_TRAINING_BATCHES):
-        source = _random_ids(generator, batch_size, SOURCE_LENGTH)  # [B, S]
-        target = _random_ids(generator, batch_size, TARGET_LENGTH + 1)  # [B, T + 1]
+        source = _random_ids(generator, (batch_size, source_length), vocabulary_size)  # [B, S]
+        target = _random_ids(generator, (batch_size, target_length + 1), vocabulary_size)
         target[:, 0] = START_TOKEN_ID
         x = {
             "encoder_token_ids": source,
             "encoder_padding_mask": np.ones(source.shape, "bool"),
             "decoder_token_ids": np.ascontiguousarray(target[:, :-1]),  # [B, T]
-            "decoder_padding_mask": np.ones((batch_size, TARGET_LENGTH), "bool"),
+            "decoder_padding_mask": np.ones((batch_size, target_length), "bool"),
         }
         y = np.ascontiguousarray(target[:, 1:])  # [B, T]
         batches.append((x, y, np.ones(y.shape, "float32")))
@@ -87,11 +93,10 @@ def source_batch(batch_size):
     Returns:
         `token_ids` int32 [B, S] and `padding_mask` bool [B, S], all True.
     """
-    source = _random_ids(np.random.default_rng(SEED + 1), batch_size, SOURCE_LENGTH)
+    shape = (batch_size, SOURCE_LENGTH)
+    source = _random_ids(np.random.default_rng(SEED + 1), shape, VOCABULARY_SIZE)
     return source, np.ones(source.shape, "bool")
 
 
-def _random_ids(generator, batch_size, length):
-    return generator.integers(
-        FIRST_PLAIN_TOKEN_ID, VOCABULARY_SIZE, size=(batch_size, length), dtype="int32"
-    )
+def _random_ids(generator, shape, vocabulary_size):
+    return generator.integers(FIRST_PLAIN_TOKEN_ID, vocabulary_size, size=shape, dtype="int32")
