@@ -7,7 +7,7 @@ from attnzoo import layers, ops
 __version__ = "0.1.0"
 
 # These need more than Keras, or are needed by few: they load when first asked for.
-_LAZY = ("data", "export", "models", "plotting", "presets", "samplers", "training")
+_LAZY = ("analysis", "data", "export", "models", "plotting", "presets", "samplers", "training")
 
 
 def __getattr__(name: str):

@@ -75,6 +75,23 @@ def _reply(replies, message):
     replies.flush()
 
 
+def use_threads(threads):
+    """Tell the backend that Keras runs on how many threads it has. Gives the backend's name."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    elif backend == "torch":
+        import torch
+
+        torch.set_num_threads(threads)
+    return backend
+
+
 def versions(*packages):
     """Installed versions, as one string for the table: "torch 2.13.0, numpy 2.4.6"."""
     return ", ".join(f"{package} {metadata.version(package)}" for package in packages)
@@ -244,6 +261,69 @@ def measure(contestants, *, case, repeats, rounds, check=None):
     return times
 
 
+def compare(layers, *, script, settings, backend, repeats, rounds):
+    """Measure layers beside one another on one backend: time of their gradients, and memory.
+
+    Args:
+        layers: List of names, which the contestants get as `layer` in their settings.
+        script: File under `benchmarks/` whose contestants have the case "gradients". Its replies
+            have `finite` and `peak_gib`, its facts `versions` and `before_gib`.
+        settings: Dict that all of them get; `length` is one of it.
+        backend: What Keras runs on; the layer "torch" is PyTorch's own.
+        repeats: Times that a contestant does the case in one turn.
+        rounds: Rounds that are counted. At least 1.
+
+    Returns:
+        One dict for each layer, that JSON can hold. "attnzoo" has `ratios` of time and
+        `memory_ratios`, both by the name of the peer.
+
+    Raises:
+        RuntimeError: If a contestant dies (the kernel may end one that takes too much memory) or
+            returns a number that is not finite.
+    """
+    contestants, peaks = [], {}
+
+    def check(name, reply):
+        if not reply["finite"]:
+            raise RuntimeError(f"{name} on {backend} gave a gradient that is not finite.")
+        peaks[name] = reply["peak_gib"]
+
+    try:
+        for layer in layers:
+            contestants.append(
+                Contestant(
+                    layer,
+                    script=script,
+                    settings={**settings, "layer": layer},
+                    environment={"KERAS_BACKEND": "torch" if layer == "torch" else backend},
+                )
+            )
+        neighbours = Neighbours(contestants)
+        times = measure(contestants, case="gradients", repeats=repeats, rounds=rounds, check=check)
+        others = neighbours.report()
+    finally:
+        for contestant in contestants:
+            contestant.close()
+
+    def record(contestant):
+        name = contestant.name
+        peers = [peer for peer in times if peer != name and name == "attnzoo"]
+        return {
+            "backend": backend,
+            "length": settings["length"],
+            "layer": name,
+            "versions": contestant.facts["versions"],
+            "others": others,
+            "before_gib": contestant.facts["before_gib"],
+            "peak_gib": peaks[name],
+            "milliseconds": times[name],
+            "ratios": {peer: ratios(times[name], times[peer]) for peer in peers},
+            "memory_ratios": {peer: peaks[name] / peaks[peer] for peer in peers},
+        }
+
+    return [record(contestant) for contestant in contestants]
+
+
 # === Numbers and tables ===
 
 
@@ -272,6 +352,45 @@ def table(header, rows):
     )
 
 
+def print_comparison(records, peers, digits):
+    """Print what `compare` found: a table, how quiet it was, and where ours is slowest.
+
+    Args:
+        records: List of dicts, from any number of calls.
+        peers: Names that have a column of ratios of time and memory.
+        digits: Digits of milliseconds after the point.
+    """
+
+    def ratio(record, peer):
+        if peer not in record["ratios"]:
+            return ""
+        return f"{spread(record['ratios'][peer], 2)}, {record['memory_ratios'][peer]:.2f}"
+
+    rows = [
+        (
+            record["layer"],
+            record["versions"],
+            record["length"],
+            f"{record['peak_gib']:.2f} ({record['before_gib']:.2f})",
+            spread(record["milliseconds"], digits),
+            *(ratio(record, peer) for peer in peers),
+        )
+        for record in records
+    ]
+    columns = [f"/ {peer}: ms, GiB" for peer in peers]
+    header = ["layer", "versions", "T=S", "peak GiB (before)", "ms (range)", *columns]
+    print(table(header, rows), flush=True)
+    for backend, length, others in dict.fromkeys(
+        (record["backend"], record["length"], record["others"]) for record in records
+    ):
+        print(f"{backend}, T=S={length}: {others}")
+    for peer in peers:
+        compared = [record for record in records if peer in record["ratios"]]
+        if compared:
+            worst = max(compared, key=lambda record: statistics.median(record["ratios"][peer]))
+            print(f"slowest of ours beside {peer}: {worst['backend']}, T=S={worst['length']}")
+
+
 def machine():
     """Dict that says where this ran: `cpu`, `python`, and the `load` average of the last minute."""
     cpu = platform.processor() or platform.machine()
@@ -282,6 +401,35 @@ def machine():
                 cpu = line.split(":", 1)[1].strip()
                 break
     return {"cpu": cpu, "python": platform.python_version(), "load": round(os.getloadavg()[0], 1)}
+
+
+def run(options, *, title, seed, cases, peers, digits):
+    """Run a benchmark of layers: say what it is, compare case by case, print and keep the numbers.
+
+    Args:
+        options: Parsed arguments, those of `add_arguments` among them.
+        title: Line that says what is measured.
+        seed: Number that the contestants draw from.
+        cases: Function without arguments that gives, one after the other, dicts of what `compare`
+            takes, without `rounds`; the settings get `threads` and `seed` here.
+        peers, digits: As in `print_comparison`.
+    """
+    here = machine()
+    use_cores(options.threads)
+    print(
+        f"{here['cpu']}, {options.threads} threads, load average {here['load']} before; "
+        f"{options.rounds} interleaved rounds, seed {seed}\n{title}\n",
+        flush=True,
+    )
+    records = []
+    for case in cases():
+        settings = {"threads": options.threads, "seed": seed, **case["settings"]}
+        records += compare(**{**case, "settings": settings, "rounds": options.rounds})
+    print_comparison(records, peers, digits)
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump({"machine": here, "records": records}, file, indent=2)
+            file.write("\n")
 
 
 # === Command line ===
@@ -300,6 +448,18 @@ def names(what, known):
         return chosen
 
     return parse
+
+
+def lengths(text):
+    """Parser of an argument such as "64,256": a list of whole numbers of at least 1."""
+    return [at_least_one(part) for part in text.split(",")]
+
+
+def add_arguments(parser):
+    """Add what every benchmark of layers takes: `threads`, `rounds` and `json`."""
+    parser.add_argument("--threads", type=at_least_one, default=min(2, os.cpu_count()))
+    parser.add_argument("--rounds", type=at_least_one, default=5)
+    parser.add_argument("--json", metavar="PATH", help="write all numbers here too")
 
 
 def at_least_one(text):

@@ -11,7 +11,6 @@ take turns, and a ratio is taken within one round.
 
 import argparse
 import json
-import os
 
 import harness
 
@@ -126,9 +125,7 @@ def _parse(arguments):
         type=harness.names("attention", PAIRS),
         default=("hard_exact", "exact_monotonic", "hard"),
     )
-    parser.add_argument("--threads", type=harness.at_least_one, default=min(2, os.cpu_count()))
-    parser.add_argument("--rounds", type=harness.at_least_one, default=5)
-    parser.add_argument("--json", metavar="PATH", help="write all numbers here too")
+    harness.add_arguments(parser)
     return parser.parse_args(arguments)
 
 

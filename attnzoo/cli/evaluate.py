@@ -76,6 +76,22 @@ def load_task(arguments, preset: str | None = None):
     return task
 
 
+def load_any_task(arguments):
+    """The task of the preset asked for, of whatever kind it is."""
+    from attnzoo.models.presets import task_class
+    from attnzoo.models.seq2seq_task import Seq2SeqTask
+
+    cls = task_class(arguments.preset)
+    if cls is None or issubclass(cls, Seq2SeqTask):
+        return load_task(arguments)
+    if arguments.beam:
+        raise ValueError(
+            "Beams are for a task that generates. "
+            f"Received: --beam {arguments.beam} for a {cls.__name__}"
+        )
+    return cls.from_preset(arguments.preset)
+
+
 def make_sampler(arguments):
     """Greedy, or a beam with its penalties."""
     from attnzoo.samplers import BeamSampler

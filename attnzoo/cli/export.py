@@ -1,11 +1,11 @@
-"""Write a SavedModel that TensorFlow runs alone: strings in, strings out.
+"""Write a SavedModel that TensorFlow runs alone: strings in, results out.
 
   attnzoo export runs/demo/preset exported --beam 5
   saved_model_cli run --dir exported --tag_set serve --signature_def serving_default \\
       --input_exprs 'text=["attention"]'
 """
 
-from attnzoo.cli.evaluate import add_decoding_arguments, load_task
+from attnzoo.cli.evaluate import add_decoding_arguments, load_any_task
 
 
 def add_arguments(parser):
@@ -18,10 +18,15 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    load_task(arguments).export_generate(
+    from attnzoo.export import saved_model
+
+    task = load_any_task(arguments)
+    options = {} if arguments.max_length is None else {"max_length": arguments.max_length}
+    saved_model(
+        task,
         arguments.path,
         inputs=arguments.inputs,
-        max_length=arguments.max_length,
         overwrite=arguments.overwrite,
+        **options,
     )
     print(arguments.path)

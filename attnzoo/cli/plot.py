@@ -3,11 +3,12 @@
 attnzoo plot runs/demo/preset attention phoneme --output alignments.png
 attnzoo plot runs/demo/preset cough --target "K AO F" --output cough.png
 attnzoo plot runs/soft/preset cough phoneme --beside runs/hard/preset --output beside.png
+attnzoo plot runs/en-de/preset "a man sleeps ." --heads --output heads.png
 """
 
 import pathlib
 
-from attnzoo.cli.evaluate import add_decoding_arguments, load_task
+from attnzoo.cli.evaluate import add_decoding_arguments, load_any_task, load_task
 
 
 def add_arguments(parser):
@@ -23,6 +24,11 @@ def add_arguments(parser):
         metavar="PRESET",
         help="let this model look along the same outputs, beside; may be given several times",
     )
+    parser.add_argument(
+        "--heads",
+        action="store_true",
+        help="all heads of all layers of a Transformer, also of one that reads texts; one source",
+    )
     parser.add_argument("--output", required=True, metavar="FILE", help=".png, .pdf or .svg")
     add_decoding_arguments(parser)
 
@@ -34,14 +40,38 @@ def run(arguments):
             "There must be one --target for each source, or none. "
             f"Received: {len(sources)} sources, {len(targets)} targets"
         )
-    task = load_task(arguments)
-    targets = targets or task.generate(sources)
-    tasks = {arguments.preset: task}
-    for preset in arguments.beside:
-        tasks[preset] = load_task(arguments, preset)
-    figure = plot_tasks(tasks, sources, targets)
+    if arguments.heads:
+        if len(sources) > 1 or arguments.beside:
+            raise ValueError(
+                "`--heads` draws one source of one model. Received: "
+                f"{len(sources)} sources, {1 + len(arguments.beside)} models"
+            )
+        figure = plot_task_heads(load_any_task(arguments), sources, targets)
+    else:
+        tasks = {arguments.preset: load_task(arguments)}
+        targets = targets or tasks[arguments.preset].generate(sources)
+        for preset in arguments.beside:
+            tasks[preset] = load_task(arguments, preset)
+        figure = plot_tasks(tasks, sources, targets)
     figure.savefig(arguments.output)
     print(arguments.output)
+
+
+def plot_task_heads(task, sources, targets):
+    """A figure with all heads of one model: of a pair, or of a text that looks at itself."""
+    from attnzoo.plotting import plot_heads
+
+    if not hasattr(task, "head_alignments") or hasattr(task, "answer"):
+        raise ValueError(
+            "`--heads` is for a Transformer that generates, or that reads one text at a time. "
+            f"Received: {type(task).__name__}"
+        )
+    tokens = task.preprocessor.tokens
+    if not hasattr(task, "generate"):
+        return plot_heads(task.head_alignments(sources)[0], tokens(sources[0]))
+    targets = targets or task.generate(sources)
+    alignments = task.head_alignments((sources, targets))[0]
+    return plot_heads(alignments, tokens(sources[0], "source"), tokens(targets[0], "target"))
 
 
 def plot_tasks(tasks, sources, targets):

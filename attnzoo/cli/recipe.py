@@ -38,8 +38,15 @@ class Recipe:
     coverage_loss: float = 0.0
     epochs: int = 20
     batch_size: int = 128
+    max_tokens: int | None = None
+    accumulate: int = 1
     learning_rate: float = 2e-3
+    schedule: str = "cosine"
     warmup: float = 0.02
+    weight_decay: float = 0.0
+    gradient_clip: float = 1.0
+    ema: float = 0.0
+    average: int = 1
     patience: int = 5
     num_buckets: int = 5
     mixed_precision: bool = False
@@ -68,7 +75,10 @@ _CHOICES = {
     "model": tuple(_OF_MODEL),
     "source_tokenizer": _TOKENIZERS,
     "target_tokenizer": _TOKENIZERS,
+    "schedule": ("constant", "inverse_sqrt", "cosine"),
 }
+# The least that a number may be.
+_LEAST = {"accumulate": 1, "warmup": 0, "weight_decay": 0, "gradient_clip": 0, "average": 1}
 
 _HELP = {
     "model": "recurrent, or a Transformer",
@@ -99,8 +109,17 @@ _HELP = {
     "sampling_probability": "scheduled sampling: probability that the model's own token enters, "
     "rising linearly from 0 in the first epoch to this in the last",
     "coverage_loss": "weight of the loss on looking twice, for an attention with coverage",
-    "learning_rate": "highest rate; a cosine takes it to zero over all epochs",
-    "warmup": "share of all steps in which the rate rises from zero",
+    "max_tokens": "in place of batch-size: the most tokens of source and of target in a batch, "
+    "padding counted",
+    "accumulate": "batches that make one step: the mean of their gradients, each batch counted "
+    "alike however many tokens it has",
+    "learning_rate": "highest rate",
+    "schedule": "what the rate does after the warm-up; a cosine takes it to zero over all epochs",
+    "warmup": "how long the rate rises from zero: a share of all steps, or from 1 on their number",
+    "weight_decay": "what a step takes off the weights, times the rate; biases and norms keep all",
+    "gradient_clip": "longest gradient, all weights together; 0 lets it be as long as it is",
+    "ema": "evaluate and keep a moving average of the weights, of which so much stays at each step",
+    "average": "the preset gets the mean of the weights of so many best epochs",
     "patience": "stop after so many epochs without a better dev loss",
     "num_buckets": "shapes of batches; each costs a compilation, fewer cost padding",
     "mixed_precision": "compute in bfloat16",
@@ -138,7 +157,19 @@ def make_task(recipe: Recipe, pairs):
 
 
 def check_recipe(recipe: Recipe):
-    """Raise if an option is given that the kind of model has no use for."""
+    """Raise if a number is out of range, or an option is given that has no use."""
+    from attnzoo.layers.scores.base import check_rate
+
+    for name, least in _LEAST.items():
+        value = getattr(recipe, name)
+        if not value >= least:
+            raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}")
+    check_rate(ema=recipe.ema)
+    if recipe.max_tokens is not None and recipe.batch_size != Recipe.batch_size:
+        raise ValueError(
+            "`max_tokens` stands in place of `batch_size`. Received: "
+            f"max_tokens={recipe.max_tokens} with batch_size={recipe.batch_size}"
+        )
     for model, names in _OF_MODEL.items():
         if model == recipe.model:
             continue
@@ -219,21 +250,43 @@ def _make_rnn(recipe: Recipe, source_tokenizer, tokenizer, lengths):
 
 
 def compile_task(task, recipe: Recipe, steps: int):
-    """Adam with a warm-up and a cosine over all steps, and gradients clipped at norm 1."""
+    """Adam, with what the recipe says about its steps, of as many batches."""
     import keras
 
-    warmup = max(1, int(recipe.warmup * steps))
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0,
-        decay_steps=max(1, steps - warmup),
-        warmup_target=recipe.learning_rate,
-        warmup_steps=warmup,
+    optimizer = keras.optimizers.Adam(
+        make_rate(recipe, steps),
+        weight_decay=recipe.weight_decay or None,
+        global_clipnorm=recipe.gradient_clip or None,
+        gradient_accumulation_steps=recipe.accumulate if recipe.accumulate > 1 else None,
+        use_ema=recipe.ema > 0.0,
+        # Keras moves the average with each batch, also with those that make no step.
+        ema_momentum=recipe.ema ** (1 / recipe.accumulate),
     )
+    optimizer.exclude_from_weight_decay([w for w in task.trainable_variables if len(w.shape) < 2])
     task.compile(
-        optimizer=keras.optimizers.Adam(rate, global_clipnorm=1.0),
+        optimizer=optimizer,
         label_smoothing=recipe.label_smoothing,
         sampling_probability=recipe.sampling_probability or None,
         **({"coverage_loss": recipe.coverage_loss} if recipe.coverage_loss else {}),
+    )
+
+
+def make_rate(recipe: Recipe, steps: int):
+    """The rate as a function of the batch: `steps` are batches here, as they are for Keras."""
+    import keras
+
+    from attnzoo.training import InverseSquareRootDecay
+
+    warmup = recipe.warmup * (steps if recipe.warmup < 1 else recipe.accumulate)
+    warmup = max(1, int(warmup))
+    if recipe.schedule == "inverse_sqrt":
+        return InverseSquareRootDecay(recipe.learning_rate, warmup_steps=warmup)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0,
+        decay_steps=max(1, steps - warmup),
+        alpha=1.0 if recipe.schedule == "constant" else 0.0,  # What is left of it in the end.
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warmup,
     )
 
 

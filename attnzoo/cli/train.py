@@ -3,20 +3,25 @@
 Data is one TSV file (source, tab, target) or two parallel files, plain or .gz; with --inflections
 one TSV file of lemma, form and tags, as SIGMORPHON gives them. The run folder then
 holds recipe.json (the settings), history.csv (a line an epoch), best.weights.h5, and at the end
-preset/ (the best epoch's model, for the other commands) and metrics.json. A run that was
-interrupted goes on where it stopped when the same command is given again.
+preset/ (the best epoch's model, or with --average the mean of the best ones, for the other
+commands) and metrics.json. A run that was interrupted goes on where it stopped when the same
+command is given again.
 
   attnzoo train --train train.tsv.gz --dev dev.tsv.gz --output runs/g2p
   attnzoo train --train train.en train.de --dev val.en val.de --output runs/en-de \\
       --min-count 2 --attention luong --hidden-dim 512
   attnzoo train --model transformer --train train.en train.de --dev val.en val.de \\
-      --source-tokenizer unigram --target-tokenizer unigram --output runs/transformer
+      --source-tokenizer unigram --target-tokenizer unigram --output runs/transformer \\
+      --schedule inverse_sqrt --warmup 4000 --max-tokens 4096 --average 5
   attnzoo train --inflections --train finnish.train.tsv --dev finnish.dev.tsv --output runs/finnish
 """
 
 import dataclasses
 import json
+import math
 import pathlib
+import shutil
+import time
 
 from attnzoo.cli.recipe import (
     Recipe,
@@ -88,22 +93,18 @@ def train(recipe: Recipe, train_pairs, dev_pairs, output, *, overwrite=False, ve
         verbose: 0, 1 (a progress bar) or 2 (a line an epoch).
 
     Returns:
-        The trained task, with the weights of its best epoch.
+        The trained task, with the weights of its best epoch, or the mean of those of the best ones.
 
     Raises:
         ValueError: If the folder holds a run of another recipe.
     """
-    import math
-    import time
-
     import keras
 
-    from attnzoo.data import BucketedBatches
     from attnzoo.models.seq2seq_task import Seq2SeqTask
-    from attnzoo.training import TrainingBackup
+    from attnzoo.training import average_checkpoints
 
     output = pathlib.Path(output)
-    preset, best = output / "preset", output / "best.weights.h5"
+    preset = output / "preset"
     check_recipe(recipe)
     claim_folder(output, recipe, overwrite)
     if preset.is_dir():
@@ -113,26 +114,15 @@ def train(recipe: Recipe, train_pairs, dev_pairs, output, *, overwrite=False, ve
 
     keras.utils.set_random_seed(recipe.seed)
     task = make_task(recipe, train_pairs)
-    buckets = {"batch_size": recipe.batch_size, "num_buckets": recipe.num_buckets}
-    batches = BucketedBatches(train_pairs, task.preprocessor, seed=recipe.seed, **buckets)
-    dev_batches = BucketedBatches(dev_pairs, task.preprocessor, shuffle=False, **buckets)
+    batches, dev_batches = _make_batches(recipe, task, train_pairs, dev_pairs)
     compile_task(task, recipe, steps=recipe.epochs * len(batches))
-
-    history = keras.callbacks.CSVLogger(str(output / "history.csv"), append=True)
-    stopping = keras.callbacks.EarlyStopping("val_loss", mode="min", patience=recipe.patience)
-    checkpoint = keras.callbacks.ModelCheckpoint(
-        best, monitor="val_loss", mode="min", save_best_only=True, save_weights_only=True
-    )
-    backup = TrainingBackup(
-        output / "backup.npz", output / "history.csv", callbacks=[stopping, checkpoint]
-    )
+    callbacks, checkpoints, backup = _make_callbacks(recipe, task, output)
     batches.epoch = epoch = backup.restore(task)
     if verbose:
-        parameters = task.count_params()
         going_on = f", going on with epoch {epoch + 1}" if epoch else ""
         print(
-            f"{len(batches)} batches of {recipe.batch_size}, padding "
-            f"{batches.padding_fraction:.1%}, {parameters:,} parameters, "
+            f"{len(batches)} batches of at most {max(batches.batch_sizes)}, padding "
+            f"{batches.padding_fraction:.1%}, {task.count_params():,} parameters, "
             f"backend {keras.backend.backend()}{going_on}"
         )
     start = time.monotonic()
@@ -143,26 +133,18 @@ def train(recipe: Recipe, train_pairs, dev_pairs, output, *, overwrite=False, ve
             initial_epoch=epoch,
             validation_data=dev_batches,
             shuffle=False,  # The batches come in an order of their own, by seed and epoch.
-            callbacks=[*schedules(task, recipe), history, stopping, checkpoint, backup],
+            callbacks=callbacks,
             verbose=verbose,
         )
-    task.load_weights(best)
+    if recipe.average > 1:
+        average_checkpoints(task, checkpoints.paths)
+    else:
+        task.load_weights(output / "best.weights.h5")
     seconds = time.monotonic() - start
-    (output / "metrics.json").write_text(
-        json.dumps(
-            {
-                "backend": keras.backend.backend(),
-                "parameters": task.count_params(),
-                "seconds": None if math.isnan(backup.seconds) else round(backup.seconds, 1),
-                "seconds_since_last_start": round(seconds, 1),
-                "epochs": sum(1 for _ in open(output / "history.csv")) - 1,
-            },
-            indent=2,
-        )
-        + "\n"
-    )
+    _write_metrics(output, task, backup.seconds, seconds)
     task.save_to_preset(str(preset))
     (output / "backup.npz").unlink(missing_ok=True)
+    shutil.rmtree(checkpoints.folder, ignore_errors=True)
     if verbose:
         print(f"Trained in {seconds:.0f} s. The model is in {preset}")
     return task
@@ -173,8 +155,6 @@ def claim_folder(output: pathlib.Path, recipe: Recipe, overwrite: bool):
     record = output / "recipe.json"
     wanted = json.dumps(dataclasses.asdict(recipe), indent=2) + "\n"
     if overwrite and output.is_dir() and record.exists():
-        import shutil
-
         shutil.rmtree(output)
     if output.exists() and any(output.iterdir()):
         if not record.exists():
@@ -189,6 +169,62 @@ def claim_folder(output: pathlib.Path, recipe: Recipe, overwrite: bool):
             )
     output.mkdir(parents=True, exist_ok=True)
     record.write_text(wanted)
+
+
+def _make_batches(recipe: Recipe, task, train_pairs, dev_pairs):
+    """Batches for training and for early stopping."""
+    from attnzoo.data import BucketedBatches
+
+    arguments = {
+        "batch_size": recipe.batch_size if recipe.max_tokens is None else None,
+        "max_tokens": recipe.max_tokens,
+        "num_buckets": recipe.num_buckets,
+    }
+    return (
+        BucketedBatches(train_pairs, task.preprocessor, seed=recipe.seed, **arguments),
+        BucketedBatches(dev_pairs, task.preprocessor, shuffle=False, **arguments),
+    )
+
+
+def _make_callbacks(recipe: Recipe, task, output: pathlib.Path):
+    """All callbacks in their order, and of them the keeper of checkpoints and the backup."""
+    import keras
+
+    from attnzoo.training import BestCheckpoints, TrainingBackup
+
+    history = keras.callbacks.CSVLogger(str(output / "history.csv"), append=True)
+    stopping = keras.callbacks.EarlyStopping("val_loss", mode="min", patience=recipe.patience)
+    best = keras.callbacks.ModelCheckpoint(
+        output / "best.weights.h5",
+        monitor="val_loss",
+        mode="min",
+        save_best_only=True,
+        save_weights_only=True,
+    )
+    checkpoints = BestCheckpoints(output / "checkpoints", keep=recipe.average)
+    # From here to the backup the model has the moving averages, if there are any.
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True) if recipe.ema else None
+    backup = TrainingBackup(
+        output / "backup.npz", output / "history.csv", callbacks=[stopping, best], swap=swap
+    )
+    saving = [best, checkpoints] if recipe.average > 1 else [best]
+    swapping = [] if swap is None else [swap]
+    callbacks = [*schedules(task, recipe), history, stopping, *swapping, *saving, backup]
+    return callbacks, checkpoints, backup
+
+
+def _write_metrics(output: pathlib.Path, task, seconds: float, seconds_since_last_start: float):
+    """What the leaderboard tells of a run, but for its evaluations."""
+    import keras
+
+    metrics = {
+        "backend": keras.backend.backend(),
+        "parameters": task.count_params(),
+        "seconds": None if math.isnan(seconds) else round(seconds, 1),
+        "seconds_since_last_start": round(seconds_since_last_start, 1),
+        "epochs": sum(1 for _ in open(output / "history.csv")) - 1,
+    }
+    (output / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
 
 
 def _stopped_already(past, patience: int) -> bool:

@@ -15,11 +15,16 @@ class BucketedBatches(keras.utils.PyDataset):
     """Tokenized pairs in batches of few shapes with little padding, for `fit` and `evaluate`.
 
     A batch shape (B, S, T) that was not seen before costs a compilation, so there are `num_buckets`
-    of them, chosen to hold the pairs with the least padding (`find_buckets`). Every batch is full:
-    the pairs left over in one bucket move up to the next, which is at least as large both ways, and
-    the last batch of all is filled up with copies of weight 0. The epoch's order depends on `seed`
-    and `epoch` alone. `fit` shuffles a dataset's batches once more, from Python's global random
-    state, unless it is told `shuffle=False`: tell it so to see the same order again.
+    of them, chosen to hold the pairs with the least padding (`find_buckets`). B is the same for
+    all, or, with `max_tokens`, as many pairs as have room:
+
+        B = max_tokens // max(S, T)
+
+    Every batch is full: the pairs left over in one bucket move up to the next, which is at least as
+    large both ways, and the last batch of all is filled up with copies of weight 0. The epoch's
+    order depends on `seed` and `epoch` alone. `fit` shuffles a dataset's batches once more, from
+    Python's global random state, unless it is told `shuffle=False`: tell it so to see the same
+    order again.
 
     Differs from the usual: of a shuffled epoch, too, the first batch has the smallest shape and the
     second has the largest. On TensorFlow, Keras takes from these two which sizes vary.
@@ -30,7 +35,10 @@ class BucketedBatches(keras.utils.PyDataset):
             tokens `[PAD]`, `[START]` and `[END]`, and the longest lengths
             `encoder_sequence_length` and `decoder_sequence_length`, in tokens with `[END]`
             counted, or `None`.
-        batch_size: Pairs in a batch. At least 1.
+        batch_size: Pairs in a batch, with `max_tokens` the most pairs. At least 1. None is 64, and
+            with `max_tokens` any number.
+        max_tokens: The most tokens in a batch, of the source and of the target each, padding
+            counted. At least as many as the longest pair has, either way. None is no limit.
         num_buckets: Largest number of shapes. At least 1. Five keep the padding near 12 % for words
             and their pronunciations.
         shuffle: Whether each epoch has another order. Otherwise each has the same, from short to
@@ -63,7 +71,8 @@ class BucketedBatches(keras.utils.PyDataset):
         pairs: Iterable[tuple[str, str]],
         preprocessor,
         *,
-        batch_size: int = 64,
+        batch_size: int | None = None,
+        max_tokens: int | None = None,
         num_buckets: int = 5,
         shuffle: bool = True,
         seed: int = 0,
@@ -73,17 +82,19 @@ class BucketedBatches(keras.utils.PyDataset):
         super().__init__(**kwargs)
         for name, value, least in (
             ("batch_size", batch_size, 1),
+            ("max_tokens", max_tokens, 1),
             ("num_buckets", num_buckets, 1),
             ("seed", seed, 0),
         ):
-            if value < least:
+            if value is not None and value < least:
                 raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}")
         if long_pairs not in ("truncate", "drop"):
             raise ValueError(
                 f'`long_pairs` must be "truncate" or "drop". Received: long_pairs={long_pairs!r}'
             )
         pairs = _checked(pairs)
-        self.batch_size = batch_size
+        self.batch_size = 64 if batch_size is None and max_tokens is None else batch_size
+        self.max_tokens = max_tokens
         self.num_buckets = num_buckets
         self.shuffle = shuffle
         self.seed = seed
@@ -98,6 +109,7 @@ class BucketedBatches(keras.utils.PyDataset):
         self._buckets = find_buckets(
             self._source_lengths, self._target_lengths, num_buckets=num_buckets
         )
+        self._batch_sizes = [self._find_batch_size(*bucket) for bucket in self._buckets]
         source_bounds, target_bounds = np.array(self._buckets).T
         fits = (self._source_lengths[:, None] <= source_bounds) & (
             self._target_lengths[:, None] <= target_bounds
@@ -125,9 +137,16 @@ class BucketedBatches(keras.utils.PyDataset):
         return list(self._buckets)
 
     @property
+    def batch_sizes(self) -> list[int]:
+        """B of each shape, in pairs."""
+        return list(self._batch_sizes)
+
+    @property
     def padding_fraction(self) -> float:
         """Part of the cells, of source and target together, that holds no token. In [0, 1)."""
-        cells = self.batch_size * sum(sum(self._buckets[bucket]) for bucket, _ in self._plan)
+        cells = sum(
+            self._batch_sizes[bucket] * sum(self._buckets[bucket]) for bucket, _ in self._plan
+        )
         return 1.0 - float(self._source_lengths.sum() + self._target_lengths.sum()) / cells
 
     def __len__(self) -> int:
@@ -137,7 +156,7 @@ class BucketedBatches(keras.utils.PyDataset):
         bucket, rows = self._plan[index]
         self._read.add(index)
         source_length, target_length = self._buckets[bucket]
-        copies = np.repeat(rows[:1], self.batch_size - len(rows))
+        copies = np.repeat(rows[:1], self._batch_sizes[bucket] - len(rows))
         filled = np.concatenate([rows, copies])
         sources = [self._sources[row] for row in filled]
         targets = [self._targets[row] for row in filled]
@@ -221,18 +240,31 @@ class BucketedBatches(keras.utils.PyDataset):
             )
         return sources, targets, copies
 
+    def _find_batch_size(self, source_length, target_length):
+        """B of a shape."""
+        if self.max_tokens is None:
+            return self.batch_size
+        longest = max(source_length, target_length)
+        if longest > self.max_tokens:
+            raise ValueError(
+                f"`max_tokens` must be at least {longest}, the length of the longest pair. "
+                f"Received: max_tokens={self.max_tokens}"
+            )
+        return min(self.max_tokens // longest, self.batch_size or self.max_tokens)
+
     def _make_plan(self, epoch):
-        """The epoch's batches in order: (bucket, rows), at most `batch_size` rows each."""
+        """The epoch's batches in order: (bucket, rows), at most B rows each."""
         generator = np.random.default_rng((self.seed, epoch))
         plan, left_over = [], np.zeros(0, "int64")
         for bucket, members in enumerate(self._members):
             if self.shuffle:
                 members = generator.permutation(members)
             rows = np.concatenate([left_over, members])
-            num_full = len(rows) - len(rows) % self.batch_size
+            batch_size = self._batch_sizes[bucket]
+            num_full = len(rows) - len(rows) % batch_size
             plan += [
-                (bucket, rows[start : start + self.batch_size])
-                for start in range(0, num_full, self.batch_size)
+                (bucket, rows[start : start + batch_size])
+                for start in range(0, num_full, batch_size)
             ]
             left_over = rows[num_full:]
         if len(left_over):

@@ -10,28 +10,35 @@ import sys
 import keras
 import numpy as np
 
+from attnzoo.export.families import serve
 from attnzoo.export.graph import run_exported, write_graph
-from attnzoo.models.seq2seq_task import Seq2SeqTask
-from attnzoo.samplers import BeamSampler, GreedySampler
+from attnzoo.models.packing import as_lists
 
 
-def write_in_child(task, workplace, made, inputs, max_length, feeds):
-    """Save the task as a preset; let a process under TensorFlow write, load and run the rest."""
+def write_in_child(served, workplace, made, feeds):
+    """Save the task as a preset; let a process under TensorFlow write, load and run the rest.
+
+    Args:
+        served: What the task's family says (see `Served`).
+        workplace: A directory for what lies between.
+        made: Where the SavedModel is written.
+        feeds: As `run_exported` takes them.
+    """
+    task = served.task
     preset = os.path.join(workplace, "preset")
     results = os.path.join(workplace, "results")
-    modules = _modules_of(task)
+    modules = _modules_of(served)
     task.save_to_preset(preset)
-    beam = isinstance(task.sampler, BeamSampler)
     request = {
         "preset": preset,
+        "task": [type(task).__module__, type(task).__name__],
         "has_preprocessor": task.preprocessor is not None,
         "dtype": keras.saving.serialize_keras_object(task.backbone.dtype_policy),
         "modules": modules,
-        "sampler": keras.saving.serialize_keras_object(task.sampler) if beam else None,
+        "inputs": served.inputs,
+        "options": keras.saving.serialize_keras_object(served.options),
         "directory": made,
-        "inputs": inputs,
-        "max_length": max_length,
-        "feeds": feeds if inputs == "text" else np.asarray(feeds).tolist(),
+        "feeds": {name: as_lists(rows) for name, rows in feeds.items()},
         "results": results,
     }
     request_path = os.path.join(workplace, "request.json")
@@ -76,20 +83,22 @@ def main(arguments=None):
     arguments = {"dtype": keras.saving.deserialize_keras_object(request["dtype"])}
     if not request["has_preprocessor"]:
         arguments["preprocessor"] = None
-    task = Seq2SeqTask.from_preset(request["preset"], **arguments)
-    sampler = GreedySampler()
-    if request["sampler"] is not None:
-        sampler = keras.saving.deserialize_keras_object(request["sampler"])
-    task.compile(sampler=sampler)
-    inputs, feeds = request["inputs"], request["feeds"]
-    write_graph(task, request["directory"], inputs, request["max_length"])
-    both = run_exported(request["directory"], inputs, feeds)
+    module, name = request["task"]
+    task = getattr(importlib.import_module(module), name).from_preset(
+        request["preset"], **arguments
+    )
+    options = keras.saving.deserialize_keras_object(request["options"])
+    served = serve(task, request["inputs"], **options)
+    with served.at_work():
+        write_graph(served, request["directory"])
+    both = run_exported(request["directory"], request["feeds"])
     for part, outputs in zip(("all", "first"), both, strict=True):
         np.savez(f"{request['results']}_{part}.npz", **outputs)
 
 
-def _modules_of(task):
+def _modules_of(served):
     """The modules, all but Keras's own, that define classes and functions of a task."""
+    task = served.task
     registered = keras.saving.get_custom_objects()
     found = {(type(task).__module__, type(task).__name__)}
 
@@ -106,7 +115,7 @@ def _modules_of(task):
             found.add((registered[value].__module__, registered[value].__name__))
 
     visit(keras.saving.serialize_keras_object(task))
-    visit(keras.saving.serialize_keras_object(task.sampler))
+    visit(keras.saving.serialize_keras_object(served.options))
     known = ("builtins", "keras", "keras_hub")
     found = {(module, name) for module, name in found if module.split(".")[0] not in known}
     for module, name in sorted(found):

@@ -8,10 +8,9 @@ import keras
 
 from attnzoo.export.child import write_in_child
 from attnzoo.export.comparison import compare
+from attnzoo.export.families import serve
 from attnzoo.export.graph import run_exported, write_graph
-from attnzoo.export.live import full_precision, run_live, sample_sources, sampling_with
-from attnzoo.models.seq2seq_task import Seq2SeqTask
-from attnzoo.samplers import BeamSampler, GreedySampler
+from attnzoo.export.precision import full_precision
 
 
 def saved_model(
@@ -19,63 +18,81 @@ def saved_model(
     path,
     *,
     inputs: str = "text",
-    sampler=None,
-    max_length: int | None = None,
     overwrite: bool = False,
     verify: list | None = None,
+    **options,
 ) -> str:
-    """Write a SavedModel that generates, and see that it does what the live model does.
+    """Write a SavedModel of a task, and see that it does what the live model does.
 
     It has one signature, `"serving_default"`, dynamic in batch and length, and loads with
     TensorFlow alone. (A subword tokenizer of KerasHub leaves operations of TensorFlow Text in the
-    graph: then `import tensorflow_text` has to come first.)
+    graph: then `import tensorflow_text` has to come first.) With `inputs="text"` it takes strings,
+    `text` [B], and gives
 
-    With `inputs="text"` the signature takes `text`, string [B], and gives
+    ==================  =====================================================  ==================
+    task                outputs                                                options
+    ==================  =====================================================  ==================
+    sequence to         `text`, `token_ids`, `scores` [B] in nats,             `sampler`,
+    sequence            `alignments` [B, T, S]                                 `max_length`
+    text classifier     `labels` [B], `probabilities` [B, C]; `alignments`
+                        [B, H, S] with a recurrent encoder
+    token tagger        `words`, `labels` [B, W], `probabilities` [B, W, C],
+                        `lengths` [B]
+    sentence embedder   `embeddings` [B, D], of unit length
+    masked language     `candidates`, `candidate_ids`, `probabilities`         `num_candidates`
+    model               [B, M, K], `mask_positions` [B, M]
+    question answering  (takes `question` and `context`) `answers`,            `max_words`
+                        `probabilities` [B], `spans` [B, 2]
+    ==================  =====================================================  ==================
 
-    - `text`: string [B], or [B, N] for a sampler that returns N > 1 hypotheses, best first;
-    - `token_ids`: int32 [B, T], or [B, N, T]; the output's tokens with the end token, without the
-      start token, then padding;
-    - `scores`: float32 [B], or [B, N], in nats, as `task.generate(..., return_scores=True)` gives
-      them;
-    - `alignments`: float32 [B, T, S], of the best hypothesis: row t is for the output's token t,
-      the end token last, column s for the source's token s, the end token last; zeros in padding.
+    All but the first give the text's `token_ids` and `tokens` [B, S] too, and on a Transformer
+    encoder take `return_alignments=True`, which adds `alignments` [B, L, N, S, S] of all heads and,
+    where a text's vectors become one, `pooling_alignments` [B, 1, S].
 
-    With `inputs="ids"` it takes `token_ids`, int32 [B, S], whole sources with their end token, then
-    padding, and gives the same but `text`. Padding, start and end are what the preprocessor's
-    tokenizers say; without a preprocessor, 0, 2 and 3, as in our tokenizers. A pointer-generator
-    takes texts only; `token_ids` from V on are then symbols of the source, V + their first place.
+    With `inputs="ids"` it takes `token_ids`, int32 [B, S], packed as the preprocessor packs them,
+    then padding, and gives what of this is no text of its input: the way for a tokenizer that
+    TensorFlow cannot trace. The classes of `attnzoo/export` that serve each family say the rest.
 
-    T and S are those of the longest in the batch. A source longer than the preprocessor's
-    `encoder_sequence_length` is cut, as in the live model. An empty text, which the live model
-    refuses, is read as the end token alone: its row has an output, of no meaning, and changes no
-    other row.
+    S, T, W and M are those of the longest in the batch. A text longer than the preprocessor's limit
+    is cut, as in the live model, unless that has `truncate="error"`. An empty text, which the live
+    model refuses, is read as the end token alone: its row has an output, of no meaning, and changes
+    no other row.
 
     Args:
-        task: A sequence-to-sequence task, such as `attnzoo.models.RNNSeq2SeqLM`.
+        task: A task of `attnzoo.models`.
         path: Directory to write.
         inputs: `"text"` or `"ids"`.
-        sampler: `"greedy"`, `"beam"` (5 beams) or an `attnzoo.samplers.BeamSampler`; None takes the
-            one that the task was compiled with.
-        max_length: Longest output, in tokens, with start and end token. At least 2. None takes the
-            preprocessor's `decoder_sequence_length`.
         overwrite: Whether to replace a SavedModel at `path`. It is replaced when the new one is
             good, not before.
-        verify: Sources to compare on: texts, or lists of ids where there is no preprocessor. None
-            makes some from the vocabulary, of different lengths.
+        verify: What to compare on: texts (for question answering, pairs of a question and its
+            context), or lists of ids where there is no preprocessor (pairs of one and its span
+            mask). None makes some from the vocabulary, of different lengths.
+        **options: What the task's family takes; see above.
+            `sampler`: `"greedy"`, `"beam"` (5 beams) or an `attnzoo.samplers.BeamSampler`; None
+            takes the one that the task was compiled with.
+            `max_length`: Longest output, in tokens, with start and end token. At least 2. None
+            takes the preprocessor's `decoder_sequence_length`.
+            `return_alignments`: Whether to give the alignments of a Transformer encoder's heads and
+            of the pooling.
+            `num_candidates`: How many tokens for each mask, 5 by default. At least 1.
+            `max_words`: How many words an answer may have, or None. At least 1.
 
     Returns:
         `path`, absolute.
 
     Raises:
-        ValueError: If an argument is none of the above, `inputs` is "ids" for a pointer-generator,
-            or the model uses a class that is defined in `__main__`, which a child process cannot
-            import (JAX and torch only).
+        ValueError: If an argument is none of the above, an option is another family's, `inputs` is
+            "ids" for a pointer-generator or "text" where the preprocessor cannot be traced
+            (TensorFlow only; elsewhere it is a RuntimeError that says so), or the model uses a
+            class that is defined in `__main__`, which a child process cannot import (JAX and torch
+            only).
         FileExistsError: If there is something at `path`, and it may not be replaced.
         ImportError: If TensorFlow is missing.
         RuntimeError: If the SavedModel could not be written, or does not give what the live model
-            gives: texts and ids must be equal, scores and alignments within 1e-3. (With half
-            precision: within 0.1, times the tokens for scores; and where rounding has decided for
-            another output, it is the live model's alignments for that output that count.)
+            gives: texts and ids must be equal, numbers within 1e-3. (With half precision: within
+            0.1, times the tokens for scores; and where rounding has decided for another output, it
+            is the live model's alignments for that output that count. Where two labels, candidates
+            or answers are as near as that, either is right.)
 
     Example:
         >>> attnzoo.export.saved_model(task, "g2p", sampler="beam")
@@ -83,86 +100,49 @@ def saved_model(
         >>> generate(text=tf.constant(["cat", "hat"]))["text"].numpy()
         array([b'K AE T', b'HH AE T'], dtype=object)
     """
-    sampler = _check(task, inputs, sampler, max_length, verify)
-    path = os.path.abspath(os.fspath(path))
-    _check_path(path, overwrite)
-    max_length = max_length or task.preprocessor.decoder_sequence_length
-    if verify is None:
-        verify = sample_sources(task)
-    verify = list(verify)
-
-    with sampling_with(task, sampler), full_precision():
-        sources, live = run_live(task, verify, max_length)
-        feeds = verify if inputs == "text" else sources
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        # Beside its place, so that the last step is a mere renaming.
-        with tempfile.TemporaryDirectory(
-            dir=os.path.dirname(path), prefix=f".{os.path.basename(path)}."
-        ) as workplace:
-            made = os.path.join(workplace, "saved_model")
-            exported = _write_and_run(task, workplace, made, inputs, max_length, feeds)
-            compare(task, verify, live, exported)
-            if os.path.lexists(path):
-                os.replace(path, os.path.join(workplace, "replaced"))
-            os.replace(made, path)
-    return path
-
-
-def _write_and_run(task, workplace, made, inputs, max_length, feeds):
-    """Write the SavedModel to `made`; return its outputs for all of `feeds`, and for the first."""
-    if keras.backend.backend() != "tensorflow":
-        return write_in_child(task, workplace, made, inputs, max_length, feeds)
-    write_graph(task, made, inputs, max_length)
-    return run_exported(made, inputs, feeds)
-
-
-def _check(task, inputs, sampler, max_length, verify):
-    """Raise where an argument is wrong; return the sampler, or None for the task's own."""
-    if not isinstance(task, Seq2SeqTask):
-        raise ValueError(
-            "`task` must be a sequence-to-sequence task, such as `attnzoo.models.RNNSeq2SeqLM`. "
-            f"Received: task={task!r} of type {type(task).__name__}"
-        )
-    if inputs not in ("text", "ids"):
-        raise ValueError(f'`inputs` must be "text" or "ids". Received: inputs={inputs!r}')
-    if inputs == "text" and task.preprocessor is None:
-        raise ValueError(
-            '`inputs="text"` needs a task with a preprocessor, which has the tokenizers. Give it '
-            'one, or pass `inputs="ids"`. Received: preprocessor=None'
-        )
-    if inputs == "ids" and getattr(task.backbone, "pointer_generator", False):
-        raise ValueError(
-            'What a pointer-generator copies is known by its text: use `inputs="text"`. '
-            'Received: inputs="ids", pointer_generator=True'
-        )
-    if max_length is None and task.preprocessor is None:
-        raise ValueError(
-            "`max_length` must be given where there is no preprocessor to take it from. "
-            "Received: max_length=None"
-        )
-    if max_length is not None and max_length < 2:
-        raise ValueError(
-            "`max_length` must be at least 2: a start token and one more. "
-            f"Received: max_length={max_length}"
-        )
     if verify is not None and (isinstance(verify, str) or not len(verify)):
         raise ValueError(
             f"`verify` must be a list of at least one source, or None. Received: verify={verify!r}"
         )
     if importlib.util.find_spec("tensorflow") is None:
         raise ImportError("`saved_model` needs TensorFlow. Install it with: pip install tensorflow")
-    named = {"greedy": GreedySampler, "beam": BeamSampler}
-    if isinstance(sampler, str) and sampler in named:
-        return named[sampler]()
-    chosen = task.sampler if sampler is None else sampler
-    if not isinstance(chosen, (GreedySampler, BeamSampler)):
-        name = repr(chosen) if isinstance(chosen, str) else type(chosen).__name__
+    served = serve(task, inputs, **options)
+    path = os.path.abspath(os.fspath(path))
+    _check_path(path, overwrite)
+
+    with served.at_work(), full_precision():
+        verify = _sample(served) if verify is None else list(verify)
+        feeds, live = served.run_live(verify)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        # Beside its place, so that the last step is a mere renaming.
+        with tempfile.TemporaryDirectory(
+            dir=os.path.dirname(path), prefix=f".{os.path.basename(path)}."
+        ) as workplace:
+            made = os.path.join(workplace, "saved_model")
+            exported = _write_and_run(served, workplace, made, feeds)
+            compare(served, verify, live, exported)
+            if os.path.lexists(path):
+                os.replace(path, os.path.join(workplace, "replaced"))
+            os.replace(made, path)
+    return path
+
+
+def _sample(served):
+    samples = served.sample()
+    if not samples:
         raise ValueError(
-            "A SavedModel is compared with the live model, so its sampler must be deterministic: "
-            'pass `sampler="greedy"`, "beam" or an `attnzoo.samplers.BeamSampler`. '
-            f"Received: sampler={name}" + (", from `compile`" if sampler is None else "")
+            "The vocabulary gives nothing to compare on that the preprocessor takes: pass some as "
+            "`verify`. Received: verify=None"
         )
-    return sampler
+    return samples
+
+
+def _write_and_run(served, workplace, made, feeds):
+    """Write the SavedModel to `made`; return its outputs for all of `feeds`, and for the first."""
+    if keras.backend.backend() != "tensorflow":
+        return write_in_child(served, workplace, made, feeds)
+    write_graph(served, made)
+    return run_exported(made, feeds)
 
 
 def _check_path(path, overwrite):

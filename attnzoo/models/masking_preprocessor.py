@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from attnzoo.data.tokenizers import in_graph
-from attnzoo.models.encoder_preprocessor import EncoderPreprocessor, as_batch
+from attnzoo.models.encoder_preprocessor import EncoderPreprocessor, as_batch, as_ragged
 
 # How the mask token is written in a text; and how vocabularies that have one spell it.
 MASK = "[MASK]"
@@ -122,7 +122,7 @@ class MaskingPreprocessor(EncoderPreprocessor):
         """Pack texts in which `"[MASK]"` stands for what is hidden.
 
         Args:
-            texts: Strings.
+            texts: Strings; in a graph a tensor [B], which may have texts without a mask.
 
         Returns:
             dict of arrays: `token_ids`, `padding_mask` and `mask_positions` as a call gives them,
@@ -133,6 +133,10 @@ class MaskingPreprocessor(EncoderPreprocessor):
         """
         if not self.built:
             self.build(None)
+        if in_graph():
+            ids = self._tokenize_masks_in_graph(texts)
+            packed = self.pack_tokens(ids, self.length_of(ids))
+            return {**packed, **self.find_masks(packed["token_ids"])}
         ids = self.tokenize_masks(texts)
         packed = self.pack_tokens(ids, self.length_of(ids))
         is_hidden = packed["token_ids"] == self.mask_token_id
@@ -160,6 +164,33 @@ class MaskingPreprocessor(EncoderPreprocessor):
                 row += self.tokenize([part])[0] if part.strip() else []
             rows.append(row)
         return rows
+
+    def _tokenize_masks_in_graph(self, texts):
+        """`tokenize_masks`, with TensorFlow's operations: a `tf.RaggedTensor` [B, (S)]."""
+        import tensorflow as tf
+
+        parts = tf.strings.split(texts, MASK)  # [B, (P)]
+        blank = tf.strings.strip(parts.flat_values) == ""
+        ids = as_ragged(self.tokenizer(tf.where(blank, "", parts.flat_values)))
+        mask = tf.fill([ids.nrows(out_type=tf.int32), 1], self.mask_token_id)
+        ids = tf.concat([tf.cast(ids, tf.int32), tf.RaggedTensor.from_tensor(mask)], axis=1)
+        # A mask behind each part, but the last.
+        return parts.with_flat_values(ids).merge_dims(1, 2)[:, :-1]
+
+    def find_masks(self, token_ids):
+        """In a graph, the places of the mask token in ids [B, S].
+
+        Returns:
+            dict of `mask_positions` int32 [B, M] and `is_mask` bool [B, M], M at least 1.
+        """
+        import tensorflow as tf
+
+        is_hidden = token_ids == self.mask_token_id
+        counts = tf.reduce_sum(tf.cast(is_hidden, tf.int32), axis=1, keepdims=True)
+        most = tf.maximum(tf.reduce_max(counts), 1)  # Also where there is none.
+        order = tf.argsort(tf.cast(~is_hidden, tf.int32), axis=1, stable=True)
+        is_mask = tf.range(most) < counts
+        return {"mask_positions": tf.where(is_mask, order[:, :most], 0), "is_mask": is_mask}
 
     def check_vocabulary(self, backbone):
         """Raise if there could be an id that `backbone` has no embedding for."""

@@ -1,5 +1,8 @@
 """Dtype policies of a model whose layers may differ in them, as after quantization."""
 
+import contextlib
+import gc
+
 import keras
 
 
@@ -26,7 +29,23 @@ def quantize_again(model, dtype):
     """
     if not isinstance(dtype, keras.dtype_policies.DTypePolicyMap):
         return
-    for layer in model._flatten_layers(include_self=False):
-        mode = dtype[layer.path].quantization_mode if layer.path in dtype else None
-        if mode is not None and layer.quantization_mode is None:
-            layer.quantize(mode)
+    with short_collections():
+        for layer in model._flatten_layers(include_self=False):
+            mode = dtype[layer.path].quantization_mode if layer.path in dtype else None
+            if mode is not None and layer.quantization_mode is None:
+                layer.quantize(mode)
+
+
+@contextlib.contextmanager
+def short_collections():
+    """Keep short the collection of garbage that Keras starts for each layer it quantizes.
+
+    In a process with large libraries each would take long: what there was before is left out, and
+    looked at once, at the end.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.collect()

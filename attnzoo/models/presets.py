@@ -39,3 +39,23 @@ def saved_dtype(place):
     with open(os.path.join(place, "config.json"), encoding="utf-8") as file:
         dtype = json.load(file)["config"]["dtype"]
     return keras.saving.deserialize_keras_object(dtype)
+
+
+def task_class(preset):
+    """The class of the task that a preset holds; None for a handle, which is only loaded later.
+
+    Args:
+        preset: As in a task's `from_preset`.
+
+    Raises:
+        ValueError: If the name is unknown, or the directory is damaged or holds no known task.
+    """
+    with explain_preset_errors(preset) as place:
+        if not os.path.isdir(place):
+            return None
+        with open(os.path.join(place, "task.json"), encoding="utf-8") as file:
+            name = json.load(file)["registered_name"]
+        cls = keras.saving.get_registered_object(name)
+        if cls is None:
+            raise ValueError(f"There is no task of the name {name!r}.")
+        return cls

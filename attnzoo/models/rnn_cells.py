@@ -3,6 +3,7 @@
 import keras
 
 from attnzoo.layers import RNNEncoder
+from attnzoo.layers.scores.base import check_rate
 
 CELLS = {
     "lstm": keras.layers.LSTMCell,
@@ -21,9 +22,7 @@ def check_cells(*, cell: str, hidden_dim: int, bidirectional: bool, **rates: flo
             "`hidden_dim` must be even where two directions share it. "
             f"Received: hidden_dim={hidden_dim}"
         )
-    for name, rate in rates.items():
-        if not 0.0 <= rate < 1.0:
-            raise ValueError(f"`{name}` must be in [0, 1). Received: {name}={rate}")
+    check_rate(**rates)
 
 
 def make_cell(*, cell: str, units: int, recurrent_dropout: float, name: str, dtype=None):

@@ -19,6 +19,7 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
     """
 
     _scheduled_sampling = None
+    _replays = None
 
     def compile(
         self,
@@ -62,7 +63,7 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
             jit_compile=jit_compile,
             **kwargs,
         )
-        self._aligner = None
+        self._replays = None
 
     def get_compile_config(self):
         """What `compile` was given, for saving."""
@@ -71,6 +72,12 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
             "sampler": keras.saving.serialize_keras_object(self.sampler),
             "sampling_probability": self._sampling_value(),
         }
+
+    def quantize(self, *args, **kwargs):
+        """Quantize the weights, as `TaskMixin.quantize` does."""
+        super().quantize(*args, **kwargs)
+        # What was compiled has the weights from before.
+        self.generate_function = self._replays = None
 
     @property
     def sampling_probability(self):
@@ -251,33 +258,45 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
             ValueError: If a source is empty, the lists differ in length, or a token id is outside
                 the vocabulary.
         """
+        inputs = self.pack_known(inputs)
+        steps, places = self.longest(inputs)
+        return self.replay_on_batch(inputs)["alignments"][:, :steps, :places]
+
+    def pack_known(self, inputs):
+        """What `alignments` takes as the backbone's inputs, targets whole: a dict of arrays."""
         if self.preprocessor is None:
             self._check_token_ids(inputs)
-        if self.preprocessor is not None:
-            if isinstance(inputs, (tuple, list)):
-                inputs = {"encoder_text": inputs[0], "decoder_text": inputs[1]}
-            _, inputs = _batched(inputs)
-            sources, targets = (list(inputs[k]) for k in ("encoder_text", "decoder_text"))
-            if len(sources) != len(targets):
-                raise ValueError(
-                    "There must be as many targets as sources. "
-                    f"Received: {len(sources)} sources, {len(targets)} targets"
-                )
-            inputs, following, real = self.preprocessor(sources, targets)
-            inputs = {name: ops.convert_to_numpy(value) for name, value in inputs.items()}
-            following, real = ops.convert_to_numpy(following), ops.convert_to_numpy(real)
-            inputs["decoder_token_ids"] = np.concatenate(
-                [inputs["decoder_token_ids"][:, :1], following], axis=1
+            return inputs
+        if isinstance(inputs, (tuple, list)):
+            inputs = {"encoder_text": inputs[0], "decoder_text": inputs[1]}
+        _, inputs = _batched(inputs)
+        sources, targets = (list(inputs[k]) for k in ("encoder_text", "decoder_text"))
+        if len(sources) != len(targets):
+            raise ValueError(
+                "There must be as many targets as sources. "
+                f"Received: {len(sources)} sources, {len(targets)} targets"
             )
-            inputs["decoder_padding_mask"] = np.pad(
-                real.astype(bool), ((0, 0), (1, 0)), constant_values=True
-            )
-        replayed = self.replay_on_batch(inputs)["alignments"]
+        inputs, following, real = self.preprocessor(sources, targets)
+        inputs = {name: ops.convert_to_numpy(value) for name, value in inputs.items()}
+        following, real = ops.convert_to_numpy(following), ops.convert_to_numpy(real)
+        inputs["decoder_token_ids"] = np.concatenate(
+            [inputs["decoder_token_ids"][:, :1], following], axis=1
+        )
+        inputs["decoder_padding_mask"] = np.pad(
+            real.astype(bool), ((0, 0), (1, 0)), constant_values=True
+        )
+        return inputs
+
+    def longest(self, inputs):
+        """How many steps and places of what `pack_known` gave are looked at: not all padding.
+
+        Without a preprocessor, all: who pads ids counts them.
+        """
         if self.preprocessor is None:
-            return replayed
-        steps = inputs["decoder_padding_mask"].sum(axis=1).max() - 1
-        places = inputs["encoder_padding_mask"].sum(axis=1).max()
-        return replayed[:, :steps, :places]
+            return np.shape(inputs["decoder_token_ids"])[1] - 1, None
+        masks = (inputs[f"{side}_padding_mask"] for side in ("decoder", "encoder"))
+        target, source = (int(mask.sum(axis=1).max()) for mask in masks)
+        return target - 1, source
 
     def replay(self, inputs):
         """Go once more over outputs that are known, all steps at once.
@@ -301,13 +320,15 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
             "scores": ops.sum(log_probs * real, axis=1),
         }
 
-    def replay_on_batch(self, inputs):
-        """`replay`, compiled once and kept, on one batch: NumPy arrays."""
-        if self._aligner is None:
+    def replay_on_batch(self, inputs, door: str = "replay", **arguments):
+        """`replay`, or another method, compiled once and kept, on one batch: NumPy arrays."""
+        replays, key = self._replays or {}, (door, *arguments.items())
+        if key not in replays:
             # Kept out of Keras's tracking: its weights are the task's own.
-            object.__setattr__(self, "_aligner", _Replay(self))
+            replays = {**replays, key: _Replay(self, door, arguments)}
+            object.__setattr__(self, "_replays", replays)
         inputs = {name: ops.convert_to_numpy(inputs[name]) for name in self.input}
-        return self._aligner.predict_on_batch(inputs)
+        return replays[key].predict_on_batch(inputs)
 
     def _check_token_ids(self, inputs):
         """Raise on an id that no embedding has: backends differ in what they would make of it."""
@@ -337,14 +358,16 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
 
 
 class _Replay(keras.Model):
-    """`replay` as a model, so that Keras compiles it on every backend."""
+    """A method of a task as a model, so that Keras compiles it on every backend."""
 
-    def __init__(self, task):
+    def __init__(self, task, door, arguments):
         super().__init__(name="replay", dtype=task.dtype_policy)
         self.task = task
+        self.door = door
+        self.arguments = arguments
 
     def call(self, inputs):
-        return self.task.replay(inputs)
+        return getattr(self.task, self.door)(inputs, **self.arguments)
 
 
 def _until_stop(token_ids, given, stop_token_ids):

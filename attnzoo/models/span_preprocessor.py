@@ -7,6 +7,10 @@ import numpy as np
 
 from attnzoo.models.encoder_preprocessor import EncoderPreprocessor
 from attnzoo.models.packing import as_lists, refuse_empty
+from attnzoo.models.tagging_preprocessor import tokenize_words
+
+# What `\s` matches, as code points.
+_BLANKS = [code for code in range(0x10000) if chr(code).isspace()]
 
 
 class SpanPreprocessor(EncoderPreprocessor):
@@ -14,8 +18,8 @@ class SpanPreprocessor(EncoderPreprocessor):
 
     White space separates the words of a context, and each is tokenized for itself: an answer is
     some words in a row, and each stands at its first token. The arguments are those of
-    `EncoderPreprocessor`; what is too long loses the end of its context. It works on Python strings
-    alone, not in a graph.
+    `EncoderPreprocessor`; what is too long loses the end of its context. A call works on Python
+    strings alone; for the graph of an export there is `pack_in_graph`.
 
     Call arguments:
         x: Pairs of strings, `(question, context)`.
@@ -75,6 +79,35 @@ class SpanPreprocessor(EncoderPreprocessor):
             weight *= np.asarray(sample_weight, "float32")[:, None]
         return keras.utils.pack_x_y_sample_weight(packed, places, weight)
 
+    def pack_in_graph(self, questions, contexts) -> dict:
+        """Pack questions and contexts, `tf.Tensor`s of strings [B], in a graph.
+
+        Returns:
+            dict of what a call gives, and of int32 [B, S] `word_starts` and `word_ends`: at the
+            first token of a word its first character in the context, and the one after its last.
+        """
+        import tensorflow as tf
+
+        if not self.built:
+            self.build(None)
+        words, *spans = find_words_in_graph(contexts)
+        ids, firsts, lengths = tokenize_words(self.tokenizer, words)
+        marks = [
+            firsts.with_flat_values(tf.repeat(one.flat_values, lengths) * firsts.flat_values)
+            for one in spans
+        ]
+        questions = tf.cast(self.tokenize(questions), tf.int32)
+        one = tf.ones([questions.nrows(), 1], tf.int32)
+        questions = tf.concat([questions, self.tokenizer.end_token_id * one], axis=1)
+        ids = tf.concat([questions, ids], axis=1)
+        length = self.length_of(ids)
+        names = ("span_mask", "word_starts", "word_ends")
+        marks = {
+            name: self.pack(tf.concat([tf.zeros_like(questions), mark], axis=1), length)[0]
+            for name, mark in zip(names, [firsts, *marks], strict=True)
+        }
+        return {**self.pack_tokens(ids, length), **marks, "span_mask": marks["span_mask"] == 1}
+
     def check_texts(self, texts):
         """Raise on pairs that are empty, or too long where `truncate="error"`."""
         if not len(texts):
@@ -116,6 +149,33 @@ class SpanPreprocessor(EncoderPreprocessor):
 def find_spans(context: str) -> list[tuple[int, int]]:
     """The first character of each word, and the one after its last."""
     return [match.span() for match in re.finditer(r"\S+", context)]
+
+
+def find_words_in_graph(contexts):
+    """The words of contexts, a `tf.Tensor` of strings [B], in a graph.
+
+    Returns:
+        Three `tf.RaggedTensor`s [B, (W)]: each word, a string; its first character, int32; and the
+        one after its last, int32.
+    """
+    import tensorflow as tf
+
+    characters = tf.strings.unicode_decode(contexts, "UTF-8")  # [B, (characters)]
+    blank = tf.reduce_any(characters.flat_values[:, None] == _BLANKS, axis=1)
+    lengths = tf.cast(characters.row_lengths(), tf.int32)
+    place = tf.ragged.range(lengths).flat_values
+    after_blank = (place == 0) | tf.concat([[True], blank], axis=0)[:-1]
+    before_blank = (place == tf.repeat(lengths, lengths) - 1) | tf.concat([blank, [True]], 0)[1:]
+
+    def places_where(edge):
+        edge = characters.with_flat_values(~blank & edge)
+        return tf.ragged.boolean_mask(characters.with_flat_values(place), edge)
+
+    starts, ends = places_where(after_blank), places_where(before_blank) + 1
+    whole = tf.repeat(contexts, starts.row_lengths())
+    size = ends.flat_values - starts.flat_values
+    words = tf.strings.substr(whole, starts.flat_values, size, unit="UTF8_CHAR")
+    return starts.with_flat_values(words), starts, ends
 
 
 def find_words(context: str, span) -> tuple[int, int]:

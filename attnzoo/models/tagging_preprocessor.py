@@ -117,24 +117,41 @@ class TaggingPreprocessor(EncoderPreprocessor):
         import tensorflow as tf
 
         words = split_words(texts)  # [B, (W)]
-        pieces = as_ragged(self.tokenizer(words.flat_values))  # [words of all texts, (P)]
-        lengths = pieces.row_lengths()
-        splits = tf.gather(pieces.row_splits, words.row_splits)  # The texts', in tokens.
-
-        def by_text(values):
-            return tf.RaggedTensor.from_row_splits(values, splits)
-
-        firsts = tf.cast(tf.ragged.range(lengths).flat_values == 0, tf.int32)
-        ids = by_text(tf.cast(pieces.flat_values, tf.int32))
+        ids, firsts, lengths = tokenize_words(self.tokenizer, words)
         if y is None:
-            return ids, by_text(firsts), None
+            return ids, firsts, None
         y = y if isinstance(y, tf.RaggedTensor) else as_ragged(tf.convert_to_tensor(y))
         as_many = tf.reduce_all(words.row_lengths() == y.row_lengths())
         message = "A text must have as many tags as words. Received words and tags:"
         given = [message, words.row_lengths(), y.row_lengths()]
         with tf.control_dependencies([tf.debugging.Assert(as_many, given)]):
-            tags = tf.repeat(tf.cast(y.flat_values, tf.int32), lengths) * firsts
-        return ids, by_text(firsts), by_text(tags)
+            tags = tf.repeat(tf.cast(y.flat_values, tf.int32), lengths) * firsts.flat_values
+        return ids, firsts, ids.with_flat_values(tags)
+
+
+def tokenize_words(tokenizer, words):
+    """In a graph, tokenize each word for itself.
+
+    Args:
+        tokenizer: A tokenizer.
+        words: `tf.RaggedTensor` of strings [B, (W)].
+
+    Returns:
+        `tf.RaggedTensor`s [B, (S)] of the ids, and of 1 at the first token of each word, else 0;
+        and how many tokens each word of all texts has.
+    """
+    import tensorflow as tf
+
+    pieces = as_ragged(tokenizer(words.flat_values))  # [words of all texts, (P)]
+    lengths = pieces.row_lengths()
+    missing = tf.boolean_mask(words.flat_values, lengths == 0)
+    message = "A word must have at least one token. Received:"
+    with tf.control_dependencies([tf.debugging.Assert(tf.size(missing) == 0, [message, missing])]):
+        ids = tf.identity(tf.cast(pieces.flat_values, tf.int32))
+    splits = tf.gather(pieces.row_splits, words.row_splits)  # The texts', in tokens.
+    ids = tf.RaggedTensor.from_row_splits(ids, splits)
+    firsts = tf.cast(tf.ragged.range(lengths).flat_values == 0, tf.int32)
+    return ids, ids.with_flat_values(firsts), lengths
 
 
 def split_words(texts):

@@ -4,7 +4,8 @@ import os
 
 import keras
 
-from attnzoo.models.policies import policy_for
+from attnzoo.layers.output import TokenLogits
+from attnzoo.models.policies import policy_for, short_collections
 from attnzoo.models.presets import explain_preset_errors, saved_dtype
 from attnzoo.training import SmoothedCrossEntropy, TokenAccuracy
 
@@ -13,6 +14,7 @@ _QUANTIZABLE = (
     keras.layers.EinsumDense,
     keras.layers.Embedding,
     keras.layers.ReversibleEmbedding,
+    TokenLogits,
 )
 
 
@@ -118,12 +120,13 @@ class TaskMixin:
             mode: `"int8"`, or another of Keras's.
             config: A `keras.quantizers.QuantizationConfig`, in place of a mode.
             filters: Which layers, as there. None is those that Keras can quantize: `Dense`,
-                `EinsumDense`, `Embedding` and `ReversibleEmbedding`. Recurrent cells and attention
-                layers stay as they are.
+                `EinsumDense`, `Embedding` and `ReversibleEmbedding`, also inside other layers, and
+                our `TokenLogits`. Recurrent cells and scores stay as they are.
             **kwargs: As there.
         """
         filters = _is_quantizable if filters is None else filters
-        super().quantize(mode, config=config, filters=filters, **kwargs)
+        with short_collections():
+            super().quantize(mode, config=config, filters=filters, **kwargs)
         # KerasHub saves which layers of a backbone are quantized: here are those on top of it too.
         policy = self.backbone.dtype_policy
         policy = getattr(policy, "default_policy", policy)
@@ -170,5 +173,5 @@ class TaskMixin:
 
 
 def _is_quantizable(layer) -> bool:
-    # Of these very types: Keras refuses what is derived from them.
+    # Of these very types: Keras refuses what is derived from its own, unless that says otherwise.
     return type(layer) in _QUANTIZABLE

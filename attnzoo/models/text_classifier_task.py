@@ -1,9 +1,13 @@
-"""What every text classifier shares: training, classes with probabilities, alignments."""
+"""What every text classifier shares: training, classes with probabilities, alignments, saliency."""
 
 import keras
 import keras_hub
+import numpy as np
+from keras import ops
 
+from attnzoo.layers.scores.base import check_positive
 from attnzoo.models.labelled_text_task import LabelledTextMixin
+from attnzoo.models.saliency import after_embedding, saliency
 from attnzoo.models.text_task import to_the_longest
 
 
@@ -12,10 +16,12 @@ class TextClassifierTask(LabelledTextMixin, keras_hub.models.TextClassifier):
 
     A subclass's `read` gives `logits` float [B, C], and `alignments` float [B, H, S], where H views
     of the text looked. Where alignments cost more, another method gives both, and
-    `alignments_door` is its name. The rest is here and in `LabelledTextMixin`.
+    `alignments_door` is its name. Its `finish(outputs, padding_mask)` gives the logits of the
+    backbone's `sequence_output`. The rest is here and in `LabelledTextMixin`.
     """
 
     alignments_door = "read"
+    _after_embedding = None
 
     def compile(self, *args, metrics=None, **kwargs):
         """Configure training, as `TaskMixin.compile` does."""
@@ -76,3 +82,85 @@ class TextClassifierTask(LabelledTextMixin, keras_hub.models.TextClassifier):
         """
         texts = [texts] if isinstance(texts, (str, bytes)) else texts
         return to_the_longest(self.run(texts, batch_size, self.alignments_door))
+
+    def saliency(
+        self,
+        texts,
+        *,
+        class_name: str | int | None = None,
+        steps: int = 1,
+        batch_size: int = 32,
+    ):
+        """How much each token speaks for a class: gradient times input, or integrated gradients.
+
+        A token's score is the sum over the features of its embedding of the feature times the
+        gradient of the class's logit. Above 0 it speaks for the class, below against it. That is
+        true to first order only, and where a model is sure of itself it may be quite wrong: more
+        `steps` average the gradient on the way from no embedding to the whole one, and then the
+        scores of a text sum to about what its tokens, all together, changed in the logit. (Not
+        where a norm comes first and no position is added to the embedding: its output jumps at 0.)
+
+        Args:
+            texts: As in `classify`.
+            class_name: The class, by name or by id; None is each text's most probable one.
+            steps: Places where the gradient is taken, at least 1: the embedding itself if 1, else
+                the middles of as many equal parts of the way. 20 are usual.
+            batch_size: How many texts at a time. At least 1.
+
+        Returns:
+            dict of `"tokens"`, for each text a list of strings (not without a preprocessor);
+            `"saliency"` float32 [B, S], a NumPy array, in nats, 0 at padding; and `"labels"`, the
+            class that each row is about, as `classify` names it.
+
+        Raises:
+            ValueError: As in `classify`, or if the class is unknown or `steps` below 1.
+
+        References:
+            [Simonyan et al., 2014](https://arxiv.org/abs/1312.6034).
+            [Li et al., 2016](https://arxiv.org/abs/1506.01066).
+            [Sundararajan et al., 2017](https://arxiv.org/abs/1703.01365) (more steps).
+        """
+        check_positive(steps=steps)
+        texts = [texts] if isinstance(texts, (str, bytes)) else texts
+        if class_name is None:
+            class_ids = self.run(texts, batch_size)["probabilities"].argmax(axis=-1)
+        else:
+            count = len(texts["token_ids"] if self.preprocessor is None else texts)
+            class_ids = np.full(count, self.labels.ids(class_name))
+        if self._after_embedding is None:
+            # Kept out of Keras's tracking: its layers are the backbone's own.
+            object.__setattr__(self, "_after_embedding", after_embedding(self.backbone))
+        by_token = 0.0
+        for fraction in [1.0] if steps == 1 else (np.arange(steps) + 0.5) / steps:
+            more = {
+                "class_ids": class_ids.astype("int32"),
+                "fractions": np.full(len(class_ids), fraction, "float32"),
+            }
+            found = self.run(texts, batch_size, "explain", **more)
+            by_token = by_token + to_the_longest(found, "saliency") / steps
+        results = {"saliency": by_token, "labels": self.labels.names(class_ids)}
+        if self.preprocessor is None:
+            return results
+        return {"tokens": [self.preprocessor.tokens(text) for text in texts], **results}
+
+    def explain(self, inputs):
+        """Saliency float32 [B, S] for the classes `class_ids` int [B]: a dict.
+
+        The gradient is taken where there is as much of each text as `fractions` float [B] says.
+        """
+        mask = ops.convert_to_tensor(inputs["padding_mask"])  # With tensors, it must be one too.
+        is_chosen = ops.one_hot(inputs["class_ids"], self.num_classes)  # [B, C]
+
+        def score(embedded):
+            outputs = self._after_embedding([embedded, mask])["sequence_output"]
+            logits = ops.cast(self.finish(outputs, mask), "float32")
+            # No text's logits depend on another text: the sum's gradient has those of each.
+            return ops.sum(logits * is_chosen)
+
+        embedded = self.backbone.token_embedding(inputs["token_ids"])
+        by_token = saliency(score, embedded, inputs["fractions"])
+        return {"saliency": by_token * ops.cast(mask, "float32")}
+
+    def reads(self, door):
+        """The names of what a method that reads takes."""
+        return [*super().reads(door), *(["class_ids", "fractions"] if door == "explain" else [])]

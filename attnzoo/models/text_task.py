@@ -22,13 +22,14 @@ class TextTaskMixin(TaskMixin):
         """The backbone's inputs of texts, with what else comes of them: a dict of arrays."""
         return self.preprocessor(texts)
 
-    def run(self, texts, batch_size: int = 32, door: str = "read") -> dict:
+    def run(self, texts, batch_size: int = 32, door: str = "read", **more) -> dict:
         """Read texts, in batches.
 
         Args:
             texts: Strings; without a preprocessor, the backbone's inputs.
             batch_size: How many at a time. At least 1.
             door: The name of the method that reads.
+            **more: Arrays that it takes beside the backbone's inputs, with a row for each text.
 
         Returns:
             dict of NumPy arrays, batch first: what `pack` gives, `probabilities` float32 [..., C]
@@ -53,11 +54,20 @@ class TextTaskMixin(TaskMixin):
                 packed = {name: np.asarray(value)[rows] for name, value in texts.items()}
             else:
                 packed = self.pack(texts[rows])
-            results.append({**packed, **self._read_on_batch(packed, door)})
+            packed = {**packed, **{name: value[rows] for name, value in more.items()}}
+            results.append({**packed, **self.read_on_batch(packed, door)})
         return {name: _join([one[name] for one in results]) for name in results[0]}
 
-    def _read_on_batch(self, packed, door):
-        """One method, compiled once and kept, on one batch: NumPy arrays."""
+    def read_through(self, door: str, inputs) -> dict:
+        """What one method gives, float32, with `probabilities` in place of logits."""
+        results = getattr(self, door)(inputs)
+        results = {name: ops.cast(value, "float32") for name, value in results.items()}
+        if "logits" in results:
+            results["probabilities"] = ops.softmax(results.pop("logits"), axis=-1)
+        return results
+
+    def read_on_batch(self, packed, door: str = "read") -> dict:
+        """`read_through`, compiled once and kept, on one batch as `pack` gives it: NumPy arrays."""
         # With LoRA or after quantization there are other weights, and what was compiled is old.
         state = [id(weight) for weight in self.weights]
         readers = self._readers or {}
@@ -92,19 +102,14 @@ class _Reader(keras.Model):
         object.__setattr__(self, "state", state)
 
     def call(self, inputs):
-        results = getattr(self.task, self.door)(inputs)
-        results = {name: ops.cast(value, "float32") for name, value in results.items()}
-        if "logits" in results:
-            results["probabilities"] = ops.softmax(results.pop("logits"), axis=-1)
-        return results
+        return self.task.read_through(self.door, inputs)
 
 
-def to_the_longest(results):
-    """Alignments, [B, H, S] or [B, L, N, S, S], without what is padding in every text."""
+def to_the_longest(results, name: str = "alignments"):
+    """What is [B, S], [B, H, S] or [B, L, N, S, S], without what is padding in every text."""
     longest = int(np.flatnonzero(results["padding_mask"].any(axis=0)).max(initial=-1)) + 1
-    alignments = results["alignments"]
-    sequences = 1 if alignments.ndim == 3 else 2
-    return alignments[(..., *[slice(longest)] * sequences)]
+    sequences = 2 if results[name].ndim == 5 else 1
+    return results[name][(..., *[slice(longest)] * sequences)]
 
 
 def split_samples(samples, fraction):

@@ -1,7 +1,9 @@
 """Losses, metrics, reports and callbacks."""
 
+from attnzoo.training.averaging import BestCheckpoints, average_checkpoints
 from attnzoo.training.callbacks import TrainingBackup
 from attnzoo.training.in_batch_negatives import InBatchNegatives, PartnerAccuracy
+from attnzoo.training.inverse_square_root import InverseSquareRootDecay
 from attnzoo.training.losses import SmoothedCrossEntropy
 from attnzoo.training.metrics import (
     METRICS,
@@ -26,13 +28,16 @@ from attnzoo.training.token_accuracy import TokenAccuracy
 
 __all__ = [
     "METRICS",
+    "BestCheckpoints",
     "BleuScore",
     "InBatchNegatives",
+    "InverseSquareRootDecay",
     "PartnerAccuracy",
     "SmoothedCrossEntropy",
     "TokenAccuracy",
     "TrainingBackup",
     "VariableSchedule",
+    "average_checkpoints",
     "bleu",
     "character_error_rate",
     "evaluate_predictions",

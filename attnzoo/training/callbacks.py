@@ -34,6 +34,9 @@ class TrainingBackup(keras.callbacks.Callback):
         history_path: The file that a `keras.callbacks.CSVLogger` with `append=True` writes.
         callbacks: Callbacks to bring up to date: `EarlyStopping`s and `ModelCheckpoint`s, made with
             `mode="min"` or `"max"`.
+        swap: The `keras.callbacks.SwapEMAWeights` with `swap_on_epoch=True`, where there is one.
+            It stands before the callbacks that are to see the averages; what is written here, and
+            what the next epoch begins with, are the weights themselves.
 
     Raises:
         ValueError: If a callback's `mode` is "auto", which Keras makes out too late.
@@ -47,11 +50,12 @@ class TrainingBackup(keras.callbacks.Callback):
         ...          callbacks=[history, stopping, backup])
     """
 
-    def __init__(self, path, history_path, callbacks=()):
+    def __init__(self, path, history_path, callbacks=(), *, swap=None):
         super().__init__()
         self.path = pathlib.Path(path)
         self.history_path = pathlib.Path(history_path)
         self.callbacks = list(callbacks)
+        self.swap = swap
         for callback in self.callbacks:
             if callback.mode not in ("min", "max"):
                 raise ValueError(
@@ -95,6 +99,8 @@ class TrainingBackup(keras.callbacks.Callback):
                     callback.on_epoch_end(epoch, logs)
 
     def on_epoch_end(self, epoch, logs=None):
+        if self.swap is not None:
+            self.swap.on_epoch_begin(epoch + 1)  # What it does then, it does before the backup.
         values = {
             f"variable_{i}": ops.convert_to_numpy(variable)
             for i, variable in enumerate(self._variables())

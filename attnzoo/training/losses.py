@@ -12,7 +12,8 @@ class SmoothedCrossEntropy(keras.losses.Loss):
 
     Padding is masked through `sample_weight`: pass weights of 1 for real tokens and 0 for padding.
     With `reduction="mean_with_sample_weight"`, the default, the loss is then the mean over the real
-    tokens, in nats a token.
+    tokens, in nats a token. An optimizer that accumulates gradients takes the mean over its batches
+    of these means: a batch counts as much as any other, however many tokens it has.
 
     Args:
         smoothing: Probability mass spread evenly over the vocabulary. In [0, 1).

@@ -86,6 +86,34 @@ def test_a_contestant_that_dies_is_named_with_its_last_words(make_contestant):
     assert "these are my last words" in str(error.value)
 
 
+LAYER = """
+import harness
+
+def build(settings):
+    def gradients(repeats):
+        return {"finite": settings["layer"] != "broken", "peak_gib": settings["length"] / 4}
+    return {"versions": "none", "before_gib": 1.0}, {"gradients": gradients}
+
+harness.serve(build)
+"""
+
+
+def test_layers_are_compared_with_their_peers(tmp_path, capsys):
+    script = tmp_path / "layer.py"
+    script.write_text(LAYER)
+    arguments = {"script": script, "backend": "jax", "repeats": 1, "rounds": 2}
+    arguments["settings"] = {"threads": 1, "length": 6}
+    ours, keras = harness.compare(["attnzoo", "keras"], **arguments)
+    assert (ours["layer"], ours["length"], ours["peak_gib"]) == ("attnzoo", 6, 1.5)
+    assert len(ours["milliseconds"]) == len(ours["ratios"]["keras"]) == 2
+    assert ours["memory_ratios"] == {"keras": 1.0} and keras["ratios"] == {}
+    harness.print_comparison([ours, keras], ["keras"], digits=1)
+    printed = capsys.readouterr().out
+    assert "1.50 (1.00)" in printed and "slowest of ours beside keras: jax, T=S=6" in printed
+    with pytest.raises(RuntimeError, match="broken on jax gave a gradient that is not finite"):
+        harness.compare(["broken"], **arguments)
+
+
 def test_ratios_are_taken_round_by_round():
     assert harness.ratios([2.0, 9.0, 5.0], [4.0, 3.0, 5.0]) == [0.5, 3.0, 1.0]
     with pytest.raises(ValueError):
@@ -114,6 +142,7 @@ def test_arguments_out_of_range_are_errors():
     with pytest.raises(argparse.ArgumentTypeError, match="Received: 0"):
         harness.at_least_one("0")
     assert harness.names("case", workload.CASES)("") == []
+    assert harness.lengths("64,256") == [64, 256]
 
 
 def test_a_contestant_that_does_other_work_is_an_error():

@@ -5,10 +5,12 @@ import json
 import shutil
 
 import matplotlib.image
+import numpy as np
 import pytest
 
 import attnzoo
-from attnzoo.cli import main, make_parser
+from attnzoo.cli import main, make_parser, predict
+from tests.models import tiny
 
 WORDS = ("ab", "ba", "abc", "cab")
 
@@ -109,6 +111,96 @@ def test_predict_reads_standard_input(preset, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", io.StringIO("ab\n"))
     assert main(["predict", str(preset), "--beam", "2"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+@pytest.fixture(scope="module")
+def tagger(tmp_path_factory):
+    """The preset of a task that reads texts."""
+    folder = tmp_path_factory.mktemp("commands") / "tagger"
+    tiny.make_tagger().save_to_preset(str(folder))
+    return folder
+
+
+def test_predict_tags_words(tagger, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO("a good film\n\nbad\n"))
+    assert main(["predict", str(tagger), "--scores"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    task = attnzoo.models.RNNTokenTagger.from_preset(tagger)
+    live = task.tag(["a good film", "bad"], return_probabilities=True)
+    tags, scores = lines[0].split("\t")
+    assert tags.split() == live["labels"][0] and lines[1] == ""
+    expected = [f"{row.max():.4f}" for row in live["probabilities"][0]]
+    assert scores.split() == expected
+
+
+class Filling:
+    def fill(self, texts, return_probabilities):
+        return {"tokens": [[["good"], ["bad"]]], "probabilities": [[[0.5], [0.25]]]}
+
+
+class Answering:
+    def answer(self, pairs, return_spans):
+        answers = [context for _, context in pairs]
+        return {"answers": answers, "probabilities": np.array([0.75])}
+
+
+class Classifying:
+    def classify(self, texts, return_probabilities):
+        return {"labels": ["good"], "probabilities": np.array([[0.25, 0.75]])}
+
+
+class Embedding:
+    def embed(self, texts):
+        return np.array([[0.6, -0.8]])
+
+
+@pytest.mark.parametrize(
+    "task, line, said",
+    [
+        (Filling(), "[MASK] [MASK]", "good bad\t0.5000 0.2500"),
+        (Answering(), "who sings\tthe bird", "the bird\t0.7500"),
+        (Classifying(), "film", "good\t0.7500"),
+        (Embedding(), "film", "0.600000 -0.800000"),
+    ],
+)
+def test_predict_prints_what_a_task_of_each_kind_gives(task, line, said, monkeypatch, capsys):
+    monkeypatch.setattr(predict, "load_any_task", lambda arguments: task)
+    monkeypatch.setattr("sys.stdin", io.StringIO(line + "\n"))
+    assert main(["predict", "preset", "--scores"]) == 0
+    assert capsys.readouterr().out == said + "\n"
+
+
+def test_a_question_needs_its_context(monkeypatch, capsys):
+    monkeypatch.setattr(predict, "load_any_task", lambda arguments: Answering())
+    monkeypatch.setattr("sys.stdin", io.StringIO("who sings\n"))
+    assert main(["predict", "preset"]) == 2
+    assert "Received: 'who sings'" in capsys.readouterr().err
+
+
+def test_export_writes_whatever_task_it_is(tagger, monkeypatch, tmp_path, capsys):
+    asked = []
+    monkeypatch.setattr(
+        attnzoo.export, "saved_model", lambda task, *args, **kwargs: asked.append((task, kwargs))
+    )
+    assert main(["export", str(tagger), str(tmp_path / "model"), "--inputs", "ids"]) == 0
+    task, arguments = asked[0]
+    assert isinstance(task, attnzoo.models.RNNTokenTagger)
+    assert arguments == {"inputs": "ids", "overwrite": False}
+    assert capsys.readouterr().out == f"{tmp_path / 'model'}\n"
+
+
+def test_a_beam_is_for_a_task_that_generates(tagger, capsys):
+    assert main(["predict", str(tagger), "--beam", "5"]) == 2
+    assert "Received: --beam 5 for a RNNTokenTagger" in capsys.readouterr().err
+
+
+def test_a_preset_of_an_unknown_task_is_told(tagger, tmp_path, capsys):
+    copy = tmp_path / "preset"
+    shutil.copytree(tagger, copy)
+    record = json.loads((copy / "task.json").read_text())
+    (copy / "task.json").write_text(json.dumps({**record, "registered_name": "zoo>Okapi"}))
+    assert main(["predict", str(copy)]) == 2
+    assert "no task of the name 'zoo>Okapi'" in capsys.readouterr().err
 
 
 def test_plot_draws_a_page(preset, tmp_path):

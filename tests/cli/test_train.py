@@ -10,8 +10,11 @@ import sys
 
 import numpy as np
 import pytest
+from keras import ops
 
+from attnzoo import training
 from attnzoo.cli import main
+from attnzoo.cli.recipe import make_rate
 from attnzoo.cli.train import (
     Recipe,
     claim_folder,
@@ -28,11 +31,16 @@ RECIPE = Recipe(
     embedding_dim=5,
     hidden_dim=6,
     epochs=4,
-    batch_size=7,
+    max_tokens=28,  # 7 pairs.
     num_buckets=1,
     dropout=0.2,
     recurrent_dropout=0.2,
     sampling_probability=0.6,
+    accumulate=2,
+    schedule="inverse_sqrt",
+    warmup=3,
+    ema=0.5,
+    average=2,
     patience=50,
 )
 PAIRS = [(word, " ".join(word.upper())) for word in ("ab", "ba", "abc", "cab", "bca", "acb", "bb")]
@@ -75,7 +83,7 @@ def whole(tmp_path_factory):
     return folder, train(RECIPE, PAIRS, PAIRS[:7], folder, verbose=0)
 
 
-def test_a_killed_run_ends_where_an_uninterrupted_run_ends(whole, tmp_path):
+def test_a_killed_run_ends_where_an_uninterrupted_run_ends(whole, tmp_path, monkeypatch):
     folder, task = whole
     arguments = json.dumps([dataclasses.asdict(RECIPE), PAIRS, str(tmp_path)])
     killed = subprocess.run([sys.executable, "-c", KILLED, arguments], capture_output=True)
@@ -84,9 +92,16 @@ def test_a_killed_run_ends_where_an_uninterrupted_run_ends(whole, tmp_path):
 
     with np.load(tmp_path / "backup.npz") as saved:
         seconds = float(saved["seconds"])
+    averaged, average = [], training.average_checkpoints
+
+    def spy(model, paths):
+        averaged.append(len(paths))
+        average(model, paths)
+
+    monkeypatch.setattr(training, "average_checkpoints", spy)
     resumed = train(RECIPE, PAIRS, PAIRS[:7], tmp_path, verbose=0)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert metrics["seconds"] > seconds > 0
+    assert metrics["seconds"] > seconds > 0 and averaged == [2]
     expected, found = history(folder), history(tmp_path)
     assert [row["epoch"] for row in found] == [0, 1, 2, 3]
     for one, other in zip(expected, found, strict=True):
@@ -171,6 +186,44 @@ def test_sampling_rises_from_nothing_to_what_the_recipe_says():
     assert task.sampling_probability is None and schedules(task, off) == []
 
 
+def test_a_run_of_before_has_the_optimizer_it_had():
+    config = compiled(Recipe(hidden_dim=6)).optimizer.get_config()
+    rate = config["learning_rate"]["config"]
+    assert (rate["warmup_target"], rate["warmup_steps"], rate["alpha"]) == (2e-3, 1, 0.0)
+    names = ("weight_decay", "global_clipnorm", "use_ema", "gradient_accumulation_steps")
+    assert [config[name] for name in names] == [None, 1.0, False, None]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"schedule": "constant"}, [0.0, 0.5, 1.0, 1.0, 1.0]),
+        ({"schedule": "cosine"}, [0.0, 0.5, 1.0, 0.5, 0.0]),
+        ({"schedule": "inverse_sqrt"}, [0.05, 0.55, *((20 / t) ** 0.5 for t in (21, 61, 101))]),
+    ],
+)
+@pytest.mark.parametrize(
+    "warmup", [{"warmup": 0.2}, {"warmup": 20}, {"warmup": 5, "accumulate": 4}]
+)
+def test_the_rate_rises_and_then_does_what_the_schedule_says(options, expected, warmup):
+    rate = make_rate(Recipe(learning_rate=1.0, **options, **warmup), steps=100)
+    found = [float(rate(batch)) for batch in (0, 10, 20, 60, 100)]
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_weights_decay_and_biases_do_not():
+    recipe = dataclasses.replace(
+        RECIPE, weight_decay=0.5, accumulate=1, warmup=1, learning_rate=0.1
+    )
+    task = compiled(recipe)
+    before = task.get_weights()
+    weights = task.trainable_variables
+    task.optimizer.apply([ops.zeros(weight.shape) for weight in weights], weights)
+    for one, other in zip(before, task.get_weights(), strict=True):
+        left = 0.95 if one.ndim > 1 else 1.0  # 1 - decay * rate
+        np.testing.assert_allclose(other, left * one, rtol=1e-5)
+
+
 def test_the_coverage_loss_comes_to_the_attention():
     task = compiled(dataclasses.replace(RECIPE, attention="coverage", coverage_loss=0.5))
     assert task.backbone.decoder.cell.attentions[0].coverage_loss == 0.5
@@ -191,6 +244,10 @@ def test_a_pointer_generator_comes_to_both_sides():
         (["--coverage-loss", "0.5"], "Received: coverage_loss=0.5 with"),
         (["--attention", "coverage", "--coverage-loss", "-1"], "Received: coverage_loss=-1.0"),
         (["--sampling-probability", "1.5"], "Received: sampling_probability=1.5"),
+        (["--average", "0"], "`average` must be at least 1. Received: average=0"),
+        (["--ema", "1"], "`ema` must be in [0, 1). Received: ema=1.0"),
+        (["--max-tokens", "2"], "must be at least 3, the length of the longest pair. Received:"),
+        (["--max-tokens", "9", "--batch-size", "3"], "Received: max_tokens=9 with batch_size=3"),
     ],
 )
 def test_a_setting_that_does_not_fit_is_told(options, message, tmp_path, capsys):

@@ -286,6 +286,48 @@ def test_padding_on_cmudict_is_below_15_percent():
     assert BucketedBatches(pairs, preprocessor, num_buckets=4).padding_fraction > 0.15
 
 
+# === Batches by tokens ===
+
+
+@pytest.mark.parametrize("arguments", [{}, {"batch_size": 5}, {"shuffle": False}], ids=str)
+def test_a_batch_has_as_many_pairs_as_tokens_have_room(arguments):
+    preprocessor, pairs = make_preprocessor(), make_pairs()
+    batches = BucketedBatches(pairs, preprocessor, max_tokens=67, num_buckets=3, **arguments)
+    assert batches.batch_sizes == [
+        min(67 // max(shape), arguments.get("batch_size", 67)) for shape in batches.buckets
+    ]
+    assert len(set(batches.batch_sizes)) == (1 if "batch_size" in arguments else 3)
+    shapes, seen, cells, real = set(), [], 0, 0
+    for index in range(len(batches)):
+        x, labels, sample_weight = batches[index]
+        assert max(x["encoder_token_ids"].size, labels.size) <= 67
+        shapes.add((*x["encoder_token_ids"].shape, labels.shape[1]))
+        seen += texts_of(batches[index], preprocessor)
+        weight = sample_weight[:, 0] > 0
+        assert weight.all() or index == (0 if len(batches) == 1 else 1)  # The one filled up.
+        cells += x["encoder_token_ids"].size + labels.size
+        real += x["encoder_padding_mask"][weight].sum() + sample_weight.sum()
+    assert Counter(seen) == Counter(pairs)
+    assert shapes == {
+        (size, *shape) for size, shape in zip(batches.batch_sizes, batches.buckets, strict=True)
+    }
+    assert batches.padding_fraction == pytest.approx(1 - real / cells, abs=1e-12)
+
+
+def test_batches_by_tokens_go_on_where_they_stopped():
+    preprocessor, pairs = make_preprocessor(), make_pairs()
+
+    def make():
+        return BucketedBatches(pairs, preprocessor, max_tokens=67, num_buckets=3, seed=7)
+
+    batches = make()
+    first = contents(batches, preprocessor)
+    batches.on_epoch_end()
+    resumed = make()
+    resumed.epoch = 1
+    assert contents(resumed, preprocessor) == contents(batches, preprocessor) != first
+
+
 # === Long pairs ===
 
 
@@ -327,6 +369,8 @@ def test_pairs_that_just_fit_raise_no_warning():
     [
         ([], {}, "at least one pair. Received: no pairs"),
         ([("a", "A")], {"batch_size": 0}, "Received: batch_size=0"),
+        ([("a", "A")], {"max_tokens": 0}, "Received: max_tokens=0"),
+        ([("abc", "A")], {"max_tokens": 3}, "at least 4, the length .* Received: max_tokens=3"),
         ([("a", "A")], {"num_buckets": 0}, "Received: num_buckets=0"),
         ([("a", "A")], {"seed": -1}, "Received: seed=-1"),
         ([("a", "A")], {"long_pairs": "keep"}, "Received: long_pairs='keep'"),

@@ -105,6 +105,19 @@ def test_masks_may_be_written_into_a_text():
         make().pack_masks(["[MASK]", "a"])
 
 
+def test_masks_are_the_same_in_a_graph_where_texts_may_have_none():
+    tf = pytest.importorskip("tensorflow")
+    texts = ["a [MASK]film", "[MASK][MASK] bad", "[MASK]"]
+    preprocessor = make(sequence_length=11, add_start=True)
+    pack = tf.function(preprocessor.pack_masks)
+    for name, value in pack(tf.constant(texts)).items():
+        assert np.array_equal(value.numpy(), preprocessor.pack_masks(texts)[name])
+    packed = pack(tf.constant(["film", ""]))
+    assert packed["token_ids"].numpy()[1].tolist() == [2, 3] + [0] * 6
+    assert packed["mask_positions"].numpy().tolist() == [[0], [0]]
+    assert not packed["is_mask"].numpy().any()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -56,6 +56,25 @@ def test_an_answer_that_is_cut_off_has_no_weight():
         make(sequence_length=5, truncate="error")([("film", "a bad film")])
 
 
+def test_a_graph_gives_the_same_and_where_words_are_in_characters():
+    tf = pytest.importorskip("tensorflow")
+    preprocessor = make(truncate="silent")
+    pairs = [("film", "é\u00a0not\u2003 a  b"), ("not good", " bad"), ("a", "film " * 11)]
+    packed = preprocessor(pairs)
+    found = tf.function(preprocessor.pack_in_graph)(
+        tf.constant([question for question, _ in pairs]),
+        tf.constant([context for _, context in pairs]),
+    )
+    found = {name: value.numpy() for name, value in found.items()}
+    for name, expected in packed.items():
+        assert np.array_equal(found[name], expected)
+    for row, (_, context) in enumerate(pairs):
+        firsts = packed["span_mask"][row]
+        spans = np.stack([found["word_starts"][row], found["word_ends"][row]], axis=1)
+        assert spans[firsts].tolist() == [list(s) for s in find_spans(context)][: firsts.sum()]
+        assert not spans[~firsts].any()
+
+
 @pytest.mark.parametrize(
     ("pairs", "spans", "message"),
     [

@@ -107,15 +107,22 @@ def test_more_or_fewer_tags_than_words_are_refused():
 
 
 def test_a_word_that_gives_no_token_is_refused():
+    tf = pytest.importorskip("tensorflow")
+
     class Forgetful(data.SymbolTokenizer):
         def tokenize(self, inputs):
-            return [[i for i in row if i > 4] for row in super().tokenize(inputs)]
+            ids = super().tokenize(inputs)
+            if isinstance(ids, tf.RaggedTensor):
+                return tf.ragged.boolean_mask(ids, ids > 4)
+            return [[i for i in row if i > 4] for row in ids]
 
     tokenizer = Forgetful(tiny.make_text_tokenizer().get_vocabulary())
     preprocessor = models.RNNTokenTaggerPreprocessor(tokenizer)
     forgotten = tokenizer.id_to_token(4)
     with pytest.raises(ValueError, match=f"one token. Received: '{forgotten}' at position 1"):
         preprocessor(["good", f"good {forgotten}"])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at least one token. Received:"):
+        in_graph(preprocessor, ["good", f"good {forgotten}"], [[0], [0, 0]])
 
 
 def test_an_empty_text_is_refused():

@@ -7,13 +7,14 @@ from keras import ops
 
 from attnzoo.training import TrainingBackup
 from attnzoo.training import callbacks as module
+from tests.tools import assert_close
 
 
-def make_model(units=3):
+def make_model(units=3, **arguments):
     model = keras.Sequential(
         [keras.Input((5,)), keras.layers.Dropout(0.5), keras.layers.Dense(units)]
     )
-    model.compile(optimizer="adam", loss="mse")
+    model.compile(optimizer=keras.optimizers.Adam(**arguments), loss="mse")
     return model
 
 
@@ -80,6 +81,39 @@ def test_time_adds_up_over_restarts_without_what_a_kill_undid(tmp_path, monkeypa
         without = {name: saved[name] for name in saved if name != "seconds"}
     np.savez(tmp_path / "backup.npz", **without)
     assert second.restore(second.model) == 3 and np.isnan(second.seconds)
+
+
+def test_averages_are_shown_and_the_weights_themselves_go_on(tmp_path):
+    shown, trained = [], []
+
+    def train(initial_epoch, stop):
+        """Train to epoch 5, or stop in between."""
+        model = make_model(use_ema=True, ema_momentum=0.75)
+        swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+
+        def look(epoch, logs):
+            shown.append(model.get_weights())
+
+        def look_again(epoch, logs):
+            trained.append(model.get_weights())
+            model.stop_training = epoch == stop
+
+        backup = TrainingBackup(tmp_path / "backup.npz", tmp_path / "history.csv", swap=swap)
+        looks = [keras.callbacks.LambdaCallback(on_epoch_end=one) for one in (look, look_again)]
+        assert backup.restore(model) == initial_epoch
+        fit(model, 5, [swap, looks[0], backup, looks[1]], initial_epoch)
+        return model.get_weights()
+
+    train(0, stop=2)
+    final = train(3, stop=None)
+    # One batch is an epoch, and the average begins with the weights after the first. The last epoch
+    # has nothing to go on with: there Keras leaves the average in the model.
+    average = trained[0]
+    for found, weights in zip(shown[:-1], trained[:-1], strict=True):
+        average = [0.75 * a + 0.25 * w for a, w in zip(average, weights, strict=True)]
+        assert_close(found, average, 1e-4)
+    assert_close(final, shown[-1])
+    assert not np.allclose(final[0], trained[-2][0], atol=1e-5)
 
 
 def test_early_stopping_and_checkpoint_remember(tmp_path):

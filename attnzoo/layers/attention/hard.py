@@ -5,7 +5,7 @@ from keras import ops
 
 from attnzoo.layers.attention.draws import Draws, hand_in, is_collecting
 from attnzoo.layers.attention.scored import ScoredAttention, narrow, pop_layer_arguments
-from attnzoo.layers.scores.base import check_positive
+from attnzoo.layers.scores.base import check_positive, check_rate
 from attnzoo.ops import (
     hardmax,
     linear,
@@ -112,9 +112,7 @@ class HardAttention(ScoredAttention):
         _check_choice("baseline", baseline, BASELINES)
         _check_choice("credit", credit, CREDITS)
         check_positive(num_samples=num_samples)
-        for name, share in (("baseline_decay", baseline_decay), ("soft_mixing", soft_mixing)):
-            if not 0.0 <= share < 1.0:
-                raise ValueError(f"`{name}` must be in [0, 1). Received: {name}={share}")
+        check_rate(baseline_decay=baseline_decay, soft_mixing=soft_mixing)
         if not entropy_weight >= 0.0:
             raise ValueError(
                 f"`entropy_weight` must be at least 0. Received: entropy_weight={entropy_weight}"

@@ -7,7 +7,7 @@ from attnzoo.layers.attention.base import Attention, check_attention_inputs, che
 from attnzoo.layers.attention.scored import pop_layer_arguments
 from attnzoo.layers.scores import Score, get_score
 from attnzoo.layers.scores.base import check_positive
-from attnzoo.layers.transformer.positions import get_position
+from attnzoo.layers.transformer.positions import POSITIONS, get_position
 from attnzoo.ops import get_normalizer, linear
 from attnzoo.ops.dot_product import (
     align_heads,
@@ -39,6 +39,9 @@ class MultiHeadAttention(Attention):
     A decoder that goes by `step` gets one alignment a step: the mean over the heads. It tells no
     step where it stands, so `causal`, `window` and `position` are for `call` alone.
 
+    The projections are dense layers, `"query"`, `"key"`, `"value"` and `"attention_output"` by
+    name: low-rank adaptation and eight bits reach them as they reach any layer of Keras.
+
     Differs from the paper: projections have biases, and dropout may fall on the alignments.
 
     Args:
@@ -61,7 +64,7 @@ class MultiHeadAttention(Attention):
         window: How far query t sees, in steps: places from t - window to t + window. At least 1.
             None for all.
         position: A `Position` or the name of one, such as `"rotary"`, that acts on query, key and
-            scores; or None.
+            scores; or None. One that acts at the input of a model is refused.
         seed: Seed of the dropout, or None.
 
     Call arguments: as in `Attention`, and
@@ -74,8 +77,8 @@ class MultiHeadAttention(Attention):
 
     Raises:
         ValueError: If a size is below 1, heads do not divide, a number is outside its range, score,
-            normalizer or position is unknown, a mask does not fit, or `step` comes with `causal`,
-            `window` or `position`.
+            normalizer or position is unknown, the position acts at the input of a model, a mask
+            does not fit, or `step` comes with `causal`, `window` or `position`.
 
     Example:
         >>> attention = attnzoo.layers.MultiHeadAttention(num_heads=4, key_dim=7)
@@ -143,28 +146,22 @@ class MultiHeadAttention(Attention):
         self.soft_cap = soft_cap
         self.causal = causal
         self.window = window
-        self.position = None
-        if position is not None:
-            self.position = get_position(
-                position,
-                num_heads=num_heads,
-                key_dim=key_dim,
-                value_dim=self.value_dim,
-                bidirectional=not causal,
-                **({"dtype": self.dtype_policy} if isinstance(position, str) else {}),
-            )
+        self.position = None if position is None else self._make_position(position)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
+        self.query_dense = self._dense("query", num_heads * key_dim)
+        self.key_dense = self._dense("key", self.num_key_value_heads * key_dim)
+        self.value_dense = self._dense("value", self.num_key_value_heads * self.value_dim)
+        self.output_dense = None  # As wide as the query is, where nothing else is asked for.
 
     def build(self, query_shape, memory_shape):
         query_width, memory_width = query_shape[-1], memory_shape[-1]
         self.output_width = query_width if self.output_dim is None else self.output_dim
-        key_width = self.num_key_value_heads * self.key_dim
-        value_width = self.num_key_value_heads * self.value_dim
-        self._add_projection("query", query_width, self.num_heads * self.key_dim)
-        self._add_projection("key", memory_width, key_width)
-        self._add_projection("value", memory_width, value_width)
-        self._add_projection("output", self.num_heads * self.value_dim, self.output_width)
+        self.output_dense = self._dense("attention_output", self.output_width)
+        self.query_dense.build((None, query_width))
+        self.key_dense.build((None, memory_width))
+        self.value_dense.build((None, memory_width))
+        self.output_dense.build((None, self.num_heads * self.value_dim))
         if self.qk_norm:
             for name in ("query_factor", "key_factor"):
                 weight = self.add_weight(shape=(self.key_dim,), initializer="ones", name=name)
@@ -180,13 +177,13 @@ class MultiHeadAttention(Attention):
 
     def project_query(self, query):
         """Query [B, T, Dq] to the heads' [B, N, T, D]."""
-        heads = self._split(self._project("query", query), self.num_heads)
+        heads = self._split(self._project(self.query_dense, query), self.num_heads)
         return self._normalize(heads, self.query_factor) if self.qk_norm else heads
 
     def project_memory(self, memory):
         """Memory [B, S, Dm] to the heads' keys [B, M, S, D] and values [B, M, S, Dv]."""
-        key = self._split(self._project("key", memory), self.num_key_value_heads)
-        value = self._split(self._project("value", memory), self.num_key_value_heads)
+        key = self._split(self._project(self.key_dense, memory), self.num_key_value_heads)
+        value = self._split(self._project(self.value_dense, memory), self.num_key_value_heads)
         return (self._normalize(key, self.key_factor) if self.qk_norm else key), value
 
     def project_output(self, contexts):
@@ -194,7 +191,7 @@ class MultiHeadAttention(Attention):
         batch, _, length, _ = ops.shape(contexts)
         contexts = ops.transpose(contexts, (0, 2, 1, 3))
         rows = ops.reshape(contexts, (batch, length, self.num_heads * self.value_dim))
-        return self._project("output", rows)
+        return self._project(self.output_dense, rows)
 
     # === What all heads do ===
 
@@ -385,20 +382,36 @@ class MultiHeadAttention(Attention):
             arguments = {**arguments, "name": "score", "dtype": self.dtype_policy}
         return get_score(score, **arguments)
 
-    def _add_projection(self, name: str, inputs: int, outputs: int):
-        kernel = self.add_weight(
-            shape=(inputs, outputs), initializer="glorot_uniform", name=f"{name}_kernel"
+    def _make_position(self, position):
+        if isinstance(position, dict):
+            position = keras.saving.deserialize_keras_object(position)
+        named = isinstance(position, str)
+        kind = POSITIONS.get(position) if named else position
+        if getattr(kind, "at_input", False):
+            raise ValueError(
+                "This position acts at the input of a model: add it to the embedding there, and "
+                'take `position=None` here, or one that acts in an attention, such as "rotary". '
+                f"Received: position={position!r}"
+            )
+        return get_position(
+            position,
+            num_heads=self.num_heads,
+            key_dim=self.key_dim,
+            value_dim=self.value_dim,
+            bidirectional=not self.causal,
+            **({"dtype": self.dtype_policy} if named else {}),
         )
-        setattr(self, f"{name}_kernel", kernel)
-        bias = None
-        if self.use_bias:
-            bias = self.add_weight(shape=(outputs,), initializer="zeros", name=f"{name}_bias")
-        setattr(self, f"{name}_bias", bias)
 
-    def _project(self, name: str, rows):
-        kernel, bias = self._read(getattr(self, f"{name}_kernel")), getattr(self, f"{name}_bias")
-        bias = None if bias is None else self._read(bias)
-        return linear(ops.cast(rows, self.compute_dtype), kernel, bias)
+    def _dense(self, name: str, units: int):
+        return keras.layers.Dense(units, use_bias=self.use_bias, name=name, dtype=self.dtype_policy)
+
+    def _project(self, dense, rows):
+        rows = ops.cast(rows, self.compute_dtype)
+        if dense.quantization_mode is None:
+            bias = None if dense.bias is None else self._read(dense.bias)
+            return linear(rows, self._read(dense.kernel), bias)
+        flat = dense(ops.reshape(rows, (-1, rows.shape[-1])))  # Of integers, by Keras's equations.
+        return ops.reshape(flat, (*ops.shape(rows)[:-1], dense.units))
 
     def _read(self, weight):
         """A weight in the layer's compute dtype: the doors run outside `call` too."""

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from attnzoo.layers.output.base import OutputLayer
-from attnzoo.layers.scores.base import check_positive
+from attnzoo.layers.scores.base import check_positive, check_rate
 from attnzoo.ops import linear, marginal_log_probs
 
 
@@ -57,8 +57,7 @@ class MarginalLogits(OutputLayer, keras.layers.Layer):
     def __init__(self, vocabulary_size: int, *, hidden_dim: int, dropout: float = 0.0, **kwargs):
         super().__init__(**kwargs)
         check_positive(vocabulary_size=vocabulary_size, hidden_dim=hidden_dim)
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
+        check_rate(dropout=dropout)
         self.vocabulary_size = vocabulary_size
         self.hidden_dim = hidden_dim
         self.dropout = dropout

@@ -5,6 +5,7 @@ from keras import ops
 
 from attnzoo.layers.loop import run_loop
 from attnzoo.layers.rnn.equations import bind, output_size, state_sizes
+from attnzoo.layers.scores.base import check_rate
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -54,8 +55,7 @@ class RNNEncoder(keras.layers.Layer):
                 "An encoder needs at least one cell, and as many backward as forward ones or none. "
                 f"Received: {len(self.cells)} cells, {len(self.backward_cells)} backward cells"
             )
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
+        check_rate(dropout=dropout)
         self.dropouts = [
             keras.layers.Dropout(dropout, name=f"dropout_{i}", dtype=self.dtype_policy)
             for i in range(1, len(self.cells))

@@ -59,3 +59,10 @@ def check_positive(**sizes: int):
             raise ValueError(
                 f"`{name}` must be a whole number, at least 1. Received: {name}={size}"
             )
+
+
+def check_rate(**rates: float):
+    """Raise unless every rate is in [0, 1): a dropout, a share, a decay."""
+    for name, rate in rates.items():
+        if not 0.0 <= rate < 1.0:
+            raise ValueError(f"`{name}` must be in [0, 1). Received: {name}={rate}")

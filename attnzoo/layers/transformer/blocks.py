@@ -5,7 +5,7 @@ from keras import ops
 
 from attnzoo.layers.attention.multi_head import MultiHeadAttention
 from attnzoo.layers.attention.self_attention import MultiHeadSelfAttention
-from attnzoo.layers.scores.base import check_positive
+from attnzoo.layers.scores.base import check_positive, check_rate
 from attnzoo.layers.transformer.feed_forward import FeedForward
 
 NORMS = {
@@ -67,9 +67,7 @@ class TransformerBlock(keras.layers.Layer):
             )
         if norm not in NORMS:
             raise ValueError(f"`norm` must be one of {sorted(NORMS)}. Received: norm={norm!r}")
-        for name, rate in (("dropout", dropout), ("stochastic_depth", stochastic_depth)):
-            if not 0.0 <= rate < 1.0:
-                raise ValueError(f"`{name}` must be in [0, 1). Received: {name}={rate}")
+        check_rate(dropout=dropout, stochastic_depth=stochastic_depth)
         if not epsilon > 0.0:
             raise ValueError(f"`epsilon` must be above 0. Received: epsilon={epsilon}")
         self.hidden_dim = hidden_dim
@@ -269,10 +267,12 @@ class TransformerDecoderBlock(TransformerBlock):
         memory_mask: bool [B, S], or None. True = a real row.
         return_alignments: Whether to return the alignments with the memory too.
         training: Whether dropout and stochastic depth are on.
+        return_self_alignments: Whether to return the alignments of the self-attention too.
 
     Returns:
         float [B, T, D]; with `return_alignments=True` the pair of it and the alignments, float
-        [B, N, T, S].
+        [B, N, T, S]; with `return_self_alignments=True` those of the self-attention come last,
+        float [B, N, T, T].
 
     Raises:
         ValueError: As in `TransformerEncoderBlock`; if a cache is of another batch.
@@ -316,9 +316,16 @@ class TransformerDecoderBlock(TransformerBlock):
         memory_mask=None,
         return_alignments: bool = False,
         training: bool = False,
+        return_self_alignments: bool = False,
     ):
         def look_back(x):
-            return (self.self_attention(x, padding_mask=padding_mask, training=training),)
+            looked = self.self_attention(
+                x,
+                padding_mask=padding_mask,
+                return_alignments=return_self_alignments,
+                training=training,
+            )
+            return looked if return_self_alignments else (looked,)
 
         def look_over(x):
             looked = self.cross_attention(
@@ -330,10 +337,10 @@ class TransformerDecoderBlock(TransformerBlock):
             )
             return looked if return_alignments else (looked,)
 
-        (x,) = self.beside(x, self.self_attention_norm, look_back, training)
+        x, *own = self.beside(x, self.self_attention_norm, look_back, training)
         x, *alignments = self.beside(x, self.cross_attention_norm, look_over, training)
         x = self.feed(x, training)
-        return (x, *alignments) if return_alignments else x
+        return (x, *alignments, *own) if alignments or own else x
 
     # === Step by step ===
 
@@ -398,12 +405,16 @@ class TransformerDecoderBlock(TransformerBlock):
         memory_mask=None,
         return_alignments=False,
         training=False,
+        return_self_alignments=False,
     ):
-        outputs = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
-        if not return_alignments:
-            return outputs
-        shape = (x.shape[0], self.num_heads, x.shape[1], memory.shape[1])
-        return outputs, keras.KerasTensor(shape, dtype=self.compute_dtype)
+        batch, steps, _ = x.shape
+        shapes = [x.shape]
+        if return_alignments:
+            shapes.append((batch, self.num_heads, steps, memory.shape[1]))
+        if return_self_alignments:
+            shapes.append((batch, self.num_heads, steps, steps))
+        specs = [keras.KerasTensor(shape, dtype=self.compute_dtype) for shape in shapes]
+        return tuple(specs) if len(specs) > 1 else specs[0]
 
 
 def _check_cache(x, cache):

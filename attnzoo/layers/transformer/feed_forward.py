@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from attnzoo.layers.scores.base import check_positive
+from attnzoo.layers.scores.base import check_positive, check_rate
 
 # What a gated feed-forward is called, and what its gate goes through.
 GATES = {"glu": "sigmoid", "reglu": "relu", "geglu": "gelu", "swiglu": "silu"}
@@ -69,8 +69,7 @@ class FeedForward(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         check_positive(hidden_dim=hidden_dim)
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
+        check_rate(dropout=dropout)
         self.hidden_dim = hidden_dim
         self.gated = isinstance(activation, str) and activation in GATES
         self.activation = activation if self.gated else keras.activations.get(activation)

@@ -3,6 +3,7 @@
 import keras
 
 from attnzoo.layers import AttentivePooling
+from attnzoo.layers.scores.base import check_rate
 from attnzoo.models.policies import policy_for
 from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
 from attnzoo.models.rnn_encoder.preprocessor import RNNTextClassifierPreprocessor
@@ -73,8 +74,7 @@ class RNNTextClassifier(TextClassifierTask):
         dropout: float = 0.0,
         **kwargs,
     ):
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
+        check_rate(dropout=dropout)
 
         # === Layers ===
         self.start(backbone, preprocessor, class_names, num_classes)
@@ -101,11 +101,16 @@ class RNNTextClassifier(TextClassifierTask):
 
     def read(self, inputs):
         """Logits float [B, C] and alignments float [B, H, S] of the backbone's inputs."""
-        memory = self.backbone(inputs)["sequence_output"]
+        outputs = self.backbone(inputs)["sequence_output"]
         pooled, alignments = self.pooling(
-            memory, mask=inputs["padding_mask"], return_alignments=True
+            outputs, mask=inputs["padding_mask"], return_alignments=True
         )
         return {"logits": self.output_dense(self.output_dropout(pooled)), "alignments": alignments}
+
+    def finish(self, outputs, padding_mask):
+        """Logits float [B, C] of the backbone's output."""
+        pooled = self.pooling(outputs, mask=padding_mask)
+        return self.output_dense(self.output_dropout(pooled))
 
     def get_config(self):
         return {

@@ -2,6 +2,7 @@
 
 import keras
 
+from attnzoo.layers.scores.base import check_rate
 from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
 from attnzoo.models.rnn_encoder.preprocessor import RNNTokenTaggerPreprocessor
 from attnzoo.models.token_tagger_task import TokenTaggerTask
@@ -52,8 +53,7 @@ class RNNTokenTagger(TokenTaggerTask):
         dropout: float = 0.0,
         **kwargs,
     ):
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
+        check_rate(dropout=dropout)
 
         # === Layers ===
         self.start(backbone, preprocessor, class_names, num_classes)

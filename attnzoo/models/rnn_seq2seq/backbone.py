@@ -8,6 +8,7 @@ from attnzoo.layers import AttentionCell, AttentionRNN, Bridge
 from attnzoo.layers.attention import LocalAttention, LuongAttention, get_attention
 from attnzoo.layers.rnn.equations import state_sizes
 from attnzoo.layers.scores.base import check_positive
+from attnzoo.models.policies import policy_for, quantize_again
 from attnzoo.models.rnn_cells import check_cells, make_cell, make_encoder
 
 # Of our tokenizers, which are the only ones that a pointer-generator goes with.
@@ -128,24 +129,34 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
 
         # === Layers ===
         self.source_embedding = keras.layers.Embedding(
-            source_vocabulary_size, embedding_dim, name="source_embedding", dtype=dtype
+            source_vocabulary_size,
+            embedding_dim,
+            name="source_embedding",
+            dtype=policy_for(dtype, "source_embedding"),
         )
-        self.target_embedding = keras_hub.layers.ReversibleEmbedding(
-            target_vocabulary_size, embedding_dim, name="target_embedding", dtype=dtype
+        self.target_embedding = keras.layers.ReversibleEmbedding(
+            target_vocabulary_size,
+            embedding_dim,
+            name="target_embedding",
+            dtype=policy_for(dtype, "target_embedding"),
         )
         self.embedding_dropout = keras.layers.Dropout(
-            dropout, name="embedding_dropout", dtype=dtype
+            dropout, name="embedding_dropout", dtype=policy_for(dtype, "embedding_dropout")
         )
-        self.readout_dropout = keras.layers.Dropout(dropout, name="readout_dropout", dtype=dtype)
-        recurrent = {"cell": cell, "recurrent_dropout": recurrent_dropout, "dtype": dtype}
+        self.readout_dropout = keras.layers.Dropout(
+            dropout, name="readout_dropout", dtype=policy_for(dtype, "readout_dropout")
+        )
+        recurrent = {"cell": cell, "recurrent_dropout": recurrent_dropout}
         self.encoder = make_encoder(
             hidden_dim=hidden_dim,
             num_layers=num_encoder_layers,
             bidirectional=bidirectional,
             dropout=dropout,
+            dtype=policy_for(dtype, "encoder"),
             **recurrent,
         )
-        mechanism = get_attention(attention, hidden_dim, name="attention", dtype=dtype)
+        policy = policy_for(dtype, "decoder")
+        mechanism = get_attention(attention, hidden_dim, name="attention", dtype=policy)
         self.marginal = mechanism.marginal
         self.pointer_generator = pointer_generator
         if self.marginal and tie_embeddings:
@@ -166,7 +177,7 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
             luong = isinstance(mechanism, (LuongAttention, LocalAttention)) or self.marginal
             attend = "after" if luong else "before"
         decoder_cells = [
-            make_cell(units=hidden_dim, name=f"decoder_{i}", **recurrent)
+            make_cell(units=hidden_dim, name=f"decoder_{i}", dtype=policy, **recurrent)
             for i in range(num_decoder_layers)
         ]
         attention_cell = AttentionCell(
@@ -177,16 +188,21 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
             attention_layer=None if self.marginal else hidden_dim,
             output_attention=not self.marginal,
             name="attention_cell",
-            dtype=dtype,
+            dtype=policy,
         )
-        self.decoder = AttentionRNN(attention_cell, name="decoder", dtype=dtype)
+        self.decoder = AttentionRNN(attention_cell, name="decoder", dtype=policy)
         self.state_bridge = Bridge(
-            state_sizes(attention_cell.cell), kind=bridge, name="bridge", dtype=dtype
+            state_sizes(attention_cell.cell),
+            kind=bridge,
+            name="bridge",
+            dtype=policy_for(dtype, "bridge"),
         )
         self.tied_projection = None
         if tie_embeddings:
             self.tied_projection = keras.layers.Dense(
-                embedding_dim, name="tied_projection", dtype=dtype
+                embedding_dim,
+                name="tied_projection",
+                dtype=policy_for(dtype, "tied_projection"),
             )
 
         # === Functional Model ===
@@ -220,6 +236,7 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
             dtype=dtype,
             **kwargs,
         )
+        quantize_again(self, dtype)
 
         # === Config ===
         self.source_vocabulary_size = source_vocabulary_size

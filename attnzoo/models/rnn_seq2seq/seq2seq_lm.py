@@ -5,6 +5,7 @@ from keras import ops
 
 from attnzoo.layers import CoverageAttention
 from attnzoo.layers.output import PointerGenerator, TiedLogits, TokenLogits
+from attnzoo.models.policies import policy_for
 from attnzoo.models.rnn_seq2seq.backbone import RNNSeq2SeqBackbone
 from attnzoo.models.rnn_seq2seq.preprocessor import RNNSeq2SeqLMPreprocessor
 from attnzoo.models.seq2seq_task import Seq2SeqTask
@@ -180,7 +181,7 @@ def _refuse_smoothing(optimizer=None, loss=None, *, label_smoothing: float = 0.0
 def make_output_layer(backbone):
     """The output layer that goes with a backbone."""
     size, arguments = backbone.target_vocabulary_size, {"name": "output"}
-    arguments["dtype"] = backbone.dtype_policy
+    arguments["dtype"] = policy_for(backbone.dtype_policy, "output")
     if backbone.pointer_generator:
         return PointerGenerator(size, **arguments)
     if backbone.tie_embeddings:

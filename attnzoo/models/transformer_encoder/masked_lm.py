@@ -175,7 +175,7 @@ class TransformerMaskedLM(TransformerTaskMixin, TextTaskMixin, keras_hub.models.
             )
         rows = [slice(i, i + batch_size) for i in range(0, len(texts), batch_size)]
         batches = [{name: value[part] for name, value in packed.items()} for part in rows]
-        found = [self._read_on_batch(one, "read_masks")["probabilities"] for one in batches]
+        found = [self.read_on_batch(one, "read_masks")["probabilities"] for one in batches]
         found = np.concatenate(found)[:, :, known]  # [B, M, tokens that a text may have]
         best = np.argsort(-found, axis=-1, kind="stable")[:, :, :num_candidates]
         chances = np.take_along_axis(found, best, axis=-1)

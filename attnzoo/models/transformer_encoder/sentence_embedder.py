@@ -8,14 +8,16 @@ from keras import ops
 from attnzoo.models.packing import as_lists
 from attnzoo.models.text_task import TextTaskMixin, make_dataset, split_samples
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
-from attnzoo.models.transformer_encoder.pooling import make_pooling
+from attnzoo.models.transformer_encoder.pooling import PoolingMixin, make_pooling
 from attnzoo.models.transformer_encoder.preprocessor import TransformerSentenceEmbedderPreprocessor
 from attnzoo.models.transformer_encoder.task import TransformerTaskMixin, check_length
 from attnzoo.training import InBatchNegatives, PartnerAccuracy
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class TransformerSentenceEmbedder(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Task):
+class TransformerSentenceEmbedder(
+    TransformerTaskMixin, PoolingMixin, TextTaskMixin, keras_hub.models.Task
+):
     """Embedding of texts: those that mean the same get vectors that are near each other.
 
     It is trained on pairs that belong together; each text must tell its partner from all other

@@ -175,18 +175,14 @@ class TransformerSpanQA(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Ta
             raise ValueError(
                 "Questions can be answered only with a preprocessor. Received: preprocessor=None"
             )
-        if max_words is not None and max_words < 1:
-            raise ValueError(f"`max_words` must be at least 1. Received: max_words={max_words}")
+        check_max_words(max_words)
         pairs = list(pairs)
         results = self.run(pairs, batch_size)
         spans, chances = [], []
         for (_, context), probabilities, span_mask in zip(
             pairs, results["probabilities"], results["span_mask"], strict=True
         ):
-            first, last = probabilities[:, span_mask.astype(bool)]  # [W] words each
-            both = np.triu(first[:, None] * last[None, :])
-            if max_words is not None:
-                both = np.tril(both, max_words - 1)
+            both = span_probabilities(probabilities, span_mask, max_words)
             i, j = np.unravel_index(both.argmax(), both.shape)
             words = find_spans(context)
             spans.append((words[i][0], words[j][1]))
@@ -197,3 +193,25 @@ class TransformerSpanQA(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Ta
         if not return_spans:
             return answers
         return {"answers": answers, "spans": spans, "probabilities": np.array(chances, "float32")}
+
+
+def check_max_words(max_words):
+    """Raise on a limit below 1."""
+    if max_words is not None and max_words < 1:
+        raise ValueError(f"`max_words` must be at least 1. Received: max_words={max_words}")
+
+
+def span_probabilities(probabilities, span_mask, max_words: int | None = None):
+    """The probability of each answer, from its first word to its last.
+
+    Args:
+        probabilities: float [2, S], of the first word and of the last.
+        span_mask: bool [S], where words of the context start.
+        max_words: How many words an answer may have, or None.
+
+    Returns:
+        float [W, W], 0 where there is no such answer.
+    """
+    first, last = probabilities[:, span_mask.astype(bool)]  # [W] words each
+    both = np.triu(first[:, None] * last[None, :])
+    return both if max_words is None else np.tril(both, max_words - 1)

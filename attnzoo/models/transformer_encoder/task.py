@@ -36,6 +36,10 @@ class TransformerTaskMixin:
         return {"logits": self.finish(outputs, mask), "alignments": alignments * real}
 
     def alignments(self, texts, *, batch_size: int = 32):
+        """As `head_alignments`: among the many there is no one that stands for all."""
+        return self.head_alignments(texts, batch_size=batch_size)
+
+    def head_alignments(self, texts, *, batch_size: int = 32):
         """Where each token looked, in each head of each block.
 
         Args:

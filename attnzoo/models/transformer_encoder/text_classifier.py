@@ -4,13 +4,13 @@ import keras
 
 from attnzoo.models.text_classifier_task import TextClassifierTask
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
-from attnzoo.models.transformer_encoder.pooling import make_pooling
+from attnzoo.models.transformer_encoder.pooling import PoolingMixin, make_pooling
 from attnzoo.models.transformer_encoder.preprocessor import TransformerTextClassifierPreprocessor
 from attnzoo.models.transformer_encoder.task import TransformerTaskMixin, check_length
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class TransformerTextClassifier(TransformerTaskMixin, TextClassifierTask):
+class TransformerTextClassifier(TransformerTaskMixin, PoolingMixin, TextClassifierTask):
     """Text classification with a Transformer encoder.
 
     A preset of a masked language model is a good start: see `from_preset`.

@@ -2,6 +2,7 @@
 
 import keras
 
+from attnzoo.layers.scores.base import check_rate
 from attnzoo.models.token_tagger_task import TokenTaggerTask
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.preprocessor import TransformerTokenTaggerPreprocessor
@@ -56,8 +57,7 @@ class TransformerTokenTagger(TransformerTaskMixin, TokenTaggerTask):
         dropout: float = 0.0,
         **kwargs,
     ):
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
+        check_rate(dropout=dropout)
         check_length(backbone, preprocessor)
 
         # === Layers ===

@@ -1,17 +1,15 @@
 """The network: blocks read the source; target tokens attend to it and to those before them."""
 
 import keras
-import keras_hub
 from keras import ops
 
 from attnzoo.layers import TransformerDecoderBlock, TransformerEncoderBlock
 from attnzoo.layers.scores.base import check_positive
-from attnzoo.layers.transformer.blocks import NORMS
-from attnzoo.layers.transformer.positions import get_position
+from attnzoo.models.transformer_parts import TransformerBackbone, TransformerParts, run_blocks
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class TransformerSeq2SeqBackbone(keras_hub.models.Backbone):
+class TransformerSeq2SeqBackbone(TransformerBackbone):
     """Transformer encoder and decoder.
 
         x      = dropout(sqrt(hidden_dim) embedding(source) + positions)
@@ -20,6 +18,10 @@ class TransformerSeq2SeqBackbone(keras_hub.models.Backbone):
         output = norm(decoder blocks of y, memory)
 
     with the last norms where the blocks' norm comes first, which is the default.
+
+    Low-rank adaptation (`enable_lora`) is of the attentions' queries and values unless it is told
+    other layers; `quantize("int8")` reaches the embeddings, all projections of the attentions and
+    the feed-forwards.
 
     Differs from the paper: source and target may be tokenized differently, each with an embedding
     of its own; the norm comes first.
@@ -88,72 +90,35 @@ class TransformerSeq2SeqBackbone(keras_hub.models.Backbone):
         check_positive(
             source_vocabulary_size=source_vocabulary_size,
             target_vocabulary_size=target_vocabulary_size,
-            hidden_dim=hidden_dim,
-            num_heads=num_heads,
             num_encoder_layers=num_encoder_layers,
             num_decoder_layers=num_decoder_layers,
         )
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
-        if position == "learned" and max_length is None:
-            raise ValueError(
-                "A learned position has a table, as long as the longest sequence: give "
-                '`max_length`, or take one without a table, such as "sinusoidal" or "rotary". '
-                f"Received: position={position!r}, max_length={max_length}"
-            )
-        block = dict(block or {})
+        parts = TransformerParts(
+            hidden_dim=hidden_dim,
+            num_heads=num_heads,
+            feed_forward_dim=feed_forward_dim,
+            position=position,
+            max_length=max_length,
+            dropout=dropout,
+            block=block,
+            dtype=dtype,
+        )
 
         # === Layers ===
-        def make_embedding(size, name):
-            return keras_hub.layers.ReversibleEmbedding(
-                size,
-                hidden_dim,
-                embeddings_initializer=keras.initializers.RandomNormal(stddev=hidden_dim**-0.5),
-                name=name,
-                dtype=dtype,
-            )
-
-        def make_position(name):
-            return get_position(
-                position,
-                num_heads=num_heads,
-                key_dim=hidden_dim // num_heads,
-                value_dim=hidden_dim // num_heads,
-                max_length=max_length,
-                name=name,
-                dtype=dtype,
-            )
-
-        self.source_embedding = make_embedding(source_vocabulary_size, "source_embedding")
-        self.target_embedding = make_embedding(target_vocabulary_size, "target_embedding")
-        self.source_position = make_position("source_position")
-        self.target_position = make_position("target_position")
-        at_input = self.source_position.at_input
-        arguments = {
-            "feed_forward_dim": 4 * hidden_dim if feed_forward_dim is None else feed_forward_dim,
-            "position": None if at_input else position,
-            "dropout": dropout,
-            "dtype": dtype,
-            **block,
-        }
-        self.encoder_blocks = [
-            TransformerEncoderBlock(hidden_dim, num_heads, name=f"encoder_{i}", **arguments)
-            for i in range(num_encoder_layers)
-        ]
-        self.decoder_blocks = [
-            TransformerDecoderBlock(hidden_dim, num_heads, name=f"decoder_{i}", **arguments)
-            for i in range(num_decoder_layers)
-        ]
-        self.embedding_dropout = keras.layers.Dropout(
-            dropout, name="embedding_dropout", dtype=dtype
+        self.source_embedding = parts.make_embedding(source_vocabulary_size, "source_embedding")
+        self.target_embedding = parts.make_embedding(target_vocabulary_size, "target_embedding")
+        self.scale = parts.make_scale()
+        self.source_position = parts.make_position("source_position")
+        self.target_position = parts.make_position("target_position")
+        self.embedding_dropout = parts.make_dropout()
+        self.encoder_blocks = parts.make_blocks(
+            TransformerEncoderBlock, num_encoder_layers, "encoder"
         )
-        self.encoder_norm = self.decoder_norm = None
-        first = self.encoder_blocks[0]
-        if first.norm_first:
-            norm = NORMS[first.norm]
-            self.encoder_norm = norm(epsilon=first.epsilon, name="encoder_norm", dtype=dtype)
-            self.decoder_norm = norm(epsilon=first.epsilon, name="decoder_norm", dtype=dtype)
-        self.scale = keras.layers.Rescaling(hidden_dim**0.5, name="scale", dtype=dtype)
+        self.decoder_blocks = parts.make_blocks(
+            TransformerDecoderBlock, num_decoder_layers, "decoder"
+        )
+        self.encoder_norm = parts.make_norm(self.encoder_blocks[0], "encoder_norm")
+        self.decoder_norm = parts.make_norm(self.decoder_blocks[0], "decoder_norm")
 
         # === Functional Model ===
         inputs = {
@@ -163,69 +128,60 @@ class TransformerSeq2SeqBackbone(keras_hub.models.Backbone):
             "decoder_padding_mask": keras.Input((None,), dtype="bool", name="decoder_padding_mask"),
         }
         memory = self.encode(inputs["encoder_token_ids"], inputs["encoder_padding_mask"])
-        outputs, _ = self.decode(
-            inputs["decoder_token_ids"], memory, inputs["encoder_padding_mask"]
-        )
+        outputs = self.decode(inputs["decoder_token_ids"], memory, inputs["encoder_padding_mask"])
         super().__init__(
+            parts,
             inputs=inputs,
             outputs={"encoder_sequence_output": memory, "decoder_sequence_output": outputs},
-            dtype=dtype,
             **kwargs,
         )
 
         # === Config ===
         self.source_vocabulary_size = source_vocabulary_size
         self.target_vocabulary_size = target_vocabulary_size
-        self.hidden_dim = hidden_dim
-        self.num_heads = num_heads
-        self.feed_forward_dim = feed_forward_dim
         self.num_encoder_layers = num_encoder_layers
         self.num_decoder_layers = num_decoder_layers
-        self.position = position
-        self.max_length = max_length
-        self.dropout = dropout
         self.tie_embeddings = tie_embeddings
-        self.block = block
 
     def encode(self, token_ids, padding_mask, return_alignments: bool = False):
         """Read the source: int [B, S] to memory float [B, S, D].
 
-        With `return_alignments=True` the pair of it and the alignments of each block, a list of
-        float [B, N, S, S].
+        With `return_alignments=True` the pair of it and the alignments of all blocks and heads,
+        float [B, L, N, S, S].
         """
-        x = self.scale(self.source_embedding(token_ids))
-        x = self.embedding_dropout(self.source_position(x))
-        maps = []
-        for block in self.encoder_blocks:
-            looked = block(x, padding_mask=padding_mask, return_alignments=return_alignments)
-            x, *more = looked if return_alignments else (looked,)
-            maps += more
+        x = self.embed(token_ids, self.source_embedding, self.source_position)
+        x, *alignments = run_blocks(
+            self.encoder_blocks, x, padding_mask=padding_mask, return_alignments=return_alignments
+        )
         memory = x if self.encoder_norm is None else self.encoder_norm(x)
-        return (memory, maps) if return_alignments else memory
+        return (memory, *alignments) if return_alignments else memory
 
-    def embed_target(self, token_ids, positions=None):
-        """Embed target tokens: int [B, T], at positions int [T], to float [B, T, D]."""
-        x = self.scale(self.target_embedding(token_ids))
-        if positions is None:
-            return self.embedding_dropout(self.target_position(x))
-        return self.embedding_dropout(self.target_position(x, positions))
-
-    def decode(self, token_ids, memory, memory_mask, return_alignments: bool = False):
+    def decode(
+        self,
+        token_ids,
+        memory,
+        memory_mask,
+        return_alignments: bool = False,
+        return_self_alignments: bool = False,
+    ):
         """All target tokens at once: int [B, T] to outputs float [B, T, D].
 
         The target needs no mask: no token sees a later one, and padding comes last.
 
-        Returns:
-            outputs, and the alignments of each block with the memory if they are asked for, a list
-            of float [B, N, T, S].
+        With `return_alignments=True` a tuple of outputs and the alignments of all blocks and heads
+        with the memory, float [B, M, N, T, S]; with `return_self_alignments=True` those with the
+        target itself come last, float [B, M, N, T, T].
         """
-        x = self.embed_target(token_ids)
-        maps = []
-        for block in self.decoder_blocks:
-            looked = block(x, memory, memory_mask=memory_mask, return_alignments=return_alignments)
-            x, *more = looked if return_alignments else (looked,)
-            maps += more
-        return self.finish(x), maps
+        x, *alignments = run_blocks(
+            self.decoder_blocks,
+            self.embed(token_ids, self.target_embedding, self.target_position),
+            memory,
+            memory_mask=memory_mask,
+            return_alignments=return_alignments,
+            return_self_alignments=return_self_alignments,
+        )
+        outputs = self.finish(x)
+        return (outputs, *alignments) if alignments else outputs
 
     def step(self, token_ids, prepared: list, caches: list, index):
         """One step of decoding.
@@ -240,7 +196,8 @@ class TransformerSeq2SeqBackbone(keras_hub.models.Backbone):
             outputs float [R, 1, D], the last block's alignments with the memory float [R, N, 1, S],
             and the next caches.
         """
-        x = self.embed_target(token_ids, ops.reshape(ops.cast(index, "int32"), (1,)))
+        positions = ops.reshape(ops.cast(index, "int32"), (1,))
+        x = self.embed(token_ids, self.target_embedding, self.target_position, positions)
         after = []
         for block, one, cache in zip(self.decoder_blocks, prepared, caches, strict=True):
             x, alignments, cache = block.call_with_cache(x, one, cache, index)
@@ -256,14 +213,7 @@ class TransformerSeq2SeqBackbone(keras_hub.models.Backbone):
             **super().get_config(),
             "source_vocabulary_size": self.source_vocabulary_size,
             "target_vocabulary_size": self.target_vocabulary_size,
-            "hidden_dim": self.hidden_dim,
-            "num_heads": self.num_heads,
-            "feed_forward_dim": self.feed_forward_dim,
             "num_encoder_layers": self.num_encoder_layers,
             "num_decoder_layers": self.num_decoder_layers,
-            "position": self.position,
-            "max_length": self.max_length,
-            "dropout": self.dropout,
             "tie_embeddings": self.tie_embeddings,
-            "block": self.block,
         }

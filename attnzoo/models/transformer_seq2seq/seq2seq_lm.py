@@ -4,9 +4,12 @@ import keras
 from keras import ops
 
 from attnzoo.layers.output import TiedLogits, TokenLogits
+from attnzoo.models.policies import policy_for
 from attnzoo.models.seq2seq_task import Seq2SeqTask
 from attnzoo.models.transformer_seq2seq.backbone import TransformerSeq2SeqBackbone
 from attnzoo.models.transformer_seq2seq.preprocessor import TransformerSeq2SeqLMPreprocessor
+
+_ATTENTIONS = ("cross", "encoder", "decoder")
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -15,7 +18,7 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
 
     Where one alignment is asked for (`alignments`, `generate(..., return_alignments=True)`, a
     SavedModel, a coverage penalty), it is the mean over the heads of the last decoder block's
-    attention to the source.
+    attention to the source. `head_alignments` gives those of every block and head.
 
     Args:
         backbone: A `TransformerSeq2SeqBackbone`.
@@ -35,6 +38,8 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
         >>> task.fit(["cat", "hat"], ["K AE T", "HH AE T"], epochs=100)
         >>> task.generate(["that"])
         ['HH AE T']
+        >>> task.head_alignments((["cat"], ["K AE T"])).shape  # L=3 blocks, N=4 heads.
+        (1, 3, 4, 4, 4)
 
     References:
         [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762).
@@ -50,13 +55,12 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
         # === Layers ===
         self.backbone = backbone
         self.preprocessor = preprocessor
+        policy = policy_for(backbone.dtype_policy, "output")
         if backbone.tie_embeddings:
-            self.output_layer = TiedLogits(
-                backbone.target_embedding, name="output", dtype=backbone.dtype_policy
-            )
+            self.output_layer = TiedLogits(backbone.target_embedding, name="output", dtype=policy)
         else:
             self.output_layer = TokenLogits(
-                backbone.target_vocabulary_size, name="output", dtype=backbone.dtype_policy
+                backbone.target_vocabulary_size, name="output", dtype=policy
             )
 
         # === Functional Model ===
@@ -68,10 +72,58 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
         """Teacher-forced pass: logits float [B, T, V] and alignments float [B, T, S]."""
         mask = inputs["encoder_padding_mask"]
         memory = self.backbone.encode(inputs["encoder_token_ids"], mask)
-        outputs, maps = self.backbone.decode(
+        outputs, alignments = self.backbone.decode(
             inputs["decoder_token_ids"], memory, mask, return_alignments=True
         )
-        return self.output_layer(outputs), ops.mean(maps[-1], axis=1)
+        return self.output_layer(outputs), ops.mean(alignments[:, -1], axis=1)
+
+    def head_alignments(self, inputs, *, attention: str = "cross"):
+        """Where each token looked, in each head of each block, teacher-forced.
+
+        Args:
+            inputs: As in `alignments`.
+            attention: Which of the attentions: `"cross"`, of the target to the source; `"encoder"`,
+                of the source to itself; `"decoder"`, of the target to itself.
+
+        Returns:
+            float32 [B, L, N, T, S], a NumPy array, and for `"encoder"` [B, L, N, S, S], for
+            `"decoder"` [B, L, N, T, T]. Rows and columns are as in `alignments`; only, the columns
+            of `"decoder"` are for what entered at each step: the start token, and then the target's
+            tokens up to the one before the end. Padding is 0, as row and as column.
+
+        Raises:
+            ValueError: As in `alignments`, and if there is no such attention.
+        """
+        if attention not in _ATTENTIONS:
+            raise ValueError(
+                f"`attention` must be one of {_ATTENTIONS}. Received: attention={attention!r}"
+            )
+        inputs = self.pack_known(inputs)
+        steps, places = self.longest(inputs)
+        rows = places if attention == "encoder" else steps
+        columns = steps if attention == "decoder" else places
+        looked = self.replay_on_batch(inputs, "look", attention=attention)["alignments"]
+        return looked[..., :rows, :columns]
+
+    def look(self, inputs, attention: str):
+        """Alignments of all blocks and heads of one attention, targets as in `replay`: a dict."""
+        backbone, mask = self.backbone, inputs["encoder_padding_mask"]
+        if attention == "encoder":
+            real = mask
+            _, alignments = backbone.encode(inputs["encoder_token_ids"], mask, True)
+        else:
+            real = inputs["decoder_padding_mask"][:, 1:]
+            memory = backbone.encode(inputs["encoder_token_ids"], mask)
+            cross = attention == "cross"
+            _, alignments = backbone.decode(
+                inputs["decoder_token_ids"][:, :-1],
+                memory,
+                mask,
+                return_alignments=cross,
+                return_self_alignments=not cross,
+            )
+        real = ops.cast(real, "float32")[:, None, None, :, None]  # Padding asks nothing.
+        return {"alignments": ops.cast(alignments, "float32") * real}
 
     def make_next(self, inputs, with_alignments: bool):
         """Encode and prepare once; then `next` takes one step for each token.

@@ -39,9 +39,18 @@ def built(query=QUERY, memory=MEMORY, **arguments):
     return attention
 
 
+def named_weights(attention):
+    """Its own weights and its projections', `"query_kernel"` and so on, float64."""
+    return weights_of(attention) | {
+        f"{name}_{part}": weight
+        for name in ("query", "key", "value", "output")
+        for part, weight in weights_of(getattr(attention, f"{name}_dense")).items()
+    }
+
+
 def expected(attention, query=QUERY, memory=MEMORY, **masks):
     """Context and alignments, by hand and in float64."""
-    weights = weights_of(attention)
+    weights = named_weights(attention)
 
     def project(rows, name, heads):
         rows = rows @ weights[f"{name}_kernel"] + weights.get(f"{name}_bias", 0.0)
@@ -96,7 +105,7 @@ def test_torch_with_the_same_weights_gives_the_same(need_weights):
     peer = torch.nn.MultiheadAttention(28, 4, kdim=13, vdim=13, batch_first=True)
     query = normal(2, 3, 28, seed=1)
     attention = built(query=query)
-    weights = weights_of(attention)
+    weights = named_weights(attention)
     names = {"q_proj_weight": "query", "k_proj_weight": "key", "v_proj_weight": "value"}
     with torch.no_grad():
         for theirs, name in names.items():
@@ -238,11 +247,36 @@ def test_a_name_gives_heads_that_divide_the_width():
         ({"normalizer": "hard"}, "Received: normalizer='hard'"),
         ({"score": "cosine"}, "Received: score='cosine'"),
         ({"position": "spiral"}, "Received: position='spiral'"),
+        ({"position": "learned"}, "acts at the input of a model.* Received: position='learned'"),
+        (
+            {"position": layers.SinusoidalPosition()},
+            "take `position=None` here.* Received: position=<SinusoidalPosition",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         layers.MultiHeadAttention(**({"num_heads": 4, "key_dim": 7} | arguments))
+
+
+def test_low_rank_and_eight_bits_reach_the_projections():
+    attention = built()
+    wanted = attention(QUERY, MEMORY, memory_mask=MASK)
+    attention.query_dense.enable_lora(2)
+    factors = attention.query_dense.lora_kernel_a, attention.query_dense.lora_kernel_b
+    for factor in factors:
+        factor.assign(normal(*factor.shape, seed=4))
+    added = np.matmul(*map(to_numpy, factors))
+    found = attention(QUERY, MEMORY, memory_mask=MASK)
+    attention = built()
+    attention.query_dense.kernel.assign_add(added)
+    assert_close(found, attention(QUERY, MEMORY, memory_mask=MASK))
+    assert np.abs(to_numpy(found) - to_numpy(wanted)).max() > 1e-2
+    attention = built()
+    for name in ("query", "key", "value", "output"):
+        getattr(attention, f"{name}_dense").quantize("int8")
+    found = to_numpy(attention(QUERY, MEMORY, memory_mask=MASK))
+    assert 0 < np.abs(found - to_numpy(wanted)).max() < 0.1 * np.abs(to_numpy(wanted)).max()
 
 
 @pytest.mark.parametrize("symbolic", [False, True])

@@ -39,15 +39,16 @@ def _give(linear, kernel, bias):
 
 def _give_attention(theirs, ours):
     names = ("query", "key", "value")
-    kernels = [to_numpy(getattr(ours, f"{name}_kernel")).T for name in names]
+    parts = [getattr(ours, f"{name}_dense") for name in names]
+    kernels = [to_numpy(dense.kernel).T for dense in parts]
     if theirs.in_proj_weight is None:
         for name, kernel in zip("qkv", kernels, strict=True):
             getattr(theirs, f"{name}_proj_weight").data = torch.tensor(kernel)
     else:
         theirs.in_proj_weight.data = torch.tensor(np.concatenate(kernels))
-    biases = [to_numpy(getattr(ours, f"{name}_bias")) for name in names]
+    biases = [to_numpy(dense.bias) for dense in parts]
     theirs.in_proj_bias.data = torch.tensor(np.concatenate(biases))
-    _give(theirs.out_proj, ours.output_kernel, ours.output_bias)
+    _give(theirs.out_proj, ours.output_dense.kernel, ours.output_dense.bias)
 
 
 def _give_norm(theirs, ours):
@@ -109,10 +110,10 @@ def test_an_encoder_block_is_keras_hubs(norm_first):
     theirs.build(X.shape)
     attention, feed_forward = ours.self_attention, ours.feed_forward
     parts = {
-        "self_attention_layer/query/": (attention.query_kernel, attention.query_bias),
-        "self_attention_layer/key/": (attention.key_kernel, attention.key_bias),
-        "self_attention_layer/value/": (attention.value_kernel, attention.value_bias),
-        "attention_output/": (attention.output_kernel, attention.output_bias),
+        "self_attention_layer/query/": attention.query_dense.weights,
+        "self_attention_layer/key/": attention.key_dense.weights,
+        "self_attention_layer/value/": attention.value_dense.weights,
+        "attention_output/": attention.output_dense.weights,
         "self_attention_layer_norm/": (
             ours.self_attention_norm.gamma,
             ours.self_attention_norm.beta,

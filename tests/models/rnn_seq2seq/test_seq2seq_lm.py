@@ -133,3 +133,31 @@ def test_a_tokenizer_larger_than_its_embedding_is_refused(side, size):
     message = f"`{side}_vocabulary_size` must .* {size}. Received: .*={size - 1}"
     with pytest.raises(ValueError, match=message):
         models.RNNSeq2SeqLM(backbone, tiny.make_preprocessor())
+
+
+def logits_of(task):
+    return tools.to_numpy(tools.compiled(lambda inputs: task(inputs))(tensors(tiny.make_inputs())))
+
+
+def test_eight_bits_survive_a_preset_of_a_preset(tmp_path):
+    def quantized(task):
+        return {one.path for one in task._flatten_layers() if one.quantization_mode == "int8"}
+
+    task = tiny.make_task(attention="multi_head", attend="after", tie_embeddings=True)
+    before = logits_of(task)
+    task.quantize("int8")
+    cell = "decoder/attention_cell"
+    heads = {f"{cell}/attention/{one}" for one in ("query", "key", "value", "attention_output")}
+    assert quantized(task) == {
+        *heads,
+        *("source_embedding", "target_embedding", "tied_projection"),
+        *(f"{cell}/attention_layer", "bridge/dense_0", "bridge/dense_1"),
+    }
+    expected = logits_of(task)
+    assert 0 < np.abs(expected - before).max() < 0.1 * np.abs(before).max()
+    task.save_to_preset(str(tmp_path / "first"))
+    again = models.RNNSeq2SeqLM.from_preset(tmp_path / "first")
+    again.save_to_preset(str(tmp_path / "second"))
+    again = models.RNNSeq2SeqLM.from_preset(tmp_path / "second")
+    assert quantized(again) == quantized(task)
+    np.testing.assert_array_equal(logits_of(again), expected)

@@ -11,7 +11,15 @@ from tests import tools
 from tests.models import tiny
 
 TEXTS, LABELS = tiny.TEXTS, tiny.SENTIMENTS
-DENSE = {f"block_{i}/feed_forward/{name}" for i in range(3) for name in ("hidden", "output")}
+ATTENTIONS = {
+    f"block_{i}/self_attention/{name}" for i in range(3) for name in ("query", "key", "value")
+}
+DENSE = {
+    *ATTENTIONS,
+    *(f"block_{i}/self_attention/attention_output" for i in range(3)),
+    *(f"block_{i}/feed_forward/{name}" for i in range(3) for name in ("hidden", "output")),
+}
+ADAPTED = {path for path in ATTENTIONS if not path.endswith("key")}
 
 
 def probabilities(task):
@@ -22,13 +30,13 @@ def quantized(task):
     return {one.path for one in task._flatten_layers() if one.quantization_mode == "int8"}
 
 
-def test_low_rank_adapts_the_feed_forward_layers(tmp_path):
+def test_low_rank_adapts_queries_and_values(tmp_path):
     task = tiny.make_transformer("TextClassifier", scale=0.3)
     untouched = probabilities(task)
     task.backbone.enable_lora(2)
     np.testing.assert_allclose(probabilities(task), untouched, atol=1e-6)  # One factor is zero.
     task.compile(keras.optimizers.Adam(0.05))
-    factors = {f"{path}/lora_kernel_{one}" for path in DENSE for one in "ab"}
+    factors = {f"{path}/lora_kernel_{one}" for path in ADAPTED for one in "ab"}
     assert {weight.path for weight in task.trainable_variables} == {
         *factors,
         "class_logits/kernel",
@@ -50,7 +58,7 @@ def test_low_rank_adapts_the_feed_forward_layers(tmp_path):
     # A preset has the sum, and is an ordinary one.
     task.save_to_preset(str(tmp_path / "preset"))
     again = models.TransformerTextClassifier.from_preset(tmp_path / "preset")
-    assert not again.backbone.blocks[0].feed_forward.hidden_dense.lora_enabled
+    assert not again.backbone.blocks[0].self_attention.query_dense.lora_enabled
     np.testing.assert_allclose(probabilities(again), adapted, atol=1e-5)
 
 

@@ -18,7 +18,8 @@ def task():
     keras.utils.set_random_seed(1)
     task = tiny.make_transformer("MaskedLM", encoder={"hidden_dim": 16}, scale=0.2)
     task.compile(keras.optimizers.Adam(0.01))
-    loss = task.fit([TEXTS[i] for i in (0, 1, 4)] * 8, batch_size=8, epochs=60, verbose=0).history["loss"]
+    texts = [TEXTS[i] for i in (0, 1, 4)] * 8
+    loss = task.fit(texts, batch_size=8, epochs=60, verbose=0).history["loss"]
     assert np.mean(loss[-9:]) < 0.7 * np.mean(loss[:9])
     return task
 

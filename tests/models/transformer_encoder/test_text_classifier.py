@@ -57,7 +57,8 @@ def test_it_learns_from_strings(learner):
 
 def test_alignments_are_of_every_block_and_head(learner):
     texts = ["a good film", "not bad at all"]
-    alignments = learner.alignments(texts)
+    alignments = learner.head_alignments(texts)
+    np.testing.assert_array_equal(learner.alignments(texts), alignments)
     assert alignments.shape == (2, 3, 2, 5, 5)  # Blocks, heads, tokens with the end.
     np.testing.assert_allclose(alignments[0, ..., :4, :].sum(axis=-1), 1, rtol=1e-5)
     assert (alignments[0, ..., 4:, :] == 0).all() and (alignments[0, ..., 4:] == 0).all()
@@ -66,6 +67,21 @@ def test_alignments_are_of_every_block_and_head(learner):
     alone = learner.classify(texts, return_probabilities=True)
     np.testing.assert_allclose(results["probabilities"], alone["probabilities"], atol=1e-4)
     np.testing.assert_allclose(learner.alignments(texts[0]), alignments[:1, ..., :4, :4], atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "first", "attention"])
+def test_pooling_alignments_gather_what_is_pooled(pooling, without_compilation):
+    task = tiny.make_transformer("TextClassifier", pooling=pooling, encoder={"num_layers": 1})
+    texts = ["a good film", "not bad at all"]
+    alignments = task.pooling_alignments(texts)
+    assert alignments.shape == (2, 1, 5)  # The longest text, with its end token.
+    np.testing.assert_allclose(alignments.sum(axis=-1), 1, rtol=1e-5)
+    assert (alignments[0, :, 4:] == 0).all()
+    inputs = task.preprocessor(texts)
+    memory = task.backbone(inputs)["sequence_output"]
+    pooled = tools.to_numpy(task.pool(memory, inputs["padding_mask"]))
+    gathered = (alignments @ tools.to_numpy(memory)[:, :5])[:, 0]
+    np.testing.assert_allclose(gathered, pooled, atol=1e-5)
 
 
 def test_what_does_not_fit_is_refused(learner):

@@ -85,6 +85,86 @@ def test_more_padding_changes_nothing():
         np.testing.assert_allclose(more_alignments[row].sum(axis=-1), 1, rtol=1e-5)
 
 
+def test_alignments_of_every_block_and_head_are_the_blocks_own():
+    task = make_task(make_preprocessor())
+    backbone = task.backbone
+    pairs = (["cat", "hatch"], ["T", "K AE"])  # Of 4 and 6 places, and of 2 and 3 steps.
+    inputs = task.pack_known(pairs)
+
+    def run(inputs):
+        mask = inputs["encoder_padding_mask"]
+        x = backbone.embed(
+            inputs["encoder_token_ids"], backbone.source_embedding, backbone.source_position
+        )
+        looked = {"encoder": [], "cross": [], "decoder": []}
+        for block in backbone.encoder_blocks:
+            x, own = block(x, padding_mask=mask, return_alignments=True)
+            looked["encoder"].append(own)
+        memory = backbone.encoder_norm(x)
+        ids = inputs["decoder_token_ids"][:, :-1]
+        x = backbone.embed(ids, backbone.target_embedding, backbone.target_position)
+        for block in backbone.decoder_blocks:
+            both = {"return_alignments": True, "return_self_alignments": True}
+            x, cross, own = block(x, memory, memory_mask=mask, **both)
+            looked["cross"].append(cross)
+            looked["decoder"].append(own)
+        found = {name: task.look(inputs, name)["alignments"] for name in looked}
+        return found, looked, task.replay(inputs)["alignments"]
+
+    found, looked, one = tools.to_numpy(tools.compiled(run)(tensors(inputs)))
+    sizes = {"encoder": ((4, 4), (6, 6)), "cross": ((2, 4), (3, 6)), "decoder": ((2, 2), (3, 3))}
+    for name, lengths in sizes.items():
+        for row, (steps, places) in enumerate(lengths):
+            heads = found[name][row]  # [L, N, T, S]
+            of_blocks = np.stack([block[row] for block in looked[name]])
+            np.testing.assert_allclose(
+                heads[..., :steps, :places], of_blocks[..., :steps, :places], atol=1e-6
+            )
+            np.testing.assert_allclose(heads[..., :steps, :places].sum(axis=-1), 1, rtol=1e-5)
+            assert not heads[..., steps:, :].any() and not heads[..., places:].any()
+    np.testing.assert_allclose(found["cross"][:, -1].mean(axis=1), one, atol=1e-6)
+    heads = task.head_alignments(pairs, attention="decoder")
+    np.testing.assert_allclose(heads, found["decoder"][..., :3, :3], atol=1e-6)
+    with pytest.raises(ValueError, match="must be one of .*'decoder'.* Received: attention='self'"):
+        task.head_alignments(pairs, attention="self")
+
+
+def test_low_rank_is_of_queries_and_values_and_eight_bits_of_all_matrices(tmp_path):
+    task = make_task()
+    parts = [f"encoder_{i}/self_attention" for i in range(2)]
+    parts += [f"decoder_{i}/{name}_attention" for i in range(2) for name in ("self", "cross")]
+    run = tools.compiled(lambda inputs: task(inputs))
+    before = tools.to_numpy(run(tensors(tiny.make_inputs())))
+    task.quantize("int8")
+    stacks = [f"{side}_{i}/feed_forward" for side in ("encoder", "decoder") for i in range(2)]
+    layers = {
+        *(f"{part}/{name}" for part in parts for name in ("query", "key", "value")),
+        *(f"{part}/attention_output" for part in parts),
+        *(f"{stack}/{name}" for stack in stacks for name in ("hidden", "output")),
+        *("source_embedding", "target_embedding", "output"),
+    }
+    for name in ("first", "second"):
+        assert {one.path for one in task._flatten_layers() if one.quantization_mode} == layers
+        task.save_to_preset(str(tmp_path / name))
+        again = models.TransformerSeq2SeqLM.from_preset(tmp_path / name)
+        run = tools.compiled(lambda inputs, one=task, other=again: (one(inputs), other(inputs)))
+        expected, found = tools.to_numpy(run(tensors(tiny.make_inputs())))
+        np.testing.assert_array_equal(found, expected)
+        task = again
+    assert 0 < np.abs(expected - before).max() < 0.1 * np.abs(before).max()
+    task = make_task()
+    task.backbone.enable_lora(2)
+    assert {weight.path for weight in task.trainable_variables} == {
+        *(
+            f"{part}/{n}/lora_kernel_{f}"
+            for part in parts
+            for n in ("query", "value")
+            for f in "ab"
+        ),
+        *("output/kernel", "output/bias"),
+    }
+
+
 @pytest.fixture(scope="module")
 def trained():
     """A model that has learned its six words by heart, from raw strings."""

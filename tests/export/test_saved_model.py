@@ -1,9 +1,7 @@
 """A SavedModel gives what the live model gives, with TensorFlow alone."""
 
 import importlib.util
-import json
 import os
-import subprocess
 import sys
 
 import keras
@@ -11,8 +9,10 @@ import numpy as np
 import pytest
 
 from attnzoo import export, layers, samplers
-from attnzoo.export import comparison, saving
+from attnzoo.export import saving
+from attnzoo.export.seq2seq import ServedSeq2Seq
 from tests import tools
+from tests.export.consumer import consume
 from tests.models import tiny
 
 BACKEND = keras.backend.backend()
@@ -23,41 +23,6 @@ TEXTS = [["cat", "hatch", "c" * 13], ["that"]]
 # [UNK] in the second; whole sources, with their end token.
 IDS = [[[4, 5, 6, 3, 0], [7, 1, 5, 4, 3], [6, 3, 0, 0, 0]], [[5, 6, 4, 7, 5, 6, 4, 3]]]
 BEAM = {"num_beams": 3, "num_hypotheses": 2, "length_penalty": 0.7}
-
-# Modules that are not to be found, as if they were not installed, and a look at the artefacts.
-CONSUMER = """
-import json, sys
-
-class Without:
-    def __init__(self, finder):
-        self.finder = finder
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("attnzoo", "keras", "keras_hub", "tensorflow_text", "tf_keras"):
-            return None
-        return self.finder.find_spec(name, path, target)
-
-sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
-import tensorflow as tf
-
-results = {"outputs": {}, "weights": {}}
-for name, feeds in json.loads(sys.argv[1]).items():
-    loaded = tf.saved_model.load(name)
-    generate = loaded.signatures["serving_default"]
-    kind = next(iter(generate.structured_input_signature[1]))
-    dtype = tf.string if kind == "text" else tf.int32
-    results["outputs"][name] = [
-        {
-            key: tf.strings.as_string(value).numpy().astype("U").tolist()
-            if value.dtype == tf.string else value.numpy().tolist()
-            for key, value in generate(**{kind: tf.constant(batch, dtype)}).items()
-        }
-        for batch in feeds
-    ]
-    results["weights"][name] = [tuple(weight.shape) for weight in loaded.weights]
-results["modules"] = sorted({name.split(".")[0] for name in sys.modules})
-with open(sys.argv[2], "w") as file:
-    json.dump(results, file)
-"""
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -106,27 +71,13 @@ def paths(task, bare_task, tmp_path_factory):
 @pytest.fixture(scope="module")
 def consumed(paths, tmp_path_factory):
     """What a process that has TensorFlow, and nothing else of ours, gets from both."""
-    results = tmp_path_factory.mktemp("consumed") / "results.json"
+    text = [*TEXTS, ["cat", "", "hatch"], []]
+    ids = [*IDS, [[4, 5, 6, 3, 0], [0] * 5, [7, 1, 5, 4, 3]]]
     feeds = {
-        paths["text"]: [*TEXTS, ["cat", "", "hatch"], []],
-        paths["ids"]: [*IDS, [[4, 5, 6, 3, 0], [0] * 5, [7, 1, 5, 4, 3]]],
+        paths["text"]: [{"text": rows} for rows in text],
+        paths["ids"]: [{"token_ids": rows} for rows in ids],
     }
-    environment = {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"}
-    environment["CUDA_VISIBLE_DEVICES"] = ""
-    subprocess.run(
-        [sys.executable, "-c", CONSUMER, json.dumps(feeds), str(results)],
-        check=True,
-        env=environment,
-        cwd=results.parent,
-    )
-    return json.loads(results.read_text())
-
-
-def outputs_of(consumed, path):
-    return [
-        {name: np.array(value) for name, value in outputs.items()}
-        for outputs in consumed["outputs"][path]
-    ]
+    return consume(feeds, tmp_path_factory.mktemp("consumed"))
 
 
 def assert_agrees(exported, live):
@@ -138,7 +89,7 @@ def assert_agrees(exported, live):
 
 def test_text_goes_in_and_out_with_tensorflow_alone(task, paths, consumed):
     assert not {"attnzoo", "keras", "keras_hub", "tensorflow_text"} & set(consumed["modules"])
-    for texts, outputs in zip(TEXTS, outputs_of(consumed, paths["text"]), strict=False):
+    for texts, outputs in zip(TEXTS, consumed["outputs"][paths["text"]], strict=False):
         live = task.generate(texts, return_scores=True, return_alignments=True)
         assert outputs["text"].tolist() == live["outputs"]
         assert np.allclose(outputs["scores"], live["scores"], atol=1e-4)
@@ -146,7 +97,7 @@ def test_text_goes_in_and_out_with_tensorflow_alone(task, paths, consumed):
 
 
 def test_each_alignment_row_is_for_one_token_and_sums_to_one(consumed, paths):
-    first = outputs_of(consumed, paths["text"])[0]
+    first = consumed["outputs"][paths["text"]][0]
     assert first["alignments"].shape == (3, first["token_ids"].shape[1], CUT)
     made = first["token_ids"] != 0
     made |= np.cumsum(first["token_ids"] == tiny.END, axis=1) == 0  # [PAD] may be generated.
@@ -155,13 +106,13 @@ def test_each_alignment_row_is_for_one_token_and_sums_to_one(consumed, paths):
 
 
 def test_a_batch_is_as_long_as_its_longest(consumed, paths):
-    whole, alone = outputs_of(consumed, paths["text"])[:2]
+    whole, alone = consumed["outputs"][paths["text"]][:2]
     assert whole["alignments"].shape[2] == CUT
     assert alone["alignments"].shape[2] == len("that") + 1
 
 
 def test_an_empty_text_changes_no_other_row(consumed, paths):
-    whole, _, with_empty, _ = outputs_of(consumed, paths["text"])
+    whole, _, with_empty, _ = consumed["outputs"][paths["text"]]
     assert with_empty["text"].shape == (3,)
     for row in (0, 2):
         assert with_empty["text"][row] == whole["text"][row // 2]
@@ -170,11 +121,11 @@ def test_an_empty_text_changes_no_other_row(consumed, paths):
 
 
 def test_a_batch_of_none_gives_none(consumed, paths):
-    assert outputs_of(consumed, paths["text"])[3]["text"].shape == (0,)
+    assert consumed["outputs"][paths["text"]][3]["text"].shape == (0,)
 
 
 def test_ids_go_in_and_a_beam_comes_out(bare_task, consumed, paths):
-    for ids, outputs in zip(IDS, outputs_of(consumed, paths["ids"]), strict=False):
+    for ids, outputs in zip(IDS, consumed["outputs"][paths["ids"]], strict=False):
         ids = np.array(ids, dtype="int32")
         prompt = np.zeros((len(ids), 5), dtype="int32")
         prompt[:, 0] = tiny.START
@@ -201,7 +152,7 @@ def test_ids_go_in_and_a_beam_comes_out(bare_task, consumed, paths):
 
 
 def test_a_source_of_padding_alone_gets_no_alignments(consumed, paths):
-    whole, _, with_empty = outputs_of(consumed, paths["ids"])
+    whole, _, with_empty = consumed["outputs"][paths["ids"]]
     assert not with_empty["alignments"][1].any()
     for row in (0, 2):
         assert np.allclose(with_empty["scores"][row], whole["scores"][row // 2], atol=1e-5)
@@ -246,15 +197,15 @@ def quick(monkeypatch):
     exported["token_ids"] = exported["token_ids"][:, :4]
     alone = {name: value[:1] for name, value in exported.items()}
 
-    def write_and_run(task, workplace, made, *others):
+    def write_and_run(served, workplace, made, feeds):
         os.makedirs(made)
         with open(os.path.join(made, "saved_model.pb"), "w") as file:
             file.write("new")
         return exported, alone
 
-    monkeypatch.setattr(saving, "run_live", lambda *others: (live["token_ids"], live))
+    monkeypatch.setattr(ServedSeq2Seq, "run_live", lambda served, verify: ({}, live))
     monkeypatch.setattr(saving, "_write_and_run", write_and_run)
-    return exported, alone
+    return exported, alone, live
 
 
 def save_quickly(task, path, **arguments):
@@ -303,14 +254,14 @@ def test_in_half_precision_another_output_is_held_to_its_own_alignments(
 ):
     asked = []
 
-    def replay(task, batch, tokens, kept):
+    def replay(served, batch, tokens, kept):
         asked.append((tokens[1].tolist(), kept[1].astype(int).tolist()))
         return {"alignments": np.full((2, 5, 7), 1 / 7)}
 
-    live = saving.run_live()[1]
+    live = quick[2]
     live["batch"]["decoder_token_ids"] = np.zeros((2, 6), "int32")
     live["batch"]["decoder_padding_mask"] = np.zeros((2, 6), bool)
-    monkeypatch.setattr(comparison, "replay_live", replay)
+    monkeypatch.setattr(ServedSeq2Seq, "replay_live", replay)
     task = tiny.make_task(tiny.make_preprocessor(), dtype="mixed_bfloat16")
     quick[0]["token_ids"][1], quick[0]["text"][1], quick[0]["scores"][1] = [5, 4, 3, 0], "AE K", -9
     save_quickly(task, tmp_path / "good")

@@ -1,0 +1,19 @@
+"""Pictures of alignments: NumPy arrays in, a matplotlib figure or coloured text out.
+
+In heat maps the source runs along the top edge, the output down the left one, so a monotonic
+alignment is a line from the upper left to the lower right. Figures are laid out in inches from the
+number of tokens and the printed width of their labels. They are made without pyplot: nothing stays
+open behind them.
+"""
+
+from attnzoo.plotting.alignments import plot_alignment_page, plot_alignments
+from attnzoo.plotting.heads import plot_heads
+from attnzoo.plotting.highlights import highlight_html, highlight_terminal
+
+__all__ = [
+    "highlight_html",
+    "highlight_terminal",
+    "plot_alignment_page",
+    "plot_alignments",
+    "plot_heads",
+]

@@ -1,0 +1,101 @@
+"""What a figure is drawn with: axes placed in inches, heat maps, labels, text and a colour bar."""
+
+import functools
+import io
+
+import numpy as np
+
+from attnzoo.plotting.layout import SMALL_TEXT, plan_labels
+
+DPI = 150
+
+
+def new_figure(width, height):
+    """An empty figure, in inches, that a notebook shows and pyplot does not keep."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI)
+    FigureCanvasAgg(figure)
+    figure._repr_png_ = functools.partial(_png, figure)
+    return figure
+
+
+def _png(figure):
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
+
+
+def add_axes(figure, left, top, width, height):
+    """Axes at a place given in inches from the upper left corner."""
+    across, down = figure.get_size_inches()
+    place = (left / across, 1 - (top + height) / down, width / across, height / down)
+    return figure.add_axes(place)
+
+
+def write(figure, lines, left, top, size, **properties):
+    """Lines of text at a place given in inches from the upper left corner."""
+    across, down = figure.get_size_inches()
+    place = {"x": left / across, "y": 1 - top / down, "va": "top"}
+    figure.text(s="\n".join(lines), size=size, parse_math=False, **place, **properties)
+
+
+def draw_weights(ax, panel, style):
+    """The heat map with the names of its axes, and no labels yet."""
+    image = ax.imshow(
+        panel.alignments,
+        cmap=style.cmap,
+        vmin=0.0,
+        vmax=style.vmax,
+        aspect="auto",
+        interpolation="nearest",
+    )
+    ax.xaxis.tick_top()
+    ax.xaxis.set_label_position("top")
+    ax.set_xlabel(style.source_label, size=SMALL_TEXT, color="0.35", parse_math=False)
+    ax.set_ylabel(style.target_label, size=SMALL_TEXT, color="0.35", parse_math=False)
+    for spine in ax.spines.values():
+        spine.set(color="0.6", linewidth=0.5)
+    return image
+
+
+def set_labels(ax, panel, width, height, *, above: bool = True, beside: bool = True):
+    """Token labels, and lines between the cells where these are not too small.
+
+    Args:
+        ax: Axes of `width` and `height` inches.
+        panel: What is drawn in them.
+        above: Whether source tokens stand above.
+        beside: Whether target tokens stand beside.
+    """
+    target_length, source_length = panel.alignments.shape
+    labels = plan_labels(panel, width, height)
+    turned = {0: {}, 45: {"ha": "left", "va": "baseline"}, 90: {"ha": "left", "va": "center"}}
+    ax.set_xticks(
+        range(0, source_length, labels.source_step),
+        panel.source_labels[:: labels.source_step],
+        parse_math=False,
+        rotation=labels.rotation,
+        rotation_mode="anchor" if labels.rotation else "default",
+        **turned[labels.rotation],
+    )
+    ax.set_yticks(
+        range(0, target_length, labels.target_step),
+        panel.target_labels[:: labels.target_step],
+        parse_math=False,
+    )
+    ax.tick_params(labelsize=labels.size, length=2, width=0.5, pad=2, color="0.6")
+    ax.tick_params(top=above, labeltop=above, left=beside, labelleft=beside)
+    if min(width / source_length, height / target_length) > 0.1:
+        ax.set_xticks(np.arange(0.5, source_length - 1), minor=True)
+        ax.set_yticks(np.arange(0.5, target_length - 1), minor=True)
+        ax.grid(which="minor", color="0.88", linewidth=0.5)
+        ax.tick_params(which="minor", length=0)
+
+
+def style_bar(bar):
+    """Name a colour bar, and make it as quiet as the rest."""
+    bar.set_label("alignment", size=SMALL_TEXT, color="0.35")
+    bar.ax.tick_params(labelsize=SMALL_TEXT - 1, length=2, width=0.5, color="0.6")
+    bar.outline.set(edgecolor="0.6", linewidth=0.5)

@@ -1,0 +1,142 @@
+"""A sentence whose tokens are coloured by weight: HTML for a notebook, or codes for a terminal."""
+
+import html
+import os
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+
+from attnzoo.plotting.inputs import check_finite, largest, printable
+
+POSITIVE, NEGATIVE = (0, 114, 178), (213, 94, 0)  # blue, vermilion: told apart by all eyes
+MOST_OPAQUE = 0.7  # so that black on white and white on black both stay legible
+# Of the 256 colours of a terminal, from little to much: white is legible on each.
+POSITIVE_CODES, NEGATIVE_CODES = (60, 61, 25, 26), (95, 131, 124, 160)
+_WHITE = 231
+
+
+class HighlightedText(str):
+    """HTML of one text, which a notebook shows."""
+
+    def _repr_html_(self):
+        return str(self)
+
+
+def highlight_html(
+    tokens: Sequence[str],
+    weights,
+    *,
+    title: str | None = None,
+    separator: str = " ",
+    vmax: float | None = None,
+) -> HighlightedText:
+    """Colour a text's tokens by their weights, for a notebook or a page.
+
+    The more weight, the stronger the colour behind a token: blue above 0, orange below. The text
+    keeps the page's own colour, so it can be read on a light page and on a dark one. A token's
+    weight shows where the pointer rests on it.
+
+    Args:
+        tokens: S tokens; a string stands for its characters.
+        weights: float [S]: alignments, or signed scores such as a task's `saliency`. Those past the
+            tokens are padding and are cut off.
+        title: Text that stands before the tokens, in bold.
+        separator: What stands between two tokens, `""` for characters.
+        vmax: Weight of the strongest colour, above 0. By default the largest, either side of 0.
+
+    Returns:
+        A string of HTML, with all of the tokens escaped. As the last value of a notebook's cell, it
+        shows as what it is.
+
+    Raises:
+        ValueError: If there are no tokens, fewer weights than tokens, a weight is not finite, or
+            `vmax` is not above 0.
+
+    Example:
+        >>> attnzoo.plotting.highlight_html(["not", "bad"], [-0.25, 1.0], title="positive")
+    """
+    spans = [
+        f'<span style="{_css(fraction)}" title="{weight:.3g}">{html.escape(token)}</span>'
+        for token, weight, fraction in _scaled(tokens, weights, vmax)
+    ]
+    bold = f"<b>{html.escape(title)}</b>&ensp;" if title else ""
+    text = html.escape(separator).join(spans)
+    return HighlightedText(f'<div style="line-height: 1.9">{bold}{text}</div>')
+
+
+def highlight_terminal(
+    tokens: Sequence[str],
+    weights,
+    *,
+    separator: str = " ",
+    color: bool | None = None,
+    vmax: float | None = None,
+) -> str:
+    """Colour a text's tokens by their weights, for a terminal.
+
+    The more weight, the stronger the colour behind a token, in four steps: blue above 0, red below.
+    Tokens of less than an eighth of `vmax` are left as they are. Without colours, the others stand
+    in brackets with their weights.
+
+    Args:
+        tokens: S tokens; a string stands for its characters.
+        weights: float [S], as in `highlight_html`.
+        separator: What stands between two tokens, `""` for characters.
+        color: Whether to use colours. None does where standard output is a terminal that has them,
+            unless `NO_COLOR` is set in the environment.
+        vmax: Weight of the strongest colour, above 0. By default the largest, either side of 0.
+
+    Returns:
+        A string to print.
+
+    Raises:
+        ValueError: As `highlight_html` does.
+
+    Example:
+        >>> print(attnzoo.plotting.highlight_terminal(["not", "bad"], [0.01, 0.99], color=False))
+        not [bad 0.99]
+    """
+    color = _has_colors() if color is None else color
+    scaled = _scaled(tokens, weights, vmax)
+    sign = "+" if any(weight < 0 for _, weight, _ in scaled) else ""
+    parts = []
+    for token, weight, fraction in scaled:
+        step = int(4 * abs(fraction) + 0.5)
+        if not step:
+            parts.append(token)
+        elif color:
+            codes = POSITIVE_CODES if fraction > 0 else NEGATIVE_CODES
+            parts.append(f"\x1b[38;5;{_WHITE};48;5;{codes[step - 1]}m{token}\x1b[0m")
+        else:
+            parts.append(f"[{token} {weight:{sign}.2g}]")
+    return separator.join(parts)
+
+
+def _scaled(tokens, weights, vmax):
+    """For each token its text, its weight, and that by `vmax`, in [-1, 1]."""
+    tokens = [printable(token) for token in tokens]
+    weights = np.asarray(weights, dtype="float64")
+    if not tokens:
+        raise ValueError("There must be at least one token. Received: none")
+    if weights.ndim != 1 or len(weights) < len(tokens):
+        raise ValueError(
+            f"`weights` must be of rank 1, with at least one for each of {len(tokens)} tokens. "
+            f"Received: shape={weights.shape}"
+        )
+    weights = weights[: len(tokens)]
+    check_finite("`weights`", weights)
+    fractions = np.clip(weights / largest([weights], vmax), -1.0, 1.0)
+    return list(zip(tokens, weights.tolist(), fractions.tolist(), strict=True))
+
+
+def _css(fraction):
+    red, green, blue = POSITIVE if fraction > 0 else NEGATIVE
+    color = f"rgba({red}, {green}, {blue}, {MOST_OPAQUE * abs(fraction):.2f})"
+    return f"background: {color}; border-radius: 3px; padding: 2px 3px"
+
+
+def _has_colors():
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return sys.stdout.isatty()

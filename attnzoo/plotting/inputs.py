@@ -1,0 +1,39 @@
+"""What every picture takes: tokens that can be printed, finite weights, one scale for them."""
+
+import numpy as np
+
+VISIBLE = str.maketrans({" ": "␣", "\t": "⇥", "\n": "↵", "\r": "↵"})
+
+
+def printable(token) -> str:
+    """A token as text without blanks and control characters."""
+    text = str(token).translate(VISIBLE)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return text
+
+
+def check_finite(name, weights):
+    """Raise on a weight that cannot be drawn."""
+    if not np.isfinite(weights).all():
+        wrong = weights[~np.isfinite(weights)][0]
+        raise ValueError(f"{name} must be finite. Received: a weight of {wrong}")
+
+
+def largest(arrays, vmax) -> float:
+    """The weight that gets the last colour: the largest one, either side of 0, unless given."""
+    if vmax is None:
+        return max(float(np.abs(array).max()) for array in arrays) or 1.0
+    if not vmax > 0:
+        raise ValueError(f"`vmax` must be above 0. Received: vmax={vmax}")
+    return vmax
+
+
+def require_matplotlib(function):
+    """Raise, with what to do, where matplotlib is missing."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            f"`{function}` needs matplotlib. Install it with: pip install 'attnzoo[plot]'"
+        ) from error

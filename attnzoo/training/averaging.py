@@ -1,0 +1,134 @@
+"""Averages of checkpoints: a smoother model than any one epoch left."""
+
+import math
+import os
+import pathlib
+
+import keras
+import numpy as np
+from keras import ops
+
+_ENDING = ".weights.h5"
+
+
+class BestCheckpoints(keras.callbacks.Callback):
+    """Keeps the weights of the best epochs, or of the last ones, for `average_checkpoints`.
+
+    An epoch's file is named by its number, from 0, and its value: `epoch_0003_0.8125.weights.h5`.
+    An epoch whose value is no number leaves none. What was kept is read from the folder itself, so
+    training that goes on after a kill goes on with it: an epoch that comes again takes the place of
+    what it left the first time, and training from the start clears the folder of checkpoints.
+
+    A file that is no longer among the best goes when the next epoch begins, not before: until then
+    a backup, such as `TrainingBackup` writes, may be of the epoch before this one.
+
+    Args:
+        folder: Where the files are. It is made if it is not there.
+        keep: k, how many epochs are kept. At least 1.
+        monitor: What epochs are ranked by, such as "val_loss"; None keeps the last ones.
+        mode: "min" or "max": which values of it are best.
+
+    Raises:
+        ValueError: If `keep` or `mode` is outside its range, or epochs end without what they are
+            to be ranked by.
+
+    Example:
+        >>> checkpoints = attnzoo.training.BestCheckpoints("runs/mine/checkpoints", keep=5)
+        >>> task.fit(batches, validation_data=dev_batches, epochs=20, callbacks=[checkpoints])
+        >>> attnzoo.training.average_checkpoints(task, checkpoints.paths)
+    """
+
+    def __init__(
+        self, folder, *, keep: int = 5, monitor: str | None = "val_loss", mode: str = "min"
+    ):
+        super().__init__()
+        if keep < 1:
+            raise ValueError(f"`keep` must be at least 1. Received: keep={keep}")
+        if mode not in ("min", "max"):
+            raise ValueError(f'`mode` must be "min" or "max". Received: mode={mode!r}')
+        self.folder = pathlib.Path(folder)
+        self.keep = keep
+        self.monitor = monitor
+        self.mode = mode
+
+    @property
+    def paths(self) -> list[pathlib.Path]:
+        """The files of the best epochs that there are, at most k, the best first."""
+        return sorted(self._files(), key=self._rank)[: self.keep]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        for path in self._files():
+            if _read_name(path)[0] >= epoch:  # It comes again.
+                path.unlink()
+        self._prune()
+
+    def on_epoch_end(self, epoch, logs=None):
+        value = 0.0
+        if self.monitor is not None:
+            if self.monitor not in (logs or {}):
+                raise ValueError(
+                    "`monitor` must be one of what an epoch ends with: "
+                    f"{sorted(logs or {})}. Received: monitor={self.monitor!r}"
+                )
+            value = float(logs[self.monitor])
+        if math.isnan(value):
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.model.save_weights(self.folder / f"epoch_{epoch:04d}_{value!r}{_ENDING}")
+
+    def on_train_end(self, logs=None):
+        self._prune()
+
+    def _files(self):
+        return list(self.folder.glob(f"epoch_[0-9]*_*{_ENDING}"))
+
+    def _prune(self):
+        for path in set(self._files()) - set(self.paths):
+            path.unlink()
+
+    def _rank(self, path):
+        """What sorts the best first; of equals the later is better."""
+        epoch, value = _read_name(path)
+        return (value if self.mode == "min" else -value, -epoch)
+
+
+def average_checkpoints(model, paths) -> None:
+    """Give a model the mean of the weights of several checkpoints.
+
+        weight = 1 / k * (weight of checkpoint 1 + ... + weight of checkpoint k)
+
+    Args:
+        model: A built model, the one the checkpoints are of.
+        paths: Files that `model.save_weights` wrote, k of them. At least one. What is no weight,
+            such as the state of a random generator, is as in the last.
+
+    Raises:
+        ValueError: If there are no paths, or the model is quantized.
+
+    Example:
+        >>> attnzoo.training.average_checkpoints(task, sorted(pathlib.Path("runs/x").glob("*.h5")))
+        >>> task.save_to_preset("runs/averaged")
+
+    References:
+        [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762), section 6.1.
+    """
+    paths = [os.fspath(path) for path in paths]
+    if not paths:
+        raise ValueError("`paths` must hold at least one checkpoint. Received: paths=[]")
+    dtypes = [keras.backend.standardize_dtype(weight.dtype) for weight in model.weights]
+    if "int8" in dtypes:
+        raise ValueError("`model` must not be quantized: average first. Received: int8 weights")
+    weights = [w for w, dtype in zip(model.weights, dtypes, strict=True) if "float" in dtype]
+    sums = [np.zeros(weight.shape, "float64") for weight in weights]
+    for path in paths:
+        model.load_weights(path)
+        for total, weight in zip(sums, weights, strict=True):
+            total += ops.convert_to_numpy(ops.cast(weight, "float32"))
+    for total, weight in zip(sums, weights, strict=True):
+        weight.assign(total / len(paths))
+
+
+def _read_name(path: pathlib.Path) -> tuple[int, float]:
+    """Epoch and value from the name of a file."""
+    _, epoch, value = path.name.removesuffix(_ENDING).split("_")
+    return int(epoch), float(value)
