@@ -14,6 +14,7 @@ gradients leave so. XLA's product of a transposed block takes three times as lon
 """
 
 import dataclasses
+import math
 import typing
 
 import keras
@@ -35,6 +36,9 @@ _LOWEST = -1e30
 # On TensorFlow each operation passes over a whole block. There a softmax, which is one, is faster
 # than the difference and the power that a kept sum would leave to do.
 _ONE_BY_ONE = keras.backend.backend() == "tensorflow"
+# Up to this many elements [T, S], what causality hides is made once for all rows, where operations
+# go one by one.
+_SHADE_ELEMENTS = 2**22
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -70,6 +74,12 @@ class Terms:
         if self.soft_cap is None:
             return scores
         return self.soft_cap * ops.tanh(scores / self.soft_cap)
+
+    @property
+    def merely_causal(self):
+        """Whether nothing but causality hides places: then each query sees at least one."""
+        hiding = self.memory_mask, self.attention_mask, self.window
+        return self.causal and all(one is None for one in hiding) and self.memory_start == 0
 
     def see(self, order, memory_length):
         """Which places the queries of these numbers [t] see: bool [t, S], or None for all."""
@@ -355,6 +365,15 @@ class _Blocks:
             self.mask = ops.reshape(self.terms.attention_mask, (-1, *shape[2:]))  # [F, T, S]
             if tuple(self.terms.attention_mask.shape[:2]) == (1, 1):
                 self.shared["mask"] = self.cut(self.mask, rows=1)[0]
+        if _ONE_BY_ONE and self.terms.merely_causal and self.shade_is_small():
+            seen = self.terms.see(rows.terms.order, self.memory_length)  # [T, S]
+            shade = ops.where(seen, ops.zeros((), query.dtype), _LOWEST)
+            self.shared["shade"] = self.cut(shade[None], rows=1)[0]  # [T / t, 1, t, S]
+
+    def shade_is_small(self):
+        """Whether a float [T, S] may be held; a length not known while tracing may be large."""
+        sizes = self.query_length, self.memory_length
+        return all(isinstance(size, int) for size in sizes) and math.prod(sizes) <= _SHADE_ELEMENTS
 
     def cut(self, tensor, rows=None):
         """[R, T, D] to [R / r, T / t, r, t, D]."""
@@ -414,6 +433,8 @@ class _Blocks:
                 slope = 1.0 - ops.square(scores / self.terms.soft_cap)
         if "bias" in pieces:
             scores = scores + pieces["bias"]
+        if "shade" in pieces:  # One operation instead of four, and no row is without a place.
+            return scores + pieces["shade"], None, slope
         near = self.terms.see(pieces["order"][0, :, 0], self.memory_length)
         mask = join(pieces.get("memory_mask"), pieces.get("mask"), near)
         return scores, mask, slope

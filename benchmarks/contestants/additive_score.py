@@ -5,8 +5,7 @@ query and memory; "keras" is `keras.layers.AdditiveAttention`, which has one vec
 no projection. The backend is the one that `KERAS_BACKEND` names.
 """
 
-import resource
-
+import gradients
 import harness
 
 
@@ -15,25 +14,11 @@ def build(settings):
     import keras
     import numpy as np
 
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        tf.config.threading.set_intra_op_parallelism_threads(settings["threads"])
-        tf.config.threading.set_inter_op_parallelism_threads(settings["threads"])
-    elif backend == "torch":
-        import torch
-
-        torch.set_num_threads(settings["threads"])
-
+    harness.use_threads(settings["threads"])
     keras.utils.set_random_seed(settings["seed"])
     generator = np.random.default_rng(settings["seed"])
     shape = (settings["batch_size"], settings["length"], settings["width"])
-    # Directions for the gradient: a plain sum would be met by special cases of the compilers.
-    query, memory, direction = (
-        keras.ops.convert_to_tensor(generator.standard_normal(shape, dtype="float32"))
-        for _ in range(3)
-    )
+    query, memory, direction = (generator.standard_normal(shape, dtype="float32") for _ in range(3))
 
     if settings["layer"] == "attnzoo":
         import attnzoo.layers
@@ -41,83 +26,15 @@ def build(settings):
         score = attnzoo.layers.AdditiveScore(units=settings["width"])
         layer = attnzoo.layers.SoftAttention(score=score)
         layer.build(shape, shape)
+        call = layer
     else:
         layer = keras.layers.AdditiveAttention()
         layer.build([shape, shape])
 
-    def attend(query, memory):
-        if settings["layer"] == "attnzoo":
-            return layer(query, memory)  # [B, T, D]
-        return layer([query, memory])
+        def call(query, memory):
+            return layer([query, memory])
 
-    gradients = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[backend](layer, attend)
-    before = _peak_gib()
-
-    def case(repeats):
-        for _ in range(repeats):
-            results = [keras.ops.convert_to_numpy(x) for x in gradients(query, memory, direction)]
-        return {
-            "finite": all(bool(np.isfinite(x).all()) for x in results),
-            "gradients": len(results),
-            "peak_gib": _peak_gib(),
-        }
-
-    facts = {"versions": harness.versions("keras", backend), "before_gib": before}
-    return facts, {"gradients": case}
-
-
-def _peak_gib():
-    """Largest resident set that this process has had, in GiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
-# === Gradients of sum(context * direction) with regard to query, memory and all weights ===
-
-
-def _tensorflow(layer, attend):
-    import tensorflow as tf
-
-    @tf.function
-    def gradients(query, memory, direction):
-        with tf.GradientTape() as tape:
-            tape.watch([query, memory])
-            total = tf.reduce_sum(attend(query, memory) * direction)
-        weights = [weight.value for weight in layer.trainable_variables]
-        return tape.gradient(total, [query, memory, *weights])
-
-    return gradients
-
-
-def _jax(layer, attend):
-    import jax
-    import jax.numpy as jnp
-    import keras
-
-    def total(query, memory, weights, direction):
-        mapping = zip(layer.trainable_variables, weights, strict=True)
-        with keras.StatelessScope(state_mapping=mapping):
-            return jnp.sum(attend(query, memory) * direction)
-
-    compiled = jax.jit(jax.grad(total, argnums=(0, 1, 2)))
-
-    def gradients(query, memory, direction):
-        weights = [weight.value for weight in layer.trainable_variables]
-        by_query, by_memory, by_weights = compiled(query, memory, weights, direction)
-        return [by_query, by_memory, *by_weights]
-
-    return gradients
-
-
-def _torch(layer, attend):
-    import torch
-
-    def gradients(query, memory, direction):
-        query, memory = (x.detach().requires_grad_() for x in (query, memory))
-        total = (attend(query, memory) * direction).sum()
-        weights = [weight.value for weight in layer.trainable_variables]
-        return torch.autograd.grad(total, [query, memory, *weights])
-
-    return gradients
+    return gradients.contest(*gradients.of_keras(layer, call, [query, memory], direction))
 
 
 if __name__ == "__main__":

@@ -12,17 +12,7 @@ def build(settings):
     import keras
     import numpy as np
 
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        tf.config.threading.set_intra_op_parallelism_threads(settings["threads"])
-        tf.config.threading.set_inter_op_parallelism_threads(settings["threads"])
-    elif backend == "torch":
-        import torch
-
-        torch.set_num_threads(settings["threads"])
-
+    backend = harness.use_threads(settings["threads"])
     import attnzoo.models
     import attnzoo.samplers
 
@@ -63,18 +53,7 @@ def build(settings):
 
     def decode(sampler, batch_size):
         generate = make_task(sampler).make_generate_function()
-        source, source_mask = workload.source_batch(batch_size)
-        # The prompt is the start token alone, with room for `TARGET_LENGTH` more.
-        prompt = np.zeros((batch_size, workload.TARGET_LENGTH + 1), "int32")
-        prompt[:, 0] = workload.START_TOKEN_ID
-        prompt_mask = np.zeros(prompt.shape, "bool")
-        prompt_mask[:, 0] = True
-        inputs = {
-            "encoder_token_ids": source,
-            "encoder_padding_mask": source_mask,
-            "decoder_token_ids": prompt,
-            "decoder_padding_mask": prompt_mask,
-        }
+        inputs = workload.decoding_inputs(batch_size)
 
         def case(repeats):
             for _ in range(repeats):

@@ -12,17 +12,7 @@ def build(settings):
     import keras
     import numpy as np
 
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        tf.config.threading.set_intra_op_parallelism_threads(settings["threads"])
-        tf.config.threading.set_inter_op_parallelism_threads(settings["threads"])
-    elif backend == "torch":
-        import torch
-
-        torch.set_num_threads(settings["threads"])
-
+    backend = harness.use_threads(settings["threads"])
     import attnzoo.models
 
     keras.utils.set_random_seed(workload.SEED)

@@ -10,7 +10,7 @@ if sys.platform != "linux":
     pytest.skip("the benchmarks need Linux", allow_module_level=True)
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "benchmarks"))
-import transformer_decoding  # noqa: E402
+import transformer_decoding
 
 
 class Contestant:
