@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from attnzoo import data, export, models, samplers
+from attnzoo.export.families import serve
 from tests import tools
 from tests.models import tiny
 
@@ -186,7 +187,7 @@ def test_it_learns_and_generates(trained):
 
 def test_a_beam_of_one_is_greedy_and_a_replay_agrees(trained):
     greedy = trained.generate(tiny.WORDS, return_scores=True)
-    with export.live.sampling_with(trained, samplers.BeamSampler(num_beams=1)):
+    with serve(trained, "text", sampler=samplers.BeamSampler(num_beams=1)).at_work():
         single = trained.generate(tiny.WORDS, return_scores=True)
     assert single["outputs"] == greedy["outputs"]
     tools.assert_close(single["scores"], greedy["scores"], tolerance=1e-4)
@@ -194,7 +195,7 @@ def test_a_beam_of_one_is_greedy_and_a_replay_agrees(trained):
 
 def test_a_beam_returns_several(trained):
     sampler = samplers.BeamSampler(num_beams=3, num_hypotheses=3, coverage_penalty=0.2)
-    with export.live.sampling_with(trained, sampler):
+    with serve(trained, "text", sampler=sampler).at_work():
         found = trained.generate(tiny.WORDS, return_scores=True)
     assert [best for best, *_ in found["outputs"]] == tiny.PHONEMES
     assert np.all(np.diff(found["scores"], axis=1) <= 0.0)
