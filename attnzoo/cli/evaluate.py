@@ -1,16 +1,20 @@
-"""Measure a trained model on pairs of strings.
+"""Measure a trained model on pairs of strings, or on texts with labels.
 
-Lines with the same source are one item with several references; the best one counts.
+Lines with the same source are one item with several references; the best one counts. A classifier
+is measured on lines of a label, white space and a text, by its accuracy.
 
   attnzoo evaluate runs/g2p/preset --data test.tsv.gz
   attnzoo evaluate runs/finnish/preset --inflections --data finnish.test.tsv --metrics exact_match
   attnzoo evaluate runs/en-de/preset --data test.en test.de --metrics bleu --beam 5
+  attnzoo evaluate runs/sentiment/preset --data test.txt
 """
 
 import json
 import pathlib
 
-from attnzoo.cli.train import add_inflections_argument, read_pairs
+from attnzoo.cli.train import add_inflections_argument, read_data, read_pairs
+
+_METRICS = ("exact_match", "word_error_rate", "phoneme_error_rate")
 
 
 def add_arguments(parser):
@@ -22,9 +26,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--metrics",
         nargs="+",
-        default=["exact_match", "word_error_rate", "phoneme_error_rate"],
         metavar="NAME",
-        help="default: %(default)s",
+        help=f"default: {' '.join(_METRICS)}; of a classifier it is accuracy, and no other",
     )
     parser.add_argument("--show", type=int, default=10, metavar="N", help="outputs to show")
     parser.add_argument("--json", metavar="FILE", help="write the figures here too")
@@ -39,27 +42,62 @@ def add_decoding_arguments(parser):
 
 
 def run(arguments):
+    task = load_any_task(arguments)
+    if hasattr(task, "generate"):
+        record = _measure_texts(task, arguments)
+    elif hasattr(task, "classify"):
+        record = _measure_classes(task, arguments)
+    else:
+        raise ValueError(
+            "A task to measure must generate or classify texts. "
+            f"Received: a {type(task).__name__} in {arguments.preset}"
+        )
+    print(f"{record['sources']} sources")
+    for name, value in record.items():
+        if name not in ("decoding", "sources"):
+            print(f"{name:20} {value:.4f}")
+    if arguments.json:
+        pathlib.Path(arguments.json).write_text(json.dumps(record, indent=2) + "\n")
+
+
+def _measure_texts(task, arguments) -> dict:
+    """What is generated, held against the references."""
     from attnzoo.data import group_references
     from attnzoo.training import evaluate_predictions, format_predictions
 
-    task = load_task(arguments)
     references = group_references(read_pairs(arguments.data, arguments.inflections))
     sources = list(references)
     predictions, right = generate_all(task, sources), list(references.values())
     if arguments.inflections:
         predictions = [_spell(text) for text in predictions]
         right = [[_spell(text) for text in texts] for texts in right]
-    figures = evaluate_predictions(predictions, right, metrics=tuple(arguments.metrics))
+    metrics = tuple(arguments.metrics or _METRICS)
+    figures = evaluate_predictions(predictions, right, metrics=metrics)
     if arguments.show:
         shown = slice(arguments.show)
         print(format_predictions(sources[shown], predictions[shown], right[shown]))
-    print(f"{len(sources)} sources")
-    for name, value in figures.items():
-        print(f"{name:20} {value:.4f}")
-    if arguments.json:
-        decoding = f"beam {arguments.beam}" if arguments.beam else "greedy"
-        record = {"decoding": decoding, "sources": len(sources), **figures}
-        pathlib.Path(arguments.json).write_text(json.dumps(record, indent=2) + "\n")
+    decoding = f"beam {arguments.beam}" if arguments.beam else "greedy"
+    return {"decoding": decoding, "sources": len(sources), **figures}
+
+
+def _measure_classes(task, arguments) -> dict:
+    """The classes, held against the labels, line by line."""
+    from attnzoo.training import format_predictions
+
+    if arguments.metrics not in (None, ["accuracy"]):
+        raise ValueError(
+            f"A classifier is measured by accuracy. Received: metrics={arguments.metrics}"
+        )
+    pairs = read_data(arguments.data, "classifier", arguments.inflections)
+    texts, labels = zip(*pairs, strict=True)
+    right = task.label_ids(list(labels))
+    found = task.label_ids(task.classify(list(texts)))
+    if arguments.show:
+        shown = slice(arguments.show)
+        names = [task.labels.names(ids[shown]) for ids in (found, right)]
+        print(format_predictions(texts[shown], *([str(one) for one in row] for row in names)))
+    accuracy = sum(one == other for one, other in zip(found, right, strict=True)) / len(right)
+    return {"decoding": "most probable", "sources": len(right), "accuracy": accuracy}
 
 
 def _spell(symbols: str) -> str:

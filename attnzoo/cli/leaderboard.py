@@ -12,8 +12,8 @@ import json
 import pathlib
 
 # Of these a larger value is better; of all others a smaller one.
-_LARGER_IS_BETTER = {"exact_match", "bleu", "chrf"}
-_RATES = {"exact_match", "word_error_rate", "phoneme_error_rate"}
+_LARGER_IS_BETTER = {"accuracy", "exact_match", "bleu", "chrf"}
+_RATES = {"accuracy", "exact_match", "word_error_rate", "phoneme_error_rate"}
 
 
 def add_arguments(parser):
@@ -70,7 +70,7 @@ def _rows(folder, metrics):
             _minutes(training),
             str(recipe["seed"]),
         )
-        start = (folder.name, recipe["attention"], figures.get("decoding", "?"))
+        start = (folder.name, _attention(recipe), figures.get("decoding", "?"))
         found.append({"start": start, "figures": figures, "end": end})
     if not found:
         raise ValueError(
@@ -78,6 +78,13 @@ def _rows(folder, metrics):
             f"{folder}/preset --data ... --json {folder}/greedy.json`. Received: run={folder}"
         )
     return found
+
+
+def _attention(recipe):
+    """The mechanism of a run; older records know recurrent models from text to text alone."""
+    if recipe.get("model") == "transformer":
+        return "multi_head"
+    return "pooling" if recipe.get("task") == "classifier" else recipe["attention"]
 
 
 def _minutes(training):

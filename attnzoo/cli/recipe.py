@@ -1,4 +1,4 @@
-"""What decides how a run of `attnzoo train` turns out, but for the data."""
+"""What decides how a run of `attnzoo train` turns out, but for the data: options, and the steps."""
 
 import argparse
 import dataclasses
@@ -8,6 +8,7 @@ import dataclasses
 class Recipe:
     """All that decides how a run turns out, but for the data."""
 
+    task: str = "seq2seq"
     model: str = "rnn"
     source_tokenizer: str = "symbol"
     target_tokenizer: str = "symbol"
@@ -31,6 +32,9 @@ class Recipe:
     bridge: str = "dense"
     tie_embeddings: bool = False
     pointer_generator: bool = False
+    pooling: str = "mean"
+    num_hops: int = 1
+    hop_penalty: float = 0.0
     dropout: float = 0.2
     recurrent_dropout: float = 0.0
     label_smoothing: float = 0.0
@@ -53,26 +57,35 @@ class Recipe:
     seed: int = 0
 
 
-# What belongs to one kind of model alone.
-_OF_MODEL = {
-    "rnn": (
-        "attention",
-        "attend",
-        "input_feeding",
-        "cell",
-        "embedding_dim",
-        "bidirectional",
-        "bridge",
-        "pointer_generator",
-        "recurrent_dropout",
-        "coverage_loss",
+# What belongs to one kind of task or model alone.
+_BELONGS_TO = (
+    ({"model": "rnn"}, ("cell", "embedding_dim", "bidirectional", "recurrent_dropout")),
+    ({"model": "transformer"}, ("num_heads", "feed_forward_dim", "position")),
+    (
+        {"task": "seq2seq"},
+        (
+            "target_tokenizer",
+            "max_target_length",
+            "num_decoder_layers",
+            "tie_embeddings",
+            "sampling_probability",
+            "max_tokens",
+            "num_buckets",
+        ),
     ),
-    "transformer": ("num_heads", "feed_forward_dim", "position"),
-}
-_SUBWORDS = ("unigram", "bpe", "byte_bpe", "word_piece")
-_TOKENIZERS = ("symbol", "character", *_SUBWORDS)
+    (
+        {"task": "seq2seq", "model": "rnn"},
+        ("attention", "attend", "input_feeding", "bridge", "pointer_generator", "coverage_loss"),
+    ),
+    ({"task": "classifier", "model": "rnn"}, ("num_hops", "hop_penalty")),
+    ({"task": "classifier", "model": "transformer"}, ("pooling",)),
+)
+SUBWORDS = ("unigram", "bpe", "byte_bpe", "word_piece")
+_TOKENIZERS = ("symbol", "character", *SUBWORDS)
 _CHOICES = {
-    "model": tuple(_OF_MODEL),
+    "task": ("seq2seq", "classifier"),
+    "model": ("rnn", "transformer"),
+    "pooling": ("mean", "first", "attention"),
     "source_tokenizer": _TOKENIZERS,
     "target_tokenizer": _TOKENIZERS,
     "schedule": ("constant", "inverse_sqrt", "cosine"),
@@ -81,6 +94,7 @@ _CHOICES = {
 _LEAST = {"accumulate": 1, "warmup": 0, "weight_decay": 0, "gradient_clip": 0, "average": 1}
 
 _HELP = {
+    "task": "from texts to texts, or from a text to its class",
     "model": "recurrent, or a Transformer",
     "source_tokenizer": "symbols between white space, characters, or subwords of four kinds",
     "target_tokenizer": "the same for the target",
@@ -103,6 +117,9 @@ _HELP = {
     "tie_embeddings": "let the output layer be the transposed target embedding",
     "pointer_generator": "let a step copy a symbol of the source, known or not; to learn it from "
     "rare symbols, leave them out of the vocabulary",
+    "pooling": "how a transformer's vectors of a text become one, for its class",
+    "num_hops": "views of a text that attentive pooling takes",
+    "hop_penalty": "weight of the loss that keeps these views apart",
     "dropout": "dropout of embeddings, layers and readout",
     "recurrent_dropout": "variational dropout of the recurrent state",
     "label_smoothing": "mass spread over the vocabulary",
@@ -143,19 +160,6 @@ def add_recipe_arguments(parser):
         )
 
 
-def make_task(recipe: Recipe, pairs):
-    """Tokenizers from the data, and a new model."""
-    sources, targets = zip(*pairs, strict=True)
-    source_tokenizer = _make_tokenizer(recipe.source_tokenizer, sources, recipe)
-    tokenizer = _make_tokenizer(recipe.target_tokenizer, targets, recipe)
-    make = {"rnn": _make_rnn, "transformer": _make_transformer}[recipe.model]
-    lengths = {
-        "encoder_sequence_length": recipe.max_source_length,
-        "decoder_sequence_length": recipe.max_target_length,
-    }
-    return make(recipe, source_tokenizer, tokenizer, lengths)
-
-
 def check_recipe(recipe: Recipe):
     """Raise if a number is out of range, or an option is given that has no use."""
     from attnzoo.layers.scores.base import check_rate
@@ -170,83 +174,16 @@ def check_recipe(recipe: Recipe):
             "`max_tokens` stands in place of `batch_size`. Received: "
             f"max_tokens={recipe.max_tokens} with batch_size={recipe.batch_size}"
         )
-    for model, names in _OF_MODEL.items():
-        if model == recipe.model:
-            continue
-        for name in names:
+    for owner, names in _BELONGS_TO:
+        wrong = {key: getattr(recipe, key) for key in owner if getattr(recipe, key) != owner[key]}
+        for name in names if wrong else ():
             value = getattr(recipe, name)
             if value != getattr(Recipe, name):
+                owned = " and ".join(f"`{key}={kind!r}`" for key, kind in owner.items())
+                found = ", ".join(f"{key}={kind!r}" for key, kind in wrong.items())
                 raise ValueError(
-                    f"`{name}` is an option of `model={model!r}`. "
-                    f"Received: {name}={value!r} with model={recipe.model!r}"
+                    f"`{name}` is an option of {owned}. Received: {name}={value!r} with {found}"
                 )
-
-
-def _make_tokenizer(kind, texts, recipe: Recipe):
-    from attnzoo.data import CharacterTokenizer, SymbolTokenizer, train_subword_tokenizer
-
-    if kind in _SUBWORDS:
-        return train_subword_tokenizer(
-            texts,
-            vocabulary_size=recipe.max_vocabulary or 8000,
-            model=kind,
-            lowercase=recipe.lowercase,
-        )
-    return {"symbol": SymbolTokenizer, "character": CharacterTokenizer}[kind].from_texts(
-        texts,
-        min_count=recipe.min_count,
-        max_size=recipe.max_vocabulary,
-        lowercase=recipe.lowercase,
-    )
-
-
-def _make_transformer(recipe: Recipe, source_tokenizer, tokenizer, lengths):
-    from attnzoo import models
-
-    backbone = models.TransformerSeq2SeqBackbone(
-        source_tokenizer.vocabulary_size(),
-        tokenizer.vocabulary_size(),
-        hidden_dim=recipe.hidden_dim,
-        num_heads=recipe.num_heads,
-        feed_forward_dim=recipe.feed_forward_dim,
-        num_encoder_layers=recipe.num_encoder_layers,
-        num_decoder_layers=recipe.num_decoder_layers,
-        position=recipe.position,
-        max_length=max(lengths.values()) if recipe.position == "learned" else None,
-        dropout=recipe.dropout,
-        tie_embeddings=recipe.tie_embeddings,
-        dtype="mixed_bfloat16" if recipe.mixed_precision else None,
-    )
-    preprocessor = models.TransformerSeq2SeqLMPreprocessor(source_tokenizer, tokenizer, **lengths)
-    return models.TransformerSeq2SeqLM(backbone, preprocessor)
-
-
-def _make_rnn(recipe: Recipe, source_tokenizer, tokenizer, lengths):
-    from attnzoo import models
-
-    preprocessor = models.RNNSeq2SeqLMPreprocessor(
-        source_tokenizer, tokenizer, pointer_generator=recipe.pointer_generator, **lengths
-    )
-    backbone = models.RNNSeq2SeqBackbone(
-        source_tokenizer.vocabulary_size(),
-        tokenizer.vocabulary_size(),
-        embedding_dim=recipe.embedding_dim,
-        hidden_dim=recipe.hidden_dim,
-        num_encoder_layers=recipe.num_encoder_layers,
-        num_decoder_layers=recipe.num_decoder_layers,
-        cell=recipe.cell,
-        bidirectional=recipe.bidirectional,
-        attention=recipe.attention,
-        attend=recipe.attend,
-        input_feeding=recipe.input_feeding,
-        bridge=recipe.bridge,
-        dropout=recipe.dropout,
-        recurrent_dropout=recipe.recurrent_dropout,
-        tie_embeddings=recipe.tie_embeddings,
-        pointer_generator=recipe.pointer_generator,
-        dtype="mixed_bfloat16" if recipe.mixed_precision else None,
-    )
-    return models.RNNSeq2SeqLM(backbone, preprocessor)
 
 
 def compile_task(task, recipe: Recipe, steps: int):
@@ -263,12 +200,12 @@ def compile_task(task, recipe: Recipe, steps: int):
         ema_momentum=recipe.ema ** (1 / recipe.accumulate),
     )
     optimizer.exclude_from_weight_decay([w for w in task.trainable_variables if len(w.shape) < 2])
-    task.compile(
-        optimizer=optimizer,
-        label_smoothing=recipe.label_smoothing,
-        sampling_probability=recipe.sampling_probability or None,
-        **({"coverage_loss": recipe.coverage_loss} if recipe.coverage_loss else {}),
-    )
+    options = {"label_smoothing": recipe.label_smoothing}
+    if recipe.task == "seq2seq":
+        options["sampling_probability"] = recipe.sampling_probability or None
+    if recipe.coverage_loss:
+        options["coverage_loss"] = recipe.coverage_loss
+    task.compile(optimizer=optimizer, **options)
 
 
 def make_rate(recipe: Recipe, steps: int):
@@ -290,11 +227,16 @@ def make_rate(recipe: Recipe, steps: int):
     )
 
 
+def monitored(recipe: Recipe) -> tuple[str, str]:
+    """What tells the best epoch, and whether more of it is better."""
+    return ("val_accuracy", "max") if recipe.task == "classifier" else ("val_loss", "min")
+
+
 def schedules(task, recipe: Recipe) -> list:
     """Callbacks for what the recipe lets change from epoch to epoch."""
     from attnzoo.training import VariableSchedule, linear_decay
 
-    if task.sampling_probability is None:
+    if recipe.task != "seq2seq" or task.sampling_probability is None:
         return []
     highest = recipe.sampling_probability
     rising = linear_decay(highest / max(1, recipe.epochs - 1), floor=1.0 - highest)

@@ -1,7 +1,8 @@
-"""Train a model on pairs of strings.
+"""Train a model on pairs of strings, or on texts with labels.
 
 Data is one TSV file (source, tab, target) or two parallel files, plain or .gz; with --inflections
-one TSV file of lemma, form and tags, as SIGMORPHON gives them. The run folder then
+one TSV file of lemma, form and tags, as SIGMORPHON gives them; with --task classifier one file
+whose lines are a label, white space and a text. The run folder then
 holds recipe.json (the settings), history.csv (a line an epoch), best.weights.h5, and at the end
 preset/ (the best epoch's model, or with --average the mean of the best ones, for the other
 commands) and metrics.json. A run that was interrupted goes on where it stopped when the same
@@ -14,6 +15,7 @@ command is given again.
       --source-tokenizer unigram --target-tokenizer unigram --output runs/transformer \\
       --schedule inverse_sqrt --warmup 4000 --max-tokens 4096 --average 5
   attnzoo train --inflections --train finnish.train.tsv --dev finnish.dev.tsv --output runs/finnish
+  attnzoo train --task classifier --train train.txt --dev dev.txt --output runs/sentiment
 """
 
 import dataclasses
@@ -23,12 +25,13 @@ import pathlib
 import shutil
 import time
 
+from attnzoo.cli.assembly import make_batches, make_task
 from attnzoo.cli.recipe import (
     Recipe,
     add_recipe_arguments,
     check_recipe,
     compile_task,
-    make_task,
+    monitored,
     schedules,
 )
 
@@ -51,8 +54,8 @@ def run(arguments):
     )
     train(
         recipe,
-        read_pairs(arguments.train, arguments.inflections),
-        read_pairs(arguments.dev, arguments.inflections),
+        read_data(arguments.train, recipe.task, arguments.inflections),
+        read_data(arguments.dev, recipe.task, arguments.inflections),
         arguments.output,
         overwrite=arguments.overwrite,
         verbose=arguments.verbose,
@@ -66,6 +69,18 @@ def add_inflections_argument(parser):
         action="store_true",
         help="the data is one TSV file of lemma, form and tags: characters, and a symbol for a tag",
     )
+
+
+def read_data(paths, task: str = "seq2seq", inflections: bool = False):
+    """The pairs of texts, or of a text and its label, that a task is for."""
+    if task != "classifier":
+        return read_pairs(paths, inflections)
+    from attnzoo.data import read_labelled
+
+    if len(paths) != 1 or inflections:
+        received = f"{paths}, inflections={inflections}"
+        raise ValueError(f"Labelled texts are one file, and no inflections. Received: {received}")
+    return list(read_labelled(*paths))
 
 
 def read_pairs(paths, inflections: bool = False):
@@ -86,7 +101,7 @@ def train(recipe: Recipe, train_pairs, dev_pairs, output, *, overwrite=False, ve
 
     Args:
         recipe: The settings.
-        train_pairs: (source, target) pairs of strings.
+        train_pairs: (source, target) pairs of strings; for a classifier (text, label) pairs.
         dev_pairs: Likewise, for early stopping.
         output: The run folder.
         overwrite: Whether to start anew in a folder that holds a run.
@@ -100,7 +115,7 @@ def train(recipe: Recipe, train_pairs, dev_pairs, output, *, overwrite=False, ve
     """
     import keras
 
-    from attnzoo.models.seq2seq_task import Seq2SeqTask
+    from attnzoo.models.presets import task_class
     from attnzoo.training import average_checkpoints
 
     output = pathlib.Path(output)
@@ -110,23 +125,22 @@ def train(recipe: Recipe, train_pairs, dev_pairs, output, *, overwrite=False, ve
     if preset.is_dir():
         if verbose:
             print(f"{output} is finished; --overwrite starts it anew.")
-        return Seq2SeqTask.from_preset(preset)
+        return task_class(preset).from_preset(preset)
 
     keras.utils.set_random_seed(recipe.seed)
     task = make_task(recipe, train_pairs)
-    batches, dev_batches = _make_batches(recipe, task, train_pairs, dev_pairs)
+    batches, dev_batches = make_batches(recipe, task, train_pairs, dev_pairs)
     compile_task(task, recipe, steps=recipe.epochs * len(batches))
     callbacks, checkpoints, backup = _make_callbacks(recipe, task, output)
     batches.epoch = epoch = backup.restore(task)
     if verbose:
         going_on = f", going on with epoch {epoch + 1}" if epoch else ""
         print(
-            f"{len(batches)} batches of at most {max(batches.batch_sizes)}, padding "
-            f"{batches.padding_fraction:.1%}, {task.count_params():,} parameters, "
-            f"backend {keras.backend.backend()}{going_on}"
+            f"{len(batches)} batches, padding {batches.padding_fraction:.1%}, "
+            f"{task.count_params():,} parameters, backend {keras.backend.backend()}{going_on}"
         )
     start = time.monotonic()
-    if not _stopped_already(backup.past, recipe.patience):
+    if not stopped_already(backup.past, recipe):
         task.fit(
             batches,
             epochs=recipe.epochs,
@@ -171,37 +185,25 @@ def claim_folder(output: pathlib.Path, recipe: Recipe, overwrite: bool):
     record.write_text(wanted)
 
 
-def _make_batches(recipe: Recipe, task, train_pairs, dev_pairs):
-    """Batches for training and for early stopping."""
-    from attnzoo.data import BucketedBatches
-
-    arguments = {
-        "batch_size": recipe.batch_size if recipe.max_tokens is None else None,
-        "max_tokens": recipe.max_tokens,
-        "num_buckets": recipe.num_buckets,
-    }
-    return (
-        BucketedBatches(train_pairs, task.preprocessor, seed=recipe.seed, **arguments),
-        BucketedBatches(dev_pairs, task.preprocessor, shuffle=False, **arguments),
-    )
-
-
 def _make_callbacks(recipe: Recipe, task, output: pathlib.Path):
     """All callbacks in their order, and of them the keeper of checkpoints and the backup."""
     import keras
 
     from attnzoo.training import BestCheckpoints, TrainingBackup
 
+    monitor, mode = monitored(recipe)
     history = keras.callbacks.CSVLogger(str(output / "history.csv"), append=True)
-    stopping = keras.callbacks.EarlyStopping("val_loss", mode="min", patience=recipe.patience)
+    stopping = keras.callbacks.EarlyStopping(monitor, mode=mode, patience=recipe.patience)
     best = keras.callbacks.ModelCheckpoint(
         output / "best.weights.h5",
-        monitor="val_loss",
-        mode="min",
+        monitor=monitor,
+        mode=mode,
         save_best_only=True,
         save_weights_only=True,
     )
-    checkpoints = BestCheckpoints(output / "checkpoints", keep=recipe.average)
+    checkpoints = BestCheckpoints(
+        output / "checkpoints", keep=recipe.average, monitor=monitor, mode=mode
+    )
     # From here to the backup the model has the moving averages, if there are any.
     swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True) if recipe.ema else None
     backup = TrainingBackup(
@@ -227,7 +229,11 @@ def _write_metrics(output: pathlib.Path, task, seconds: float, seconds_since_las
     (output / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
 
 
-def _stopped_already(past, patience: int) -> bool:
+def stopped_already(past, recipe: Recipe) -> bool:
     """Whether the epochs before an interruption had already come to an early stop."""
-    losses = [logs["val_loss"] for logs in past]
-    return bool(losses) and len(losses) - 1 - losses.index(min(losses)) >= patience
+    monitor, mode = monitored(recipe)
+    values = [logs[monitor] for logs in past]
+    if not values:
+        return False
+    best = min(values) if mode == "min" else max(values)
+    return len(values) - 1 - values.index(best) >= recipe.patience

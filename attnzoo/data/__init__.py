@@ -6,18 +6,22 @@ from attnzoo.data.datasets import (
     group_references,
     load_cmudict,
     read_inflections,
+    read_labelled,
     read_parallel,
     read_tsv,
 )
+from attnzoo.data.labelled_batches import LabelledBatches
 
 __all__ = [
     "BucketedBatches",
     "CharacterTokenizer",
+    "LabelledBatches",
     "SymbolTokenizer",
     "cmudict_split",
     "group_references",
     "load_cmudict",
     "read_inflections",
+    "read_labelled",
     "read_parallel",
     "read_tsv",
     "train_subword_tokenizer",

@@ -91,6 +91,28 @@ def read_inflections(path: str | os.PathLike) -> Iterator[Pair]:
     return read_tsv(path, transform=pair)
 
 
+def read_labelled(path: str | os.PathLike) -> Iterator[Pair]:
+    """Read labelled texts: a line is a label, white space, and the text.
+
+    Blank lines are skipped.
+
+    Args:
+        path: A UTF-8 file, gzip-compressed if its name ends in `.gz`.
+
+    Returns:
+        An iterator over (text, label), both strings.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: While reading, if a line has a label and no text, or is not UTF-8.
+
+    Example:
+        >>> next(attnzoo.data.read_labelled("sst2.txt.gz"))
+        ('a stirring , funny and finally transporting re-imagining', '1')
+    """
+    return _read_labelled(_existing(path, "path"))
+
+
 def read_parallel(source_path: str | os.PathLike, target_path: str | os.PathLike) -> Iterator[Pair]:
     """Read pairs from two files with one text a line, in step.
 
@@ -220,6 +242,17 @@ def _read_tsv(path, transform):
                 f"A line lacks a column: {path}, line {number}. "
                 f"Received: {len(columns)} columns in {line!r}"
             ) from error
+
+
+def _read_labelled(path):
+    for number, line in _read_lines(path):
+        parts = line.split(maxsplit=1)
+        if len(parts) == 1:
+            raise ValueError(
+                f"A line must have a label and a text: {path}, line {number}. Received: {line!r}"
+            )
+        if parts:
+            yield parts[1].rstrip(), parts[0]
 
 
 def _read_parallel(source_path, target_path):

@@ -20,10 +20,13 @@ from attnzoo.cli.train import (
     claim_folder,
     compile_task,
     make_task,
+    read_data,
     read_pairs,
     schedules,
+    stopped_already,
     train,
 )
+from attnzoo.models.presets import task_class
 
 RECIPE = Recipe(
     source_tokenizer="character",
@@ -81,6 +84,62 @@ def whole(tmp_path_factory):
     """An uninterrupted run: its folder and its task."""
     folder = tmp_path_factory.mktemp("whole")
     return folder, train(RECIPE, PAIRS, PAIRS[:7], folder, verbose=0)
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """A file of labels and texts: a good one has a c."""
+    path = tmp_path_factory.mktemp("labelled") / "texts.txt"
+    texts = [f"{'good' if 'c' in word else 'bad'} {' '.join(word)}" for word, _ in PAIRS]
+    path.write_text("\n".join(texts) + "\n")
+    return path
+
+
+SMALL = ["--hidden-dim", "8", "--epochs", "30", "--batch-size", "8", "--patience", "30"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--model", "rnn", "--num-hops", "2", "--hop-penalty", "0.1", "--embedding-dim", "5"],
+        ["--model", "transformer", "--num-heads", "2", "--pooling", "first", "--ema", "0.5"],
+    ],
+)
+def test_a_classifier_is_trained_measured_and_compared(options, labelled, tmp_path, capsys):
+    run, data = str(tmp_path / "run"), ["--train", str(labelled), "--dev", str(labelled)]
+    options = [*SMALL, *options, "--learning-rate", "0.02", "--verbose", "0", "--average", "2"]
+    assert main(["train", "--task", "classifier", *data, "--output", run, *options]) == 0
+    assert max(row["val_accuracy"] for row in history(tmp_path / "run")) > 0.9
+    record = ["--json", f"{run}/test.json"]
+    assert main(["evaluate", f"{run}/preset", "--data", str(labelled), *record]) == 0
+    said = capsys.readouterr().out
+    assert "21 sources" in said and "accuracy" in said and "good" in said
+    accuracy = json.loads((tmp_path / "run" / "test.json").read_text())["accuracy"]
+    task = task_class(f"{run}/preset").from_preset(f"{run}/preset")
+    texts, labels = zip(*read_data([str(labelled)], "classifier"), strict=True)
+    found = task.classify(list(texts))
+    assert accuracy == np.mean([one == other for one, other in zip(found, labels, strict=True)])
+    assert main(["leaderboard", run, "--metrics", "accuracy"]) == 0
+    row = capsys.readouterr().out.splitlines()[-1]
+    mechanism = "multi_head" if "transformer" in options else "pooling"
+    assert f"| run | {mechanism} | most probable | {100 * accuracy:.1f} % |" in row
+
+
+def test_a_classifier_stops_by_its_accuracy():
+    recipe = Recipe(task="classifier", patience=2)
+    rows = zip((0.5, 0.9, 0.8, 0.7), (0.9, 0.8, 0.7, 0.6), strict=True)
+    past = [{"val_accuracy": accuracy, "val_loss": loss} for accuracy, loss in rows]
+    assert stopped_already(past, recipe)
+    assert not stopped_already(past, dataclasses.replace(recipe, task="seq2seq"))
+    assert not stopped_already(past[:3], recipe) and not stopped_already([], recipe)
+
+
+@pytest.mark.parametrize("options", [["--inflections"], []])
+def test_labelled_texts_are_one_file(options, labelled, tmp_path, capsys):
+    files = [str(labelled)] * (1 if options else 2)
+    where = ["--train", *files, "--dev", str(labelled), "--output", str(tmp_path / "run")]
+    assert main(["train", "--task", "classifier", *where, *options]) == 2
+    assert "Labelled texts are one file, and no inflections. Received:" in capsys.readouterr().err
 
 
 def test_a_killed_run_ends_where_an_uninterrupted_run_ends(whole, tmp_path, monkeypatch):
@@ -306,6 +365,10 @@ def test_a_transformer_on_subwords_is_trained_and_speaks(tmp_path, capsys):
     [
         ({"model": "transformer", "cell": "gru"}, "option of `model='rnn'`.* cell='gru' with"),
         ({"num_heads": 2}, "option of `model='transformer'`.* num_heads=2 with model='rnn'"),
+        ({"task": "classifier", "attention": "luong"}, "`task='seq2seq'` and `model='rnn'`"),
+        ({"task": "classifier", "max_tokens": 9}, "max_tokens=9 with task='classifier'"),
+        ({"task": "classifier", "pooling": "first"}, "pooling='first' with model='rnn'"),
+        ({"pooling": "first"}, "pooling='first' with task='seq2seq', model='rnn'"),
     ],
 )
 def test_an_option_of_another_model_is_refused_before_the_folder_is_made(

@@ -11,6 +11,7 @@ from attnzoo.data import (
     group_references,
     load_cmudict,
     read_inflections,
+    read_labelled,
     read_parallel,
     read_tsv,
 )
@@ -49,6 +50,18 @@ def test_an_inflection_without_tags_is_an_error(tmp_path):
     path = write(tmp_path / "a.tsv", "lemma\tform\n")
     with pytest.raises(ValueError, match=r"a.tsv, line 1. Received: 2 columns"):
         list(read_inflections(path))
+
+
+@pytest.mark.parametrize("name", ["texts.txt", "texts.txt.gz"])
+def test_a_label_stands_before_its_text(tmp_path, name):
+    path = write(tmp_path / name, "1 a  good film . \n\n0\tbad\n")
+    assert list(read_labelled(path)) == [("a  good film .", "1"), ("bad", "0")]
+
+
+def test_a_label_alone_is_an_error(tmp_path):
+    path = write(tmp_path / "texts.txt", "1 good\n0 \n")
+    with pytest.raises(ValueError, match=r"texts.txt, line 2. Received: '0 '"):
+        list(read_labelled(path))
 
 
 def test_tsv_is_streamed(tmp_path):

@@ -1,0 +1,171 @@
+"""From a recipe and data to a new model and its batches."""
+
+from attnzoo.cli.recipe import SUBWORDS, Recipe
+
+
+def make_task(recipe: Recipe, pairs):
+    """Tokenizers from the data, and a new model."""
+    make = {
+        ("seq2seq", "rnn"): _make_rnn,
+        ("seq2seq", "transformer"): _make_transformer,
+        ("classifier", "rnn"): _make_rnn_classifier,
+        ("classifier", "transformer"): _make_transformer_classifier,
+    }[recipe.task, recipe.model]
+    sources, targets = zip(*pairs, strict=True)
+    source_tokenizer = _make_tokenizer(recipe.source_tokenizer, sources, recipe)
+    if recipe.task == "classifier":
+        return make(recipe, source_tokenizer, sorted(set(targets)))
+    tokenizer = _make_tokenizer(recipe.target_tokenizer, targets, recipe)
+    lengths = {
+        "encoder_sequence_length": recipe.max_source_length,
+        "decoder_sequence_length": recipe.max_target_length,
+    }
+    return make(recipe, source_tokenizer, tokenizer, lengths)
+
+
+def make_batches(recipe: Recipe, task, train_pairs, dev_pairs):
+    """Batches for training and for early stopping."""
+    from attnzoo.data import BucketedBatches, LabelledBatches
+
+    if recipe.task == "classifier":
+
+        def batches(pairs, **order):
+            texts, labels = zip(*pairs, strict=True)
+            ids = task.label_ids(list(labels))
+            return LabelledBatches(
+                texts, ids, task.preprocessor, batch_size=recipe.batch_size, **order
+            )
+
+    else:
+
+        def batches(pairs, **order):
+            return BucketedBatches(
+                pairs,
+                task.preprocessor,
+                batch_size=recipe.batch_size if recipe.max_tokens is None else None,
+                max_tokens=recipe.max_tokens,
+                num_buckets=recipe.num_buckets,
+                **order,
+            )
+
+    return batches(train_pairs, seed=recipe.seed), batches(dev_pairs, shuffle=False)
+
+
+def _make_tokenizer(kind, texts, recipe: Recipe):
+    from attnzoo.data import CharacterTokenizer, SymbolTokenizer, train_subword_tokenizer
+
+    if kind in SUBWORDS:
+        return train_subword_tokenizer(
+            texts,
+            vocabulary_size=recipe.max_vocabulary or 8000,
+            model=kind,
+            lowercase=recipe.lowercase,
+        )
+    return {"symbol": SymbolTokenizer, "character": CharacterTokenizer}[kind].from_texts(
+        texts,
+        min_count=recipe.min_count,
+        max_size=recipe.max_vocabulary,
+        lowercase=recipe.lowercase,
+    )
+
+
+def _make_transformer(recipe: Recipe, source_tokenizer, tokenizer, lengths):
+    from attnzoo import models
+
+    backbone = models.TransformerSeq2SeqBackbone(
+        source_tokenizer.vocabulary_size(),
+        tokenizer.vocabulary_size(),
+        hidden_dim=recipe.hidden_dim,
+        num_heads=recipe.num_heads,
+        feed_forward_dim=recipe.feed_forward_dim,
+        num_encoder_layers=recipe.num_encoder_layers,
+        num_decoder_layers=recipe.num_decoder_layers,
+        position=recipe.position,
+        max_length=max(lengths.values()) if recipe.position == "learned" else None,
+        dropout=recipe.dropout,
+        tie_embeddings=recipe.tie_embeddings,
+        dtype="mixed_bfloat16" if recipe.mixed_precision else None,
+    )
+    preprocessor = models.TransformerSeq2SeqLMPreprocessor(source_tokenizer, tokenizer, **lengths)
+    return models.TransformerSeq2SeqLM(backbone, preprocessor)
+
+
+def _make_rnn(recipe: Recipe, source_tokenizer, tokenizer, lengths):
+    from attnzoo import models
+
+    preprocessor = models.RNNSeq2SeqLMPreprocessor(
+        source_tokenizer, tokenizer, pointer_generator=recipe.pointer_generator, **lengths
+    )
+    backbone = models.RNNSeq2SeqBackbone(
+        source_tokenizer.vocabulary_size(),
+        tokenizer.vocabulary_size(),
+        embedding_dim=recipe.embedding_dim,
+        hidden_dim=recipe.hidden_dim,
+        num_encoder_layers=recipe.num_encoder_layers,
+        num_decoder_layers=recipe.num_decoder_layers,
+        cell=recipe.cell,
+        bidirectional=recipe.bidirectional,
+        attention=recipe.attention,
+        attend=recipe.attend,
+        input_feeding=recipe.input_feeding,
+        bridge=recipe.bridge,
+        dropout=recipe.dropout,
+        recurrent_dropout=recipe.recurrent_dropout,
+        tie_embeddings=recipe.tie_embeddings,
+        pointer_generator=recipe.pointer_generator,
+        dtype="mixed_bfloat16" if recipe.mixed_precision else None,
+    )
+    return models.RNNSeq2SeqLM(backbone, preprocessor)
+
+
+def _make_rnn_classifier(recipe: Recipe, tokenizer, class_names):
+    from attnzoo import models
+
+    backbone = models.RNNEncoderBackbone(
+        tokenizer.vocabulary_size(),
+        embedding_dim=recipe.embedding_dim,
+        hidden_dim=recipe.hidden_dim,
+        num_layers=recipe.num_encoder_layers,
+        cell=recipe.cell,
+        bidirectional=recipe.bidirectional,
+        dropout=recipe.dropout,
+        recurrent_dropout=recipe.recurrent_dropout,
+        dtype="mixed_bfloat16" if recipe.mixed_precision else None,
+    )
+    preprocessor = models.RNNTextClassifierPreprocessor(
+        tokenizer, sequence_length=recipe.max_source_length
+    )
+    return models.RNNTextClassifier(
+        backbone,
+        preprocessor,
+        class_names=class_names,
+        num_hops=recipe.num_hops,
+        penalty=recipe.hop_penalty,
+        dropout=recipe.dropout,
+    )
+
+
+def _make_transformer_classifier(recipe: Recipe, tokenizer, class_names):
+    from attnzoo import models
+
+    backbone = models.TransformerEncoderBackbone(
+        tokenizer.vocabulary_size(),
+        hidden_dim=recipe.hidden_dim,
+        num_heads=recipe.num_heads,
+        feed_forward_dim=recipe.feed_forward_dim,
+        num_layers=recipe.num_encoder_layers,
+        position=recipe.position,
+        max_length=recipe.max_source_length if recipe.position == "learned" else None,
+        dropout=recipe.dropout,
+        dtype="mixed_bfloat16" if recipe.mixed_precision else None,
+    )
+    preprocessor = models.TransformerTextClassifierPreprocessor(
+        tokenizer, sequence_length=recipe.max_source_length, add_start=recipe.pooling == "first"
+    )
+    return models.TransformerTextClassifier(
+        backbone,
+        preprocessor,
+        class_names=class_names,
+        pooling=recipe.pooling,
+        dropout=recipe.dropout,
+    )

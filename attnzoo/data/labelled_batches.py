@@ -1,0 +1,124 @@
+"""Batches of labelled texts of similar length, in an order that a seed reproduces."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+
+class LabelledBatches(keras.utils.PyDataset):
+    """Tokenized texts and their labels, for `fit` and `evaluate` of a text classifier.
+
+    A batch holds texts of similar length, and is padded as the preprocessor pads: to one of few
+    lengths, for each of which a model is compiled. The epoch's order depends on `seed` and `epoch`
+    alone. `fit` shuffles a dataset's batches once more, from Python's global random state, unless
+    it is told `shuffle=False`: tell it so to see the same order again.
+
+    Args:
+        texts: Strings. At least one.
+        labels: As many whole numbers: ids of classes, as `task.label_ids` gives them.
+        preprocessor: The task's: it tokenizes all texts at once, now, and packs each batch.
+        batch_size: Texts in a batch; the last batch of an epoch may be smaller. At least 1.
+        shuffle: Whether each epoch has another order. Otherwise each has the same, from short to
+            long.
+        seed: At least 0.
+        **kwargs: For `keras.utils.PyDataset`: `workers`, `use_multiprocessing`, `max_queue_size`.
+
+    Returns:
+        Item i is `(x, y)`: what the preprocessor packs, and int32 [B].
+
+    Raises:
+        ValueError: If there are no texts, one is empty, labels differ from them in number, or a
+            number is out of range.
+
+    Example:
+        >>> batches = attnzoo.data.LabelledBatches(
+        ...     texts, task.label_ids(labels), task.preprocessor, batch_size=32, seed=7)
+        >>> task.fit(batches, epochs=10, shuffle=False)
+        >>> batches.epoch = 10  # after a restart: go on as if there had been none
+        >>> task.fit(batches, initial_epoch=10, epochs=20, shuffle=False)
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[str],
+        labels: Sequence[int],
+        preprocessor,
+        *,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int = 0,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        for name, value, least in (("batch_size", batch_size, 1), ("seed", seed, 0)):
+            if value < least:
+                raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}")
+        texts, labels = list(texts), list(labels)
+        if len(texts) != len(labels):
+            raise ValueError(
+                "There must be as many labels as texts. "
+                f"Received: {len(texts)} texts, {len(labels)} labels"
+            )
+        preprocessor.check_texts(texts)
+        self.preprocessor = preprocessor
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self._ids = preprocessor.tokenize(texts)
+        self._labels = np.asarray(labels, "int32")
+        self._lengths = np.array([len(ids) for ids in self._ids])
+        self.epoch = 0
+
+    @property
+    def epoch(self) -> int:
+        """Which epoch the items are of, counted from 0. Set it to go on where training stopped."""
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, epoch):
+        if epoch < 0:
+            raise ValueError(f"`epoch` must be at least 0. Received: epoch={epoch}")
+        self._epoch = int(epoch)
+        self._read = set()
+        self._plan = self._make_plan(self._epoch)
+
+    @property
+    def padding_fraction(self) -> float:
+        """Part of an epoch's cells that holds no token. In [0, 1)."""
+        masks = [self._pack(rows)["padding_mask"] for rows in self._plan]
+        return 1.0 - sum(mask.sum() for mask in masks) / sum(mask.size for mask in masks)
+
+    def __len__(self) -> int:
+        return len(self._plan)
+
+    def __getitem__(self, index):
+        rows = self._plan[index]
+        self._read.add(index)
+        return self._pack(rows), self._labels[rows]
+
+    def on_epoch_end(self) -> None:
+        """Go on to the order of the next epoch, once every batch of this one was asked for.
+
+        Keras calls this at the start of each `fit` too, with little or nothing read; were that
+        counted, resumed training would not see what uninterrupted training sees.
+        """
+        # Worker processes read copies of this object, so that nothing is noticed here.
+        if len(self._read) == len(self._plan) or self.use_multiprocessing:
+            self.epoch += 1
+
+    def _pack(self, rows):
+        ids = [self._ids[row] for row in rows]
+        return self.preprocessor.pack_tokens(ids, self.preprocessor.length_of(ids))
+
+    def _make_plan(self, epoch):
+        """The epoch's batches in order: rows of each."""
+        count = len(self._ids)
+        if not self.shuffle:
+            rows = np.argsort(self._lengths, kind="stable")
+            return np.split(rows, range(self.batch_size, count, self.batch_size))
+        generator = np.random.default_rng((self.seed, epoch))
+        # Of equally long texts, others meet in each epoch.
+        rows = np.lexsort((generator.random(count), self._lengths))
+        plan = np.split(rows, range(self.batch_size, count, self.batch_size))
+        return [plan[place] for place in generator.permutation(len(plan))]

@@ -1,0 +1,99 @@
+"""Batches of labelled texts: what they hold, and in which order they come."""
+
+import numpy as np
+import pytest
+
+from attnzoo.data import LabelledBatches, SymbolTokenizer
+from attnzoo.models import RNNTextClassifierPreprocessor
+
+# Text i has i + 1 words; its label says which it is.
+TEXTS = [" ".join(["a"] * (i + 1)) for i in range(20)]
+LABELS = list(range(20))
+
+
+@pytest.fixture(scope="module")
+def preprocessor():
+    return RNNTextClassifierPreprocessor(SymbolTokenizer.from_texts(TEXTS), sequence_length=32)
+
+
+def orders(batches, epochs=1):
+    found = []
+    for _ in range(epochs):
+        found.append([batches[i][1].tolist() for i in range(len(batches))])
+        batches.on_epoch_end()
+    return found
+
+
+def test_every_text_comes_once_with_its_label_beside_others_as_long(preprocessor):
+    batches = LabelledBatches(TEXTS, LABELS, preprocessor, batch_size=3)
+    assert len(batches) == 7
+    seen = []
+    for i in range(len(batches)):
+        x, y = batches[i]
+        assert y.dtype == "int32" and x["token_ids"].shape == x["padding_mask"].shape
+        assert x["padding_mask"].sum(axis=1).tolist() == [label + 2 for label in y]  # And the end.
+        assert max(y) - min(y) < 3
+        seen += y.tolist()
+    assert sorted(seen) == LABELS
+
+
+def test_a_batch_is_padded_as_its_preprocessor_pads(preprocessor):
+    batches = LabelledBatches(TEXTS, LABELS, preprocessor, batch_size=3, shuffle=False)
+    for i in range(len(batches)):
+        x, y = batches[i]
+        expected = preprocessor([TEXTS[label] for label in y])
+        for name, value in expected.items():
+            np.testing.assert_array_equal(x[name], value)
+    cells = sum(batches[i][0]["padding_mask"].size for i in range(len(batches)))
+    tokens = sum(len(text.split()) + 1 for text in TEXTS)
+    assert batches.padding_fraction == pytest.approx(1 - tokens / cells)
+
+
+def test_the_order_depends_on_seed_and_epoch_alone(preprocessor):
+    first = orders(LabelledBatches(TEXTS, LABELS, preprocessor, batch_size=3, seed=1), epochs=2)
+    again = LabelledBatches(TEXTS, LABELS, preprocessor, batch_size=3, seed=1)
+    again.epoch = 1
+    assert orders(again) == first[1:] and first[0] != first[1]
+    other = LabelledBatches(TEXTS, LABELS, preprocessor, batch_size=3, seed=2)
+    assert orders(other)[0] != first[0]
+
+
+def test_equally_long_texts_meet_others_in_each_epoch(preprocessor):
+    batches = LabelledBatches(["a a"] * 8, range(8), preprocessor, batch_size=4)
+    first, second = orders(batches, epochs=2)
+    assert {frozenset(batch) for batch in first} != {frozenset(batch) for batch in second}
+
+
+def test_unshuffled_it_goes_from_short_to_long(preprocessor):
+    batches = LabelledBatches(TEXTS[::-1], LABELS[::-1], preprocessor, shuffle=False, batch_size=7)
+    first, second = orders(batches, epochs=2)
+    assert first == second and sum(first, []) == LABELS
+
+
+def test_the_start_of_a_fit_is_no_end_of_an_epoch(preprocessor):
+    batches = LabelledBatches(TEXTS, LABELS, preprocessor, batch_size=3)
+    batches[0]
+    batches.on_epoch_end()
+    assert batches.epoch == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batch_size": 0}, "`batch_size` must be at least 1. Received: batch_size=0"),
+        ({"seed": -1}, "`seed` must be at least 0. Received: seed=-1"),
+        ({"labels": [0]}, "Received: 20 texts, 1 labels"),
+        ({"texts": [], "labels": []}, "at least one text. Received: none"),
+        ({"texts": ["a", " "], "labels": [0, 1]}, "Received: ' ' at position 1"),
+    ],
+)
+def test_bad_arguments_are_refused(preprocessor, arguments, message):
+    arguments = {"texts": TEXTS, "labels": LABELS, "preprocessor": preprocessor, **arguments}
+    with pytest.raises(ValueError, match=message):
+        LabelledBatches(**arguments)
+
+
+def test_a_negative_epoch_is_refused(preprocessor):
+    batches = LabelledBatches(TEXTS, LABELS, preprocessor)
+    with pytest.raises(ValueError, match="`epoch` must be at least 0. Received: epoch=-1"):
+        batches.epoch = -1
