@@ -87,7 +87,7 @@ class ReinforceMixin:
         names = "several outputs" if tree.is_nested(y_pred) or tree.is_nested(y) else names
         loss = getattr(self, "loss", None)
         names = "no loss" if loss is None else names
-        names = "several losses" if tree.is_nested(loss) else names
+        names = "losses in a list or dict" if tree.is_nested(loss) else names
         if names is not None:
             raise ValueError(
                 '`HardAttention` with `estimator="reinforce"` needs a model with one output, one '
@@ -153,8 +153,8 @@ def surrogate(losses, draws: Draws):
     """
     layer, shape = draws.layer, losses.shape
     steps = draws.log_probs.shape[1]
-    by_step = draws.causal and layer.credit == "step" and len(shape) >= 2
-    by_step = by_step and (shape[1] == steps or None in (shape[1], steps))
+    # Where one of the two is not known before the step runs, credit by example is right too.
+    by_step = draws.causal and layer.credit == "step" and len(shape) >= 2 and shape[1] == steps
 
     def beside(values):
         """Put [B, T], or [B], beside the losses."""

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from attnzoo.layers.ranges import Range
+
 
 class ScheduledSampling:
     """Mixes the model's own tokens into the true ones that enter its decoder in training.
@@ -47,6 +49,7 @@ class ScheduledSampling:
             autocast=False,
             name="sampling_probability",
         )
+        self.probability.constraint = Range("in [0, 1]", lambda value: 0.0 <= value <= 1.0)
         self.seed_generator = keras.random.SeedGenerator()
 
     @property

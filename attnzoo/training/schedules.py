@@ -10,10 +10,12 @@ class VariableSchedule(keras.callbacks.Callback):
 
     Args:
         variable: A `keras.Variable` of the model. Layers make theirs when they are built.
-        schedule: Function of the epoch, from 0, to the variable's value.
+        schedule: Function of the epoch, from 0, to the variable's value: a finite number, and one
+            that the variable may have. All epochs of a training are tried before it begins.
 
     Raises:
-        ValueError: If `variable` is no Keras variable, or `schedule` cannot be called.
+        ValueError: If `variable` is no Keras variable, or `schedule` cannot be called; when
+            training begins, if `schedule` leaves the variable's range.
 
     Example:
         >>> attention = attnzoo.layers.HardAttention("additive", units=7, estimator="gumbel")
@@ -27,7 +29,8 @@ class VariableSchedule(keras.callbacks.Callback):
         super().__init__()
         if not isinstance(variable, keras.Variable):
             raise ValueError(
-                "`variable` must be a `keras.Variable`; layers make theirs when they are built. "
+                "`variable` must be a `keras.Variable`; layers make theirs when they are built, "
+                "and tasks at `compile(sampling_probability=...)`. "
                 f"Received: variable={variable!r}"
             )
         if not callable(schedule):
@@ -38,8 +41,23 @@ class VariableSchedule(keras.callbacks.Callback):
         self.variable = variable
         self.schedule = schedule
 
+    def on_train_begin(self, logs=None):
+        for epoch in range(self.params.get("epochs") or 0):
+            self._value(epoch)
+
     def on_epoch_begin(self, epoch, logs=None):
-        self.variable.assign(self.schedule(epoch))
+        self.variable.assign(self._value(epoch))
+
+    def _value(self, epoch) -> float:
+        value = float(self.schedule(epoch))
+        allows = getattr(self.variable.constraint, "allows", math.isfinite)
+        if not (math.isfinite(value) and allows(value)):
+            rule = getattr(self.variable.constraint, "rule", "finite")
+            raise ValueError(
+                f"`schedule` must give `{self.variable.name}` a value that is {rule}. "
+                f"Received: {value} at epoch {epoch}"
+            )
+        return value
 
 
 # Bengio et al. let the probability of the *true* token decay. These give the probability of

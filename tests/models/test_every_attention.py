@@ -1,17 +1,22 @@
-"""Every attention that has a name, in a whole model: it trains, decodes and says the same twice."""
+"""Every attention that has a name, in a whole model: trained, decoded, saved, drawn, exported."""
 
 import keras
+import matplotlib.figure
 import numpy as np
 import pytest
 
+from attnzoo import export, models, plotting
 from attnzoo.layers.attention import ATTENTIONS
 from attnzoo.samplers import BeamSampler
 from tests.models import tiny
 from tests.tools import assert_close
 
+# Exports of the others have tests of their own.
+EXPORTED = sorted(set(ATTENTIONS) - {"bahdanau", "chunkwise", "hard_exact", "exact_monotonic"})
+
 
 @pytest.mark.parametrize("name", sorted(ATTENTIONS))
-def test_a_model_with_it_trains_and_decodes(name):
+def test_a_model_with_it_trains_decodes_and_comes_back(name, tmp_path):
     task = tiny.make_task(tiny.make_preprocessor(), attention=name, dropout=0.1)
     before = [weight.numpy() for weight in task.trainable_weights]
     task.compile(optimizer=keras.optimizers.Adam(0.01))
@@ -31,3 +36,26 @@ def test_a_model_with_it_trains_and_decodes(name):
     assert greedy["alignments"].shape[0] == len(tiny.WORDS)
     assert np.all(greedy["alignments"] >= 0.0)
     assert np.all(greedy["alignments"].sum(axis=-1) <= 1.0 + 1e-5)
+
+    task.save(tmp_path / "task.keras")
+    loaded = keras.saving.load_model(tmp_path / "task.keras")
+    aligned, again = (one.alignments((tiny.WORDS, tiny.PHONEMES)) for one in (task, loaded))
+    np.testing.assert_allclose(again, aligned, rtol=1e-5, atol=1e-6)
+    figure = plotting.plot_alignments(aligned[0], "cat", "K AE T".split())
+    assert isinstance(figure, matplotlib.figure.Figure)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="Elsewhere a child process does the same."
+)
+@pytest.mark.parametrize("name", EXPORTED)
+def test_a_model_with_it_is_exported(name, tmp_path):
+    task = tiny.make_task(tiny.make_preprocessor(), attention=name)
+    # Compared with the live model before it is where it belongs, or this raises.
+    export.saved_model(task, tmp_path / "exported", sampler=BeamSampler(num_beams=2))
+    assert (tmp_path / "exported" / "saved_model.pb").is_file()
+
+
+def test_the_backbone_names_them_all():
+    for name in ATTENTIONS:
+        assert f'`"{name}"`' in models.RNNSeq2SeqBackbone.__doc__

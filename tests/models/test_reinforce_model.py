@@ -326,7 +326,7 @@ def test_the_example_of_the_docstring_trains():
 
 
 def test_a_functional_model_comes_back_from_its_file(tmp_path):
-    model = make_model(baseline="learned", temperature=0.5, credit="example", num_samples=2)
+    model = make_model(baseline="learned", credit="example", num_samples=2)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert type(loaded) is ReinforceModel
@@ -425,7 +425,7 @@ NOISE = normal(2, 3, 5, seed=7)
 @pytest.mark.parametrize(
     ("compiled", "received"),
     [
-        ({"loss": ["mse"]}, "several losses"),
+        ({"loss": ["mse"]}, "losses in a list or dict"),
         ({"loss": "mse", "loss_weights": 2.0}, "`loss_weights`"),
         ({"loss": None}, "no loss"),
     ],

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from attnzoo import layers
+from attnzoo.models.scheduled_sampling import ScheduledSampling
 from attnzoo.training import (
     VariableSchedule,
     exponential_decay,
@@ -35,10 +37,62 @@ def test_a_variable_follows_its_schedule_in_training():
     np.testing.assert_allclose(history.history["loss"], [5.0, 10.0 / 3.0, 2.5, 2.0], rtol=1e-6)
 
 
+def fit_with(schedule, model, epochs=3):
+    ones = np.ones((6, 3, 5), "float32")
+    model.fit([ones, ones], ones, epochs=epochs, verbose=0, callbacks=[schedule])
+
+
+def make_gumbel():
+    query, memory = keras.Input((3, 5)), keras.Input((3, 5))
+    attention = layers.HardAttention("bilinear", estimator="gumbel")
+    model = keras.Model([query, memory], attention(query, memory))
+    model.compile("sgd", "mse")
+    return attention, model
+
+
+def test_a_temperature_is_annealed_while_its_model_trains():
+    attention, model = make_gumbel()
+    fit_with(VariableSchedule(attention.temperature, lambda epoch: 0.5**epoch), model)
+    assert float(attention.temperature.numpy()) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("schedule", "received"),
+    [
+        (lambda epoch: 1.0 - 0.5 * epoch, "above 0. Received: 0.0 at epoch 2"),
+        (lambda epoch: -1.0, "above 0. Received: -1.0 at epoch 0"),
+        (lambda epoch: math.inf if epoch else 1.0, "above 0. Received: inf at epoch 1"),
+    ],
+)
+def test_a_temperature_that_would_leave_its_range_is_refused_before_training(schedule, received):
+    attention, model = make_gumbel()
+    before = [weight.numpy() for weight in model.weights]
+    with pytest.raises(ValueError, match=f"`schedule` must give `temperature` .* {received}"):
+        fit_with(VariableSchedule(attention.temperature, schedule), model)
+    for weight, old in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), old)
+
+
+def test_the_probability_of_sampling_stays_one():
+    probability = ScheduledSampling(0.5).probability
+    schedule = VariableSchedule(probability, lambda epoch: 0.5 + epoch)
+    schedule.set_params({"epochs": 2})
+    message = r"`sampling_probability` a value that is in \[0, 1\]. Received: 1.5 at epoch 1"
+    with pytest.raises(ValueError, match=message):
+        schedule.on_train_begin()
+
+
+def test_a_variable_of_no_range_takes_what_is_finite():
+    schedule = VariableSchedule(keras.Variable(0.5, name="alpha"), lambda epoch: math.nan)
+    with pytest.raises(ValueError, match="`alpha` a value that is finite. Received: nan at epoch"):
+        schedule.on_epoch_begin(7)
+
+
 @pytest.mark.parametrize(
     ("variable", "schedule", "message"),
     [
-        (0.5, lambda epoch: 0.5, "`variable` must be a .* built. Received: variable=0.5"),
+        (0.5, lambda epoch: 0.5, "`variable` must be a .* built.* Received: variable=0.5"),
+        (None, lambda epoch: 0.5, r"compile\(sampling_probability=.* Received: variable=None"),
         (keras.Variable(0.5), 0.9, "`schedule` must be a function .* Received: schedule=0.9"),
     ],
 )

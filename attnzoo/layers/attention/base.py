@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from attnzoo.layers.loop import run_loop
+from attnzoo.ops.dot_product import check_mask_shape
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -72,8 +73,8 @@ class Attention(keras.layers.Layer):
         float [B, T, S]. Where nothing may be attended to, both are zeros.
 
     Raises:
-        ValueError: If a mask is not boolean or has the wrong rank, or if query and memory differ in
-            batch size.
+        ValueError: If a mask is not boolean or has the wrong shape, or if query and memory differ
+            in batch size.
     """
 
     stochastic = False
@@ -259,6 +260,9 @@ def check_attention_inputs(query, memory, memory_mask=None, attention_mask=None)
         )
     check_mask("memory_mask", memory_mask, ranks=(2,), true="is real")
     check_mask("attention_mask", attention_mask, ranks=(2, 3))
+    sizes = {"B": memory.shape[0], "T": query.shape[1], "S": memory.shape[1]}
+    check_mask_shape("memory_mask", memory_mask, sizes, ["BS"])
+    check_mask_shape("attention_mask", attention_mask, sizes, ["TS", "BTS"])
 
 
 def check_mask(name: str, mask, ranks: tuple[int, ...], true: str = "may attend"):

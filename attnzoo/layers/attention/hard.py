@@ -1,10 +1,14 @@
 """Hard attention: one place a step, drawn in training, the most probable one afterwards."""
 
+import math
+import warnings
+
 import keras
 from keras import ops
 
 from attnzoo.layers.attention.draws import Draws, hand_in, is_collecting
 from attnzoo.layers.attention.scored import ScoredAttention, narrow, pop_layer_arguments
+from attnzoo.layers.ranges import Range
 from attnzoo.layers.scores.base import check_positive, check_rate
 from attnzoo.ops import (
     hardmax,
@@ -17,6 +21,11 @@ from attnzoo.ops import (
 ESTIMATORS = ("reinforce", "straight_through", "gumbel")
 BASELINES = ("moving_average", "learned", None)
 CREDITS = ("step", "example")
+# Estimators that sum over what a model says, and not over contexts.
+_CLASSES_OF_THEIR_OWN = {
+    "exact": ("ExactHardAttention", "hard_exact"),
+    "exact_monotonic": ("ExactMonotonicAttention", "exact_monotonic"),
+}
 _TINY = 1e-30
 
 
@@ -37,7 +46,7 @@ class HardAttention(ScoredAttention):
     where the bracket is a number, and loss[b, t:] is what comes at and after t: a draw cannot
     change what came before it. The estimate is unbiased. The loss is known to the model alone, so
     the model must be a `attnzoo.models.ReinforceModel` or `RNNSeq2SeqLM`; in any other the scores
-    do not learn, and no layer can tell.
+    do not learn, and a warning says so.
 
     `"straight_through"` draws too, and passes on the gradient as if the context were the soft one.
     `"gumbel"` takes a context between hard and soft, softmax((scores + noise) / temperature) with
@@ -62,10 +71,11 @@ class HardAttention(ScoredAttention):
             loss of the whole example. That is always right. "step" is for a decoder, whose output t
             depends on no later draw; it holds in an `AttentionRNN` where the loss has as many
             steps as the queries, and "example" takes its place elsewhere. Give "example" where
-            a later layer mixes the steps, such as a bidirectional one.
+            a later layer mixes the steps: a bidirectional one, or a pooling whose result is
+            repeated to as many steps again.
         soft_mixing: Probability that an example gets the soft context in a pass of training, with
             its gradient, in place of draws. In [0, 1). Xu et al. take 0.5.
-        temperature: For "gumbel": where the variable `temperature` starts; above 0. A
+        temperature: For "gumbel": where the variable `temperature` starts; above 0 and finite. A
             `attnzoo.training.VariableSchedule` can anneal it.
         seed: Seed of the draws, or None.
 
@@ -74,8 +84,8 @@ class HardAttention(ScoredAttention):
 
     Raises:
         ValueError: If score, estimator, baseline or credit is unknown, a number is outside its
-            range, `entropy_weight` comes with another estimator than "reinforce", or arguments
-            stand beside a score that has its own.
+            range, `entropy_weight` comes with another estimator than "reinforce" or `temperature`
+            with another than "gumbel", or arguments stand beside a score that has its own.
 
     Example:
         >>> attention = attnzoo.layers.HardAttention("additive", units=7)
@@ -108,6 +118,13 @@ class HardAttention(ScoredAttention):
         **kwargs,
     ):
         super().__init__(**pop_layer_arguments(kwargs))
+        if estimator in _CLASSES_OF_THEIR_OWN:
+            cls, name = _CLASSES_OF_THEIR_OWN[estimator]
+            raise ValueError(
+                "What sums over all places, and over what a model says at each, is a class of its "
+                f'own: use `{cls}`, in a model `attention="{name}"`. '
+                f"Received: estimator={estimator!r}"
+            )
         _check_choice("estimator", estimator, ESTIMATORS)
         _check_choice("baseline", baseline, BASELINES)
         _check_choice("credit", credit, CREDITS)
@@ -122,8 +139,15 @@ class HardAttention(ScoredAttention):
                 '`entropy_weight` goes with `estimator="reinforce"`. '
                 f"Received: entropy_weight={entropy_weight}, estimator={estimator!r}"
             )
-        if not temperature > 0.0:
-            raise ValueError(f"`temperature` must be above 0. Received: temperature={temperature}")
+        if not 0.0 < temperature < math.inf:
+            raise ValueError(
+                f"`temperature` must be above 0 and finite. Received: temperature={temperature}"
+            )
+        if temperature != 1.0 and estimator != "gumbel":
+            raise ValueError(
+                '`temperature` goes with `estimator="gumbel"`. '
+                f"Received: temperature={temperature}, estimator={estimator!r}"
+            )
         self.score = self.make_score(score, kwargs)
         self.estimator = estimator
         self.num_samples = num_samples
@@ -135,6 +159,8 @@ class HardAttention(ScoredAttention):
         self.first_temperature = temperature
         self.seed = seed
         self.noise_generator = keras.random.SeedGenerator(seed)
+        self._temperature = None
+        self._warned = False
 
     def build(self, query_shape, memory_shape):
         super().build(query_shape, memory_shape)
@@ -150,12 +176,23 @@ class HardAttention(ScoredAttention):
             )
 
         if self.estimator == "gumbel":
-            self.temperature = add("temperature", value=self.first_temperature)
+            self._temperature = add("temperature", value=self.first_temperature)
+            self._temperature.constraint = Range("above 0", lambda value: value > 0.0)
         if self.estimator == "reinforce" and self.baseline == "moving_average":
             self.average_loss = add("average_loss")
         if self.estimator == "reinforce" and self.baseline == "learned":
             self.baseline_kernel = add("baseline_kernel", (query_shape[-1], 1), trainable=True)
             self.baseline_bias = add("baseline_bias", (1,), trainable=True)
+
+    @property
+    def temperature(self) -> keras.Variable:
+        """The variable that the scores and their noise are divided by, above 0."""
+        if self._temperature is None:
+            raise ValueError(
+                'The variable `temperature` is there with `estimator="gumbel"`, once the layer is '
+                f"built. Received: estimator={self.estimator!r}, built={self.built}"
+            )
+        return self._temperature
 
     def mask_pairs(self, prepared, attention_mask):
         return narrow(prepared, attention_mask)
@@ -183,6 +220,15 @@ class HardAttention(ScoredAttention):
 
     def draw_noise(self, prepared, steps):
         """Gumbel noise for each sample and place [B, T, n S]; before it, 1 for a soft context."""
+        if self.estimator == "reinforce" and not (is_collecting() or self._warned):
+            self._warned = True
+            warnings.warn(
+                "The scores of this `HardAttention` do not learn here: nobody charges its draws "
+                "with a loss. Make the model an `attnzoo.models.ReinforceModel`, put "
+                "`attnzoo.models.ReinforceMixin` before `keras.Model` in its bases, or use "
+                '`estimator="gumbel"` or `"straight_through"`.',
+                stacklevel=2,
+            )
         batch, places = ops.shape(prepared["value"])[:2]
 
         def uniform(shape):

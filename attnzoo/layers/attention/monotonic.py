@@ -1,5 +1,7 @@
 """Monotonic attention: one place a step, at or after the one before."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -86,9 +88,13 @@ class MonotonicAttention(ScoredAttention):
         check_mode(mode)
         if inference_mode is not None:
             check_mode(inference_mode, "inference_mode")
-        if sigmoid_noise < 0:
+        if not sigmoid_noise >= 0:
             raise ValueError(
                 f"`sigmoid_noise` must be at least 0. Received: sigmoid_noise={sigmoid_noise}"
+            )
+        if not math.isfinite(score_bias_init):
+            raise ValueError(
+                f"`score_bias_init` must be finite. Received: score_bias_init={score_bias_init}"
             )
         self.score = self.make_score(score, kwargs)
         self.mode = mode

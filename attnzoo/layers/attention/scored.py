@@ -4,6 +4,7 @@ from keras import ops
 
 from attnzoo.layers.attention.base import Attention
 from attnzoo.layers.scores import Score, get_score
+from attnzoo.layers.scores.history import HistoryScore
 from attnzoo.ops import combine_masks
 
 
@@ -14,11 +15,15 @@ class ScoredAttention(Attention):
         """The score of an instance or of a name, with what is left of the constructor's arguments.
 
         Raises:
-            ValueError: If the score is unknown, or arguments stand beside one that has its own.
+            ValueError: If the score is unknown or needs the alignments of the steps before, or
+                arguments stand beside one that has its own.
         """
         if isinstance(score, str):
             arguments = {**arguments, "name": "score", "dtype": self.dtype_policy}
-        return get_score(score, **arguments)
+        score = get_score(score, **arguments)
+        if isinstance(score, HistoryScore):
+            raise ValueError(score.needs_history() + f" Received: score={score!r}")
+        return score
 
     def build(self, query_shape, memory_shape):
         if not self.score.built:

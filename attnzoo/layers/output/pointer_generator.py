@@ -32,7 +32,8 @@ class PointerGenerator(OutputLayer, keras.layers.Layer):
     Call arguments:
         outputs: float [B, T, D]. The decoder's readout.
         memory: Not used here; see `OutputLayer`.
-        alignments: float [B, T, S]. Where the decoder looked; 0 over padding.
+        alignments: float [B, T, S]. Where the decoder looked; 0 over padding. Where draws make
+            them 0 and 1, a symbol that is not drawn can hardly be said: soft ones learn better.
         memory_mask, token_ids: Not used here.
         copy_token_ids: int [B, S]. In [0, V + S); anything in that range over padding.
         return_alignments: Whether to return the alignments too.
@@ -41,7 +42,7 @@ class PointerGenerator(OutputLayer, keras.layers.Layer):
         float [B, T, V + S]. Log-probabilities, in nats. What cannot be said has -85.2.
 
     Raises:
-        ValueError: If `vocabulary_size` < 1 or `copy_token_ids` is missing.
+        ValueError: If `vocabulary_size` < 1, or `alignments` or `copy_token_ids` are missing.
 
     Example:
         >>> output_layer = attnzoo.layers.PointerGenerator(43)
@@ -98,6 +99,11 @@ class PointerGenerator(OutputLayer, keras.layers.Layer):
         return_alignments: bool = False,
         training: bool = False,
     ):
+        if alignments is None:
+            raise ValueError(
+                "`alignments` must say where the decoder looked: a decoder gives them with "
+                "`return_alignments=True`. Received: alignments=None"
+            )
         places = self.prepare(memory, memory_mask, copy_token_ids)
         log_probs = self.mix(outputs, alignments, places)
         return (log_probs, alignments) if return_alignments else log_probs

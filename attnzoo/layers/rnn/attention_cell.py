@@ -5,7 +5,7 @@ import copy
 import keras
 from keras import ops, tree
 
-from attnzoo.layers.attention import Attention
+from attnzoo.layers.attention import Attention, get_attention
 from attnzoo.layers.rnn.equations import bind, output_size, query_index, state_sizes
 
 _ORDERS = ("before", "after")
@@ -30,7 +30,8 @@ class AttentionCell(keras.layers.Layer):
 
     Args:
         cell: A Keras RNN cell (LSTM, GRU, SimpleRNN, one's own), or a list of them for a stack.
-        attention: An `Attention`, or a list of several; their contexts are concatenated.
+        attention: An `Attention`; the name of one, as `RNNSeq2SeqBackbone` has them, which then is
+            as wide as the cell's output; or a list of several, whose contexts are concatenated.
         attend: `"before"` or `"after"`.
         input_feeding: Whether the result is fed back to the next input; on by default for "after".
             For "before" the context is the cell's input already, and this must not be True; nor
@@ -39,14 +40,15 @@ class AttentionCell(keras.layers.Layer):
             Luong's tanh(W [output; context]) without bias (equation 5); or None, for the bare
             context ("after") or the bare output ("before").
         output_attention: Whether the result is what comes out. False gives the cell's own output.
+            On by default, unless an attention is `marginal`: its output layer takes the cell's.
 
     Call arguments: `step` takes one step and `prepare` and `initial_state` make ready for it;
         `AttentionRNN` runs the cell over a whole sequence.
 
     Raises:
         ValueError: If `attend` is unknown, `input_feeding` comes with "before", an attention is
-            `marginal` and the order is "before" or something fed back, or the cell is no RNN cell
-            or the attention no `Attention`.
+            `marginal` and the order is "before" or something fed back, the cell is no RNN cell, or
+            the attention no `Attention` and no name of one.
 
     Example:
         >>> cell = attnzoo.layers.AttentionCell(
@@ -71,7 +73,7 @@ class AttentionCell(keras.layers.Layer):
         attend: str = "before",
         input_feeding: bool | None = None,
         attention_layer=None,
-        output_attention: bool = True,
+        output_attention: bool | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -83,14 +85,11 @@ class AttentionCell(keras.layers.Layer):
                 f'with `attend="after"`. Received: input_feeding={input_feeding}'
             )
         self.cell = _as_cell(cell)
-        self.attentions = list(attention) if isinstance(attention, (list, tuple)) else [attention]
-        for one in self.attentions:
-            if not isinstance(one, Attention):
-                raise ValueError(
-                    "`attention` must be an `Attention` or a list of them. "
-                    f"Received: attention={one!r}"
-                )
         self.several = isinstance(attention, (list, tuple))
+        self.attentions = [
+            self._as_attention(one, f"attention_{i}" if self.several else "attention")
+            for i, one in enumerate(attention if self.several else [attention])
+        ]
         self.attend = attend
         marginal = any(one.marginal for one in self.attentions)
         if input_feeding is None:
@@ -112,7 +111,7 @@ class AttentionCell(keras.layers.Layer):
                 dtype=self.dtype_policy,
             )
         self.attention_layer = attention_layer
-        self.output_attention = output_attention
+        self.output_attention = not marginal if output_attention is None else output_attention
 
     def build(self, inputs_shape, memory_shape):
         batch, inputs_width = inputs_shape[0], inputs_shape[-1]
@@ -199,6 +198,19 @@ class AttentionCell(keras.layers.Layer):
     def bind(self, prepared: tuple, training: bool = False) -> "BoundCell":
         """Read the weights and join them with a prepared memory, before a loop of steps."""
         return BoundCell(self, prepared, training)
+
+    def _as_attention(self, attention, name: str) -> Attention:
+        """An attention that was given as such, or by its name."""
+        if isinstance(attention, str):
+            return get_attention(
+                attention, output_size(self.cell), name=name, dtype=self.dtype_policy
+            )
+        if not isinstance(attention, Attention):
+            raise ValueError(
+                "`attention` must be an `Attention`, the name of one, or a list of them. "
+                f"Received: attention={attention!r}"
+            )
+        return attention
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object

@@ -19,6 +19,8 @@ SCORES = {
     "concat": AdditiveScore,
     "location": LocationScore,
 }
+# What a score cannot be made without.
+_NEEDS = {AdditiveScore: "units", LocationScore: "max_length"}
 
 
 def get_score(score, **arguments) -> Score:
@@ -29,12 +31,19 @@ def get_score(score, **arguments) -> Score:
         **arguments: What the named score's constructor takes.
 
     Raises:
-        ValueError: If the name is unknown, or arguments come with an instance.
+        ValueError: If the name is unknown or lacks an argument, or arguments come with an instance.
     """
     if isinstance(score, str):
         if score not in SCORES:
             raise ValueError(f"`score` must be one of {sorted(SCORES)}. Received: score={score!r}")
-        return SCORES[score](**arguments)
+        cls = SCORES[score]
+        needed = _NEEDS.get(cls)
+        if needed is not None and arguments.get(needed) is None:
+            raise ValueError(
+                f"`score={score!r}` needs `{needed}`: give it beside the name, or give a "
+                f"`{cls.__name__}({needed}=...)`. Received: {needed}=None"
+            )
+        return cls(**arguments)
     given = {name: value for name, value in arguments.items() if name not in ("name", "dtype")}
     if given:
         raise ValueError(

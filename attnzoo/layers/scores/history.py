@@ -34,12 +34,16 @@ class HistoryScore(AdditiveScore):
         """What the history [B, T, S] adds at each place, [B, T, S, U]."""
         raise NotImplementedError(f"`{type(self).__name__}` must implement `place(history)`.")
 
+    def needs_history(self) -> str:
+        """What to tell who uses it where nobody keeps its history."""
+        return (
+            f"`{type(self).__name__}` needs the alignments of the steps before, which "
+            f"`{self.attention}` keeps for it: use that one."
+        )
+
     def compare(self, query, key, history=None):
         if history is None:
-            raise ValueError(
-                f"`{type(self).__name__}` needs the alignments of the steps before, which "
-                f"`{self.attention}` keeps for it: use that one. Received: history=None"
-            )
+            raise ValueError(self.needs_history() + " Received: history=None")
         # Each query has keys of its own: as one query each, of B * T examples.
         own = ops.expand_dims(key, 1) + self.place(history)  # [B, T, S, U]
         batch, steps, places, _ = ops.shape(own)

@@ -86,6 +86,12 @@ def test_a_mechanism_without_a_door_says_so(door):
             r"must be boolean, True = is real. Received: memory_mask.dtype=.*int32",
         ),
         ({"memory_mask": MASK[0]}, r"must have rank 2. Received: memory_mask.shape=\(11,\)"),
+        ({"memory_mask": MASK[:, :7]}, r"B=2, T=3, S=11. Received: memory_mask.shape=\(2, 7\)"),
+        ({"memory_mask": MASK[:, :1]}, r"\[B, S\] with .* Received: memory_mask.shape=\(2, 1\)"),
+        (
+            {"attention_mask": np.ones((2, 11), "bool")},
+            r"\[T, S\] or \[B, T, S\] with .* Received: attention_mask.shape=\(2, 11\)",
+        ),
         (
             {"attention_mask": MASK.astype("float32")},
             r"True = may attend. Received: attention_mask.dtype=.*float32",

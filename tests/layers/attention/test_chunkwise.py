@@ -74,6 +74,11 @@ def test_no_window_is_refused(window):
         layers.ChunkwiseAttention("dot", window=window)
 
 
+def test_a_chunk_score_that_needs_a_width_is_told():
+    with pytest.raises(ValueError, match=r"`AdditiveScore\(units=...\)`. Received: units=None"):
+        layers.ChunkwiseAttention("dot", window=2, chunk_score="additive")
+
+
 def test_an_unknown_chunk_score_is_refused():
     with pytest.raises(ValueError, match="Received: score='cosine'"):
         layers.ChunkwiseAttention("dot", window=2, chunk_score="cosine")

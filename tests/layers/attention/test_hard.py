@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -167,6 +169,26 @@ def test_the_temperature_is_no_trained_weight():
     assert attention.get_config()["temperature"] == 0.3  # Where it starts.
 
 
+@pytest.mark.parametrize("estimator", ["gumbel", "reinforce"])
+def test_a_temperature_that_is_not_there_is_explained(estimator):
+    with pytest.raises(ValueError, match=f"Received: estimator='{estimator}', built=False"):
+        layers.HardAttention("bilinear", estimator=estimator).temperature.assign(0.5)
+
+
+def test_draws_that_nobody_charges_are_told_of_once():
+    attention = layers.HardAttention("bilinear")
+    with pytest.warns(UserWarning, match="do not learn here.*ReinforceModel") as told:
+        attention(QUERY, MEMORY, training=True)
+        attention(QUERY, MEMORY, training=True)
+    assert len(told) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        attention(QUERY, MEMORY)
+        layers.HardAttention("bilinear", estimator="gumbel")(QUERY, MEMORY, training=True)
+        with collect_draws():
+            layers.HardAttention("bilinear")(QUERY, MEMORY, training=True)
+
+
 def test_no_gradient_goes_through_a_draw():
     attention = built()
 
@@ -314,6 +336,11 @@ def test_training_is_finite_where_there_is_nothing_or_too_much(estimator, dtype)
     ("arguments", "message"),
     [
         ({"estimator": "soft"}, "`estimator` must be one of .*'gumbel'.*: estimator='soft'"),
+        ({"estimator": "exact"}, "`ExactHardAttention`, .*\"hard_exact\".*: estimator='exact'"),
+        (
+            {"estimator": "exact_monotonic"},
+            "`ExactMonotonicAttention`, .* Received: estimator='exact_monotonic'",
+        ),
         ({"baseline": "mean"}, "`baseline` must be one of .*'learned', None.*: baseline='mean'"),
         ({"credit": "token"}, "`credit` must be one of .*'example'.* Received: credit='token'"),
         ({"num_samples": 0}, "`num_samples` .* Received: num_samples=0"),
@@ -325,8 +352,13 @@ def test_training_is_finite_where_there_is_nothing_or_too_much(estimator, dtype)
             {"entropy_weight": 0.1, "estimator": "gumbel"},
             "goes with `estimator=\"reinforce\"`. Received: .*0.1, estimator='gumbel'",
         ),
-        ({"temperature": 0.0}, "above 0. Received: temperature=0.0"),
-        ({"temperature": float("nan")}, "above 0. Received: temperature=nan"),
+        ({"temperature": 0.0}, "above 0 and finite. Received: temperature=0.0"),
+        ({"temperature": float("nan")}, "above 0 and finite. Received: temperature=nan"),
+        ({"temperature": float("inf")}, "above 0 and finite. Received: temperature=inf"),
+        (
+            {"temperature": 0.5},
+            "goes with `estimator=\"gumbel\"`. Received: .*0.5, estimator='reinforce'",
+        ),
         ({"score": "cosine"}, "Received: score='cosine'"),
         ({"score": layers.DotScore(), "units": 7}, "with {'units': 7}"),
     ],

@@ -61,3 +61,5 @@ def test_wrong_arguments_are_refused():
         layers.PointerGenerator(0)
     with pytest.raises(ValueError, match="pointer_generator=True.* Received: copy_token_ids=None"):
         built()(OUTPUTS, alignments=ALIGNMENTS)
+    with pytest.raises(ValueError, match="return_alignments=True.* Received: alignments=None"):
+        built()(OUTPUTS, copy_token_ids=IDS)

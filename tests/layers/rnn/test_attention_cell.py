@@ -4,6 +4,7 @@ import pytest
 from keras import ops
 
 from attnzoo import layers
+from attnzoo.layers.attention import ATTENTIONS
 from attnzoo.layers.rnn.equations import state_sizes
 from tests import references
 from tests.catalogue import CumulativeAttention
@@ -23,6 +24,7 @@ REFERENCES = {
     "gru": references.gru_step,
     "simple": references.simple_rnn_step,
 }
+MARGINAL = ["hard_exact", "exact_monotonic", "exact_monotonic_zeroth"]
 ORDERS = [("before", False), ("after", False), ("after", True)]
 
 
@@ -192,7 +194,7 @@ def test_a_width_makes_luongs_attention_layer():
         ({"attend": "before", "input_feeding": True}, r"Received: input_feeding=True"),
         ({"cell": 7}, r"`cell` must be a Keras RNN cell.* Received: cell=7"),
         ({"cell": [7]}, r"`cell` must be a Keras RNN cell.* Received: cell=7"),
-        ({"attention": "bahdanau"}, r"`attention` must be .* Received: attention='bahdanau'"),
+        ({"attention": "soft"}, r"`attention` must be .*'bahdanau'.* Received: attention='soft'"),
         ({"attention": [3]}, r"`attention` must be .* Received: attention=3"),
     ],
 )
@@ -200,6 +202,36 @@ def test_what_is_no_cell_or_no_attention_is_refused(arguments, message):
     good = {"cell": keras.layers.GRUCell(7), "attention": layers.BahdanauAttention(5)}
     with pytest.raises(ValueError, match=message):
         layers.AttentionCell(**(good | arguments))
+
+
+@pytest.mark.parametrize("name", sorted(ATTENTIONS))
+def test_an_attention_may_be_given_by_its_name(name):
+    attend = "after" if name in MARGINAL else "before"
+    cell = layers.AttentionCell(keras.layers.LSTMCell(8), name, attend=attend)
+    assert cell.attentions[0].name == "attention"
+    memory = MEMORY[:, :, :8]  # The dot product compares what is as wide.
+    rnn = layers.AttentionRNN(cell)
+    outputs, alignments = rnn(INPUTS, memory, memory_mask=MASK, return_alignments=True)
+    assert outputs.shape == (2, 3, 8) and alignments.shape == (2, 3, 11)
+    again = layers.AttentionCell.from_config(cell.get_config())
+    assert again.get_config() == cell.get_config()
+
+
+def test_several_names_make_several_attentions():
+    cell = built(keras.layers.GRUCell(7), ["bahdanau", "luong"])
+    kinds = [type(one).__name__ for one in cell.attentions]
+    assert kinds == ["BahdanauAttention", "LuongAttention"] and cell.attentions[0].score.units == 7
+    assert len({weight.path for weight in cell.weights}) == len(cell.weights)
+
+
+@pytest.mark.parametrize("name", MARGINAL)
+def test_what_comes_out_is_what_the_output_layer_of_a_marginal_attention_takes(name):
+    cell = layers.AttentionCell(keras.layers.GRUCell(7), name, attend="after")
+    assert cell.output_attention is False
+    cell = layers.AttentionCell(
+        keras.layers.GRUCell(7), name, attend="after", output_attention=True
+    )
+    assert cell.output_attention is True
 
 
 def test_a_config_may_be_read_twice():

@@ -45,6 +45,19 @@ def test_an_unknown_name_lists_the_known_ones():
         get_score("cosine")
 
 
+@pytest.mark.parametrize(
+    ("score", "message"),
+    [
+        ("additive", r"a `AdditiveScore\(units=...\)`. Received: units=None"),
+        ("concat", "Received: units=None"),
+        ("location", "Received: max_length=None"),
+    ],
+)
+def test_what_a_name_needs_is_told(score, message):
+    with pytest.raises(ValueError, match=message):
+        get_score(score)
+
+
 def test_an_instance_takes_no_arguments():
     with pytest.raises(ValueError, match=r"Received: score=<DotScore.*> with {'units': 7}"):
         get_score(layers.DotScore(), units=7)

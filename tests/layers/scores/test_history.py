@@ -49,9 +49,12 @@ def test_without_a_history_it_is_the_additive_score(make):
 
 @pytest.mark.parametrize("name", ["LocationSensitive", "Coverage"])
 def test_an_attention_that_keeps_no_history_is_refused(name):
-    attention = layers.SoftAttention(score=getattr(layers, f"{name}Score")(7))
+    score = getattr(layers, f"{name}Score")(7)
+    for kind in (layers.SoftAttention, layers.HardAttention, layers.MonotonicAttention):
+        with pytest.raises(ValueError, match=f"`{name}Attention` keeps .* Received: score=<{name}"):
+            kind(score=score)
     with pytest.raises(ValueError, match=f"`{name}Attention` keeps .* Received: history=None"):
-        attention(QUERY, MEMORY)
+        built(score).compare(QUERY, MEMORY)
 
 
 def test_a_score_that_makes_nothing_of_its_history_says_so():
