@@ -56,8 +56,8 @@ class BucketedBatches(keras.utils.PyDataset):
         `sample_weight` is float32 [B, T], 1 at real tokens and `[END]`, 0 elsewhere.
 
     Raises:
-        ValueError: If there are no pairs, a pair is not two strings, a source has no token, or a
-            number is out of range.
+        ValueError: If the preprocessor has no source tokenizer, there are no pairs, a pair is not
+            two strings, a source has no token, or a number is out of range.
 
     Example:
         >>> batches = attnzoo.data.BucketedBatches(pairs, task.preprocessor, batch_size=64, seed=7)
@@ -80,6 +80,12 @@ class BucketedBatches(keras.utils.PyDataset):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
+        if getattr(preprocessor, "source_tokenizer", None) is None:
+            raise ValueError(
+                "`preprocessor` must have a `source_tokenizer` beside its `tokenizer`: these "
+                "batches are of pairs of texts. For texts with labels there is "
+                f"`attnzoo.data.LabelledBatches`. Received: preprocessor={preprocessor!r}"
+            )
         for name, value, least in (
             ("batch_size", batch_size, 1),
             ("max_tokens", max_tokens, 1),

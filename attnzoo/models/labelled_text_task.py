@@ -62,11 +62,13 @@ class LabelledTextMixin(TextTaskMixin):
                 `validation_data`, ...
 
         Raises:
-            ValueError: If a label is outside the classes, or texts and labels differ in number. In
-                a `tf.data.Dataset` such a label raises TensorFlow's error.
+            ValueError: If there are no labels, one is outside the classes, or texts and labels
+                differ in number; without a preprocessor, if a token id is outside the vocabulary.
+                In a `tf.data.Dataset` such a label raises TensorFlow's error.
         """
         if isinstance(x, keras.utils.PyDataset):
             return super().fit(x, shuffle=shuffle, **kwargs)
+        _need_labels(x, y)
         batch_size = (kwargs.pop("batch_size", None) if y is not None else None) or 32
         validation_data = kwargs.pop("validation_data", None)
         validating = None
@@ -85,6 +87,7 @@ class LabelledTextMixin(TextTaskMixin):
         """Loss and metrics. `x` and `y` as in `fit`."""
         if kwargs.get("_use_cached_eval_dataset"):  # From within `fit`.
             return super().evaluate(x, y, sample_weight=sample_weight, **kwargs)
+        _need_labels(x, y)
         if y is not None:
             x = self._samples(x, y, sample_weight)
             x = make_dataset(x, kwargs.pop("batch_size", None) or 32, shuffle=False)
@@ -102,15 +105,28 @@ class LabelledTextMixin(TextTaskMixin):
     def _samples(self, x, y=None, sample_weight=None):
         """Texts and labels that are no dataset, as arrays, with the labels' ids."""
         if self.preprocessor is None:
+            self.check_arrays(x)
+            self._check_label_array(y)
             return x, y, sample_weight
         x = np.asarray(as_lists(x), dtype=object)
         y = self.label_ids(as_lists(y))
-        if len(x) != len(y):
-            raise ValueError(
-                f"There must be as many labels as texts. Received: {len(x)} texts, {len(y)} labels"
-            )
-        self.preprocessor.check_texts(x.tolist())
+        self.check_samples(x.tolist(), y)
         return x, y, sample_weight
+
+    def check_samples(self, texts, label_ids):
+        """Raise unless each of these texts can be read, and has a label."""
+        if len(texts) != len(label_ids):
+            raise ValueError(
+                "There must be as many labels as texts. "
+                f"Received: {len(texts)} texts, {len(label_ids)} labels"
+            )
+        self.preprocessor.check_texts(texts)
+
+    def _check_label_array(self, y):
+        """Raise on labels outside the classes; ids in floating point go on to Keras."""
+        y = as_lists(y)
+        if not any(isinstance(one, float) for one in keras.tree.flatten(y)):
+            self.label_ids(y)
 
     def get_config(self):
         return {
@@ -139,3 +155,12 @@ class LabelledTextMixin(TextTaskMixin):
         elif "num_classes" in kwargs:
             kwargs["class_names"] = None
         return super().from_preset(preset, load_weights, **kwargs)
+
+
+def _need_labels(x, y):
+    """Raise where there are texts, or arrays, and no labels; a dataset has both."""
+    if y is None and (x is None or isinstance(x, (str, list, tuple, dict, np.ndarray))):
+        raise ValueError(
+            "Labels must come with what is to be learned or measured: `y`, one for each text, or a "
+            f"dataset of both. Received: x of type {type(x).__name__}, y=None"
+        )

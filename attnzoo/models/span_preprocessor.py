@@ -182,9 +182,16 @@ def find_words(context: str, span) -> tuple[int, int]:
     """The first and the last word of a context that a span of characters is a part of.
 
     Raises:
-        ValueError: If the span is outside the context, or holds no word.
+        ValueError: If the span is no pair of whole numbers, is outside the context, or holds no
+            word.
     """
-    start, end = (int(one) for one in span)
+    try:
+        start, end = (int(one) for one in span)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "A span must be two whole numbers, (start, end): every answer stands in its context. "
+            f"Received: {span!r} in {context!r}"
+        ) from error
     if not 0 <= start < end <= len(context):
         raise ValueError(
             "A span must lie in its context and hold a character: 0 <= start < end <= "

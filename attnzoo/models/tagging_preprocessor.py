@@ -79,6 +79,14 @@ class TaggingPreprocessor(EncoderPreprocessor):
             firsts, tags = firsts[0], None if tags is None else tags[0]
         return packed, tags, firsts
 
+    def check_tags(self, texts, tags):
+        """Raise unless each text has as many tags as words.
+
+        A call would find it too, but a graph only later, and with TensorFlow's error.
+        """
+        for position, (words, row) in enumerate(zip(split_words(texts), tags, strict=True)):
+            _check_as_many(words, row, position)
+
     def tokenize(self, texts):
         """Ids of B texts, unpacked: lists of int; in a graph a `tf.RaggedTensor` [B, (S)]."""
         return (self._split_in_graph if in_graph() else self._split)(texts, None)[0]
@@ -96,11 +104,8 @@ class TaggingPreprocessor(EncoderPreprocessor):
                         "A word must have at least one token. "
                         f"Received: {word!r} at position {position}"
                     )
-            if tags is not None and len(tags) != len(words):
-                raise ValueError(
-                    "A text must have as many tags as words. Received: "
-                    f"{len(words)} words, {len(tags)} tags at position {position}"
-                )
+            if tags is not None:
+                _check_as_many(words, tags, position)
             all_ids.append([int(i) for piece in pieces for i in piece])
             all_firsts.append([int(n == 0) for piece in pieces for n in range(len(piece))])
             if tags is not None:
@@ -127,6 +132,19 @@ class TaggingPreprocessor(EncoderPreprocessor):
         with tf.control_dependencies([tf.debugging.Assert(as_many, given)]):
             tags = tf.repeat(tf.cast(y.flat_values, tf.int32), lengths) * firsts.flat_values
         return ids, firsts, ids.with_flat_values(tags)
+
+
+def _check_as_many(words, tags, position):
+    if not hasattr(tags, "__len__"):
+        raise ValueError(
+            "The tags of a text must be in a list, or in a string with white space between them. "
+            f"Received: {tags!r} at position {position}"
+        )
+    if len(tags) != len(words):
+        raise ValueError(
+            "A text must have as many tags as words. Received: "
+            f"{len(words)} words, {len(tags)} tags at position {position}"
+        )
 
 
 def tokenize_words(tokenizer, words):

@@ -18,6 +18,19 @@ class TextTaskMixin(TaskMixin):
 
     _readers = None
 
+    def fit(self, x=None, *args, **kwargs):
+        """Train, as `TaskMixin.fit` does; token ids in NumPy must be of the vocabulary."""
+        validation_data = kwargs.get("validation_data")
+        self.check_arrays(x)
+        self.check_arrays(validation_data[0] if isinstance(validation_data, tuple) else None)
+        return super().fit(x, *args, **kwargs)
+
+    def check_arrays(self, inputs):
+        """Raise if these are the backbone's inputs, in NumPy, and a token id has no embedding."""
+        if self.preprocessor is None and isinstance(inputs, dict):
+            if isinstance(inputs.get("token_ids"), np.ndarray):
+                self._check_token_ids(inputs)
+
     def pack(self, texts):
         """The backbone's inputs of texts, with what else comes of them: a dict of arrays."""
         return self.preprocessor(texts)

@@ -20,6 +20,11 @@ class TokenTaggerTask(LabelledTextMixin, keras_hub.models.Task):
         """The ids of the tags of a batch: rows as long as their texts have words."""
         return self.labels.ids(split_words(y))
 
+    def check_samples(self, texts, label_ids):
+        """Raise unless each text has as many tags as words."""
+        super().check_samples(texts, label_ids)
+        self.preprocessor.check_tags(texts, label_ids)
+
     def preprocess_samples(self, x, y=None, sample_weight=None):
         """Packed ids of words and of their tags; without tags all texts are of one length."""
         if y is None and self.preprocessor is not None:  # What is predicted must fit together.

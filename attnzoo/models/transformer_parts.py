@@ -18,8 +18,9 @@ class TransformerParts:
             `TransformerEncoderBackbone`.
 
     Raises:
-        ValueError: For a size below 1, a rate outside [0, 1), or a learned position without
-            `max_length`. The layers raise the rest.
+        ValueError: For a size below 1, heads that do not divide, a rate outside [0, 1), a position
+            that is no name of one, or a learned position without `max_length`. The layers raise the
+            rest.
     """
 
     def __init__(
@@ -35,7 +36,18 @@ class TransformerParts:
         dtype,
     ):
         check_positive(hidden_dim=hidden_dim, num_heads=num_heads)
+        if hidden_dim % num_heads:
+            raise ValueError(
+                "`num_heads` must divide `hidden_dim`. "
+                f"Received: num_heads={num_heads}, hidden_dim={hidden_dim}"
+            )
         check_rate(dropout=dropout)
+        if position is not None and not (isinstance(position, str) and position in POSITIONS):
+            raise ValueError(
+                f"`position` must be None or one of the names {sorted(POSITIONS)}; an instance for "
+                'all blocks goes to them: `position=None, block={"position": ...}`. '
+                f"Received: position={position!r}"
+            )
         if position == "learned" and max_length is None:
             raise ValueError(
                 "A learned position has a table, as long as the longest sequence: give "
@@ -48,7 +60,8 @@ class TransformerParts:
         self.position = position
         self.max_length = max_length
         self.dropout = dropout
-        self.block = dict(block or {})
+        self.block = _map_parts(block, _serialized)
+        self.block_arguments = _map_parts(block, _made)  # An instance is one, for all blocks.
         self.dtype = dtype
 
     def make_embedding(self, vocabulary_size: int, name: str):
@@ -86,7 +99,7 @@ class TransformerParts:
             "feed_forward_dim": 4 * self.hidden_dim if width is None else width,
             "position": None if POSITIONS[position or "none"].at_input else position,
             "dropout": self.dropout,
-            **self.block,
+            **self.block_arguments,
         }
         return [
             cls(self.hidden_dim, self.num_heads, **self._named(f"{name}_{i}"), **arguments)
@@ -154,6 +167,27 @@ class TransformerBackbone(keras_hub.models.Backbone):
             "dropout": self.dropout,
             "block": self.block,
         }
+
+
+def _map_parts(block, function) -> dict:
+    """The arguments of blocks with a function of those that may be layers."""
+    block = dict(block or {})
+    if "position" in block:
+        block["position"] = function(block["position"])
+    attention = block.get("attention")
+    if isinstance(attention, dict) and "score" in attention:
+        block["attention"] = {**attention, "score": function(attention["score"])}
+    return block
+
+
+def _serialized(part):
+    if isinstance(part, keras.layers.Layer):
+        return keras.saving.serialize_keras_object(part)
+    return part
+
+
+def _made(part):
+    return keras.saving.deserialize_keras_object(part) if isinstance(part, dict) else part
 
 
 def run_blocks(blocks, x, *args, **kwargs):

@@ -389,3 +389,10 @@ def test_a_negative_epoch_is_an_error():
     batches = BucketedBatches([("a", "A")], make_preprocessor())
     with pytest.raises(ValueError, match="Received: epoch=-1"):
         batches.epoch = -1
+
+
+def test_texts_with_labels_are_for_other_batches():
+    preprocessor = SimpleNamespace(tokenizer=make_preprocessor().tokenizer)
+    message = "`attnzoo.data.LabelledBatches`. Received: preprocessor=namespace"
+    with pytest.raises(ValueError, match=message):
+        BucketedBatches([("a good film", 1)], preprocessor)

@@ -102,6 +102,10 @@ def test_more_or_fewer_tags_than_words_are_refused():
     wrong = [*TAGS[:2], [0, 1]]
     with pytest.raises(ValueError, match=f"{message}: 4 words, 2 tags at position 2"):
         make()(TEXTS, wrong)
+    with pytest.raises(ValueError, match=f"{message}: 4 words, 2 tags at position 2"):
+        make().check_tags(TEXTS, wrong)
+    with pytest.raises(ValueError, match="must be in a list, .* Received: 7 at position 0"):
+        make()(TEXTS, [7, *wrong[1:]])
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"{message} words and tags"):
         in_graph(make(), TEXTS, wrong)
 

@@ -172,6 +172,30 @@ def test_what_cannot_be_learned_is_refused_before_anything_is(learner):
         learner.evaluate([""], ["positive"])
 
 
+def test_learning_needs_labels(learner):
+    message = "^Labels must come .* Received: x of type list, y=None"
+    for use in (learner.fit, learner.evaluate):
+        with pytest.raises(ValueError, match=message):
+            use(TEXTS)
+
+
+def test_ids_and_labels_without_a_preprocessor_are_seen_before_training():
+    task = tiny.make_classifier(None)
+    task.compile("sgd", run_eagerly=True)
+    inputs, labels = tiny.make_text_inputs(), np.array([0, 2])
+    assert np.isfinite(task.fit(inputs, labels, verbose=0).history["loss"]).all()
+    for wrong, received in ((np.array([0, 3]), "3"), (["positive", "fair"], "'fair'")):
+        for use in (task.fit, task.evaluate):
+            with pytest.raises(ValueError, match=f"^A label must be .* Received: {received}"):
+                use(inputs, wrong, verbose=0)
+    outside = {**inputs, "token_ids": inputs["token_ids"] + 9}
+    message = r"`token_ids` must be ids of the vocabulary, in \[0, 11\). Received: "
+    with pytest.raises(ValueError, match=message):
+        task.fit(outside, labels)
+    with pytest.raises(ValueError, match=message):
+        task.fit(inputs, labels, validation_data=(outside, labels))
+
+
 def test_a_text_that_is_too_long_is_said_before_training():
     tokenizer = tiny.make_text_tokenizer()
     arguments = {"sequence_length": 5, "truncate": "error"}

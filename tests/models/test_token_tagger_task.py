@@ -90,10 +90,24 @@ def test_the_loss_is_the_mean_over_words():
 
 
 def test_tags_that_do_not_fit_are_refused(learner):
-    tf = pytest.importorskip("tensorflow")
     with pytest.raises(ValueError, match="^A label must be one of .* Received: 'X'"):
         learner.fit(["a film"], ["D X"])
     with pytest.raises(ValueError, match="as many labels as texts. Received: 1 texts, 2 labels"):
         learner.fit(["a film"], ["D N", "D N"])
+    message = "as many tags as words. Received: 2 words, 3 tags at position 1"
+    wrong = ["good", "a film"], ["A", "D N N"]
+    with pytest.raises(ValueError, match=message):
+        learner.fit(*wrong)
+    with pytest.raises(ValueError, match=message):
+        learner.fit(["good"], ["A"], validation_data=wrong)
+    with pytest.raises(ValueError, match=message):
+        learner.evaluate(*wrong)
+    with pytest.raises(ValueError, match="must be in a list, .* Received: 1 at position 0"):
+        learner.fit(["good"], [1])
+
+
+def test_a_dataset_with_tags_that_do_not_fit_is_refused():
+    tf = pytest.importorskip("tensorflow")
+    dataset = tf.data.Dataset.from_tensors((["a film"], ["D N N"]))
     with pytest.raises(tf.errors.InvalidArgumentError, match="as many tags as words"):
-        tiny.make_tagger().evaluate(["a film"], ["D N N"], verbose=0)
+        tiny.make_tagger().evaluate(dataset, verbose=0)

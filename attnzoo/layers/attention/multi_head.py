@@ -8,6 +8,7 @@ from attnzoo.layers.attention.scored import pop_layer_arguments
 from attnzoo.layers.scores import Score, get_score
 from attnzoo.layers.scores.base import check_positive
 from attnzoo.layers.transformer.positions import POSITIONS, get_position
+from attnzoo.layers.transformer.sharing import part_config
 from attnzoo.ops import get_normalizer, linear
 from attnzoo.ops.dot_product import (
     align_heads,
@@ -347,7 +348,6 @@ class MultiHeadAttention(Attention):
         return self.output_width
 
     def get_config(self):
-        serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
             "num_heads": self.num_heads,
@@ -355,7 +355,7 @@ class MultiHeadAttention(Attention):
             "value_dim": self.value_dim,
             "num_key_value_heads": self.num_key_value_heads,
             "output_dim": self.output_dim,
-            "score": self.score if self.score == "dot" else serialize(self.score),
+            "score": self.score if self.score == "dot" else part_config(self.score),
             "normalizer": self.normalizer,
             "use_bias": self.use_bias,
             "dropout": self.dropout,
@@ -363,7 +363,7 @@ class MultiHeadAttention(Attention):
             "soft_cap": self.soft_cap,
             "causal": self.causal,
             "window": self.window,
-            "position": None if self.position is None else serialize(self.position),
+            "position": None if self.position is None else part_config(self.position),
             "seed": self.seed,
         }
 

@@ -1,6 +1,7 @@
 """Multi-head attention of a sequence to itself, all at once or token by token."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from attnzoo.layers.attention.multi_head import MultiHeadAttention
@@ -30,7 +31,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         float [B, N, T, T].
 
     Raises:
-        ValueError: As in `MultiHeadAttention`.
+        ValueError: As in `MultiHeadAttention`; if a cache is of another batch, or has no room.
 
     Example:
         >>> attention = attnzoo.layers.MultiHeadSelfAttention(num_heads=4, key_dim=7, causal=True)
@@ -117,13 +118,15 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             float [B, N, T, L], in between.
 
         Raises:
-            ValueError: If the attention is not causal.
+            ValueError: If the attention is not causal, the cache is of another batch, or the tokens
+                have no room in it; as far as shapes tell, and `index`, where it is no tensor.
         """
         if not self.causal:
             raise ValueError(
                 "What came before changes with each token unless attention is causal: a cache "
                 f"needs `causal=True`. Received: causal={self.causal}"
             )
+        self._check_cache(inputs, cache, index)
         self._check_own(padding_mask, cache["key"][:, 0])
         index = ops.cast(index, "int32")
         steps = index + ops.arange(ops.shape(inputs)[1], dtype="int32")
@@ -152,6 +155,24 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         )
         context = self.project_output(contexts)
         return (context, alignments, cache) if return_alignments else (context, cache)
+
+    def _check_cache(self, inputs, cache, index):
+        """Raise unless the tokens go on with this cache, as far as can be seen."""
+        (batch, length, _), (rows, _, room, _) = inputs.shape, cache["key"].shape
+        if None not in (batch, rows) and batch != rows:
+            raise ValueError(
+                "A cache must be of the batch that goes on with it. "
+                f"Received: a cache of {rows} sequences with inputs.shape={tuple(inputs.shape)}"
+            )
+        known = isinstance(index, (int, np.integer))
+        start = int(index) if known else 0
+        if start < 0:
+            raise ValueError(f"`index` must be at least 0. Received: index={start}")
+        if None not in (length, room) and start + length > room:
+            raise ValueError(
+                f"A cache must have room for the tokens before and for these: it has {room} places."
+                f" Received: index={start if known else 'a tensor'} with {length} tokens"
+            )
 
     def _check_own(self, padding_mask, inputs):
         check_mask_shape(

@@ -1,17 +1,23 @@
 """Transformer blocks: attention and feed-forward, each around a residual stream."""
 
+import inspect
+
 import keras
 from keras import ops
 
 from attnzoo.layers.attention.multi_head import MultiHeadAttention
 from attnzoo.layers.attention.self_attention import MultiHeadSelfAttention
+from attnzoo.layers.scores import SCORES, Score
 from attnzoo.layers.scores.base import check_positive, check_rate
 from attnzoo.layers.transformer.feed_forward import FeedForward
+from attnzoo.layers.transformer.sharing import part_config
 
 NORMS = {
     "layer": keras.layers.LayerNormalization,
     "rms": keras.layers.RMSNormalization,
 }
+# What a block tells its self-attention by itself.
+OWN = ("num_heads", "key_dim", "output_dim", "causal", "position", "name", "dtype")
 
 
 class TransformerBlock(keras.layers.Layer):
@@ -70,6 +76,7 @@ class TransformerBlock(keras.layers.Layer):
         check_rate(dropout=dropout, stochastic_depth=stochastic_depth)
         if not epsilon > 0.0:
             raise ValueError(f"`epsilon` must be above 0. Received: epsilon={epsilon}")
+        _check_attention(attention)
         self.hidden_dim = hidden_dim
         self.num_heads = num_heads
         self.feed_forward_dim = feed_forward_dim
@@ -78,7 +85,10 @@ class TransformerBlock(keras.layers.Layer):
         self.dropout = dropout
         self.stochastic_depth = stochastic_depth
         self.epsilon = epsilon
-        self.attention = dict(attention or {})
+        attention = dict(attention or {})
+        self.attention = dict(attention)
+        if isinstance(attention.get("score"), Score):  # Else Keras would keep its weights here.
+            self.attention["score"] = keras.saving.serialize_keras_object(attention["score"])
         self.supports_masking = True
 
         self.self_attention = MultiHeadSelfAttention(
@@ -88,7 +98,7 @@ class TransformerBlock(keras.layers.Layer):
             position=position,
             name="self_attention",
             dtype=self.dtype_policy,
-            **self.attention,
+            **attention,
         )
         self.feed_forward = FeedForward(
             feed_forward_dim,
@@ -139,8 +149,9 @@ class TransformerBlock(keras.layers.Layer):
         return mask
 
     def get_config(self):
-        serialize = keras.saving.serialize_keras_object
-        position = self.self_attention.position
+        position, attention = self.self_attention.position, dict(self.attention)
+        if not isinstance(attention.get("score", "dot"), str):
+            attention["score"] = part_config(self.self_attention.score)
         return {
             **super().get_config(),
             "hidden_dim": self.hidden_dim,
@@ -152,8 +163,8 @@ class TransformerBlock(keras.layers.Layer):
             "dropout": self.dropout,
             "stochastic_depth": self.stochastic_depth,
             "epsilon": self.epsilon,
-            "position": None if position is None else serialize(position),
-            "attention": dict(self.attention),
+            "position": None if position is None else part_config(position),
+            "attention": attention,
         }
 
     def _make_norm(self, name):
@@ -192,8 +203,8 @@ class TransformerEncoderBlock(TransformerBlock):
         [B, N, T, T].
 
     Raises:
-        ValueError: If heads do not divide, a number is out of range, norm, activation or position
-            is unknown, x is not as wide as the block, or a mask does not fit.
+        ValueError: If heads do not divide, a number is out of range, norm, activation, position or
+            a key of `attention` is unknown, x is not as wide as the block, or a mask does not fit.
 
     Example:
         >>> block = attnzoo.layers.TransformerEncoderBlock(8, 2, feed_forward_dim=32)
@@ -275,7 +286,8 @@ class TransformerDecoderBlock(TransformerBlock):
         float [B, N, T, T].
 
     Raises:
-        ValueError: As in `TransformerEncoderBlock`; if a cache is of another batch.
+        ValueError: As in `TransformerEncoderBlock`; if a cache or what was prepared is of another
+            batch, or a cache has no room.
 
     Example:
         >>> block = attnzoo.layers.TransformerDecoderBlock(8, 2, feed_forward_dim=32)
@@ -365,7 +377,6 @@ class TransformerDecoderBlock(TransformerBlock):
         Returns:
             float [R, T, D], the alignments with the memory, float [R, N, T, S], and the next cache.
         """
-        _check_cache(x, cache)
 
         def look_back(x):
             return self.self_attention.call_with_cache(x, cache, index)
@@ -381,6 +392,11 @@ class TransformerDecoderBlock(TransformerBlock):
         """Attend with rows [R, T, D] to B memories: context [R, T, D], alignments [R, N, T, S]."""
         rows, steps, width = ops.shape(x)
         batch = ops.shape(prepared["value"])[0]
+        if None not in (prepared["value"].shape[0], x.shape[0]) and rows % batch:
+            raise ValueError(
+                "There must be as many rows for each source that was prepared. "
+                f"Received: {batch} sources with x.shape={tuple(x.shape)}"
+            )
         attention, mask = self.cross_attention, prepared["mask"]
         # No query sees another, so that all of one source's hypotheses and steps stand in a row.
         together = ops.reshape(x, (batch, -1, width))  # [B, K T, D]
@@ -417,11 +433,26 @@ class TransformerDecoderBlock(TransformerBlock):
         return tuple(specs) if len(specs) > 1 else specs[0]
 
 
-def _check_cache(x, cache):
-    """Raise if the cache is of another batch, as far as shapes tell."""
-    batch, rows = cache["key"].shape[0], x.shape[0]
-    if None not in (batch, rows) and batch != rows:
+def _check_attention(attention):
+    """Raise unless this may go to a block's self-attention."""
+    if attention is None:
+        return
+    if not isinstance(attention, dict):
         raise ValueError(
-            "A cache must be of the batch that goes on with it. "
-            f"Received: a cache of {batch} sequences with x.shape={tuple(x.shape)}"
+            f"`attention` must be a dict of arguments, or None. Received: attention={attention!r}"
+        )
+    own = {name: value for name, value in attention.items() if name in OWN}
+    if own:
+        raise ValueError(
+            f"`attention` must leave out what the block sets itself, {OWN}. Received: {own}"
+        )
+    known = set(inspect.signature(MultiHeadAttention).parameters) - {"kwargs", *OWN} | {"trainable"}
+    score = attention.get("score")
+    if isinstance(score, str) and score in SCORES:
+        known |= set(inspect.signature(SCORES[score]).parameters) - {"kwargs", *OWN}
+    unknown = {name: value for name, value in attention.items() if name not in known}
+    if unknown:
+        raise ValueError(
+            "`attention` must hold arguments of `MultiHeadSelfAttention`, and of a score that is "
+            f"given by its name: here {sorted(known)}. Received: {unknown}"
         )

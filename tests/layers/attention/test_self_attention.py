@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -18,6 +19,10 @@ KINDS = {
     "alibi": {"position": "alibi"},
     "t5": {"position": "t5", "num_key_value_heads": 2},
     "relative": {"position": "relative"},
+    "relative values": {
+        "position": layers.RelativePosition(8, max_distance=2, values=True),
+        "num_key_value_heads": 2,
+    },
     "sparse": {"normalizer": "entmax15"},
     "additive": {"score": "additive", "units": 3},
 }
@@ -69,6 +74,53 @@ def test_cached_steps_equal_one_causal_pass(kind, sizes):
     assert_close(attention.call_with_cache(tokens, before, 6)[0], one)
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_torch_with_the_same_weights_sees_as_little_of_what_comes(asked):
+    torch = pytest.importorskip("torch")
+    inputs = normal(2, 7, 12, seed=3)
+    attention = layers.MultiHeadSelfAttention(4, 3, causal=True)
+    attention.build(inputs.shape)
+    set_weights(attention)
+    peer = torch.nn.MultiheadAttention(12, 4, batch_first=True)
+    dense = {name: getattr(attention, f"{name}_dense") for name in ("query", "key", "value")}
+    tensors = {
+        peer.in_proj_weight: np.concatenate([to_numpy(one.kernel).T for one in dense.values()]),
+        peer.in_proj_bias: np.concatenate([to_numpy(one.bias) for one in dense.values()]),
+        peer.out_proj.weight: to_numpy(attention.output_dense.kernel).T,
+        peer.out_proj.bias: to_numpy(attention.output_dense.bias),
+    }
+    rows = torch.tensor(inputs)
+    hidden = torch.triu(torch.ones(7, 7, dtype=torch.bool), diagonal=1)
+    with torch.no_grad():
+        for weight, value in tensors.items():
+            weight.copy_(torch.tensor(value))
+        peer = peer.to("cpu")
+        expected = peer(rows, rows, rows, attn_mask=hidden, average_attn_weights=False)
+    context, alignments = (one.numpy() for one in expected)
+    if asked:
+        assert_close(attention(inputs, return_alignments=True), (context, alignments))
+    else:
+        assert_close(attention(inputs), context)
+
+
+@pytest.mark.parametrize(
+    "shared", [{"position": layers.T5Position(4)}, {"score": layers.AdditiveScore(3)}]
+)
+def test_what_attentions_share_they_share_in_a_file_too(shared, tmp_path):
+    x = keras.Input((None, 5))
+    first, second = (
+        layers.MultiHeadSelfAttention(4, 8, name=name, **shared) for name in ("first", "second")
+    )
+    model = keras.Model(x, second(first(x)))
+    set_weights(model)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert_close(loaded(ops.convert_to_tensor(INPUTS)), model(INPUTS))
+    for name in shared:
+        one, other = (getattr(loaded.get_layer(n), name) for n in ("first", "second"))
+        assert one is other
+
+
 def test_padding_in_the_cache_gets_no_weight():
     attention = built()
     mask = MASK[:, ::-1].copy()  # The prompts end together.
@@ -103,6 +155,24 @@ def test_a_cache_needs_causal_attention():
 def test_a_cache_holds_at_least_one_token():
     with pytest.raises(ValueError, match="Received: max_length=0"):
         built().initial_cache(2, 0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "length", "index", "message"),
+    [
+        (3, 1, 0, r"batch that goes on .* a cache of 2 sequences with inputs.shape=\(3, 1, 5\)"),
+        (2, 1, 4, "it has 4 places. Received: index=4 with 1 tokens"),
+        (2, 3, np.int64(2), "it has 4 places. Received: index=2 with 3 tokens"),
+        (2, 5, "a tensor", "it has 4 places. Received: index=a tensor with 5 tokens"),
+        (2, 1, -1, "`index` must be at least 0. Received: index=-1"),
+    ],
+)
+def test_a_cache_that_does_not_fit_is_refused(rows, length, index, message):
+    attention = built()
+    index = ops.convert_to_tensor(0) if index == "a tensor" else index
+    inputs = ops.convert_to_tensor(normal(rows, length, 5))
+    with pytest.raises(ValueError, match=message):
+        attention.call_with_cache(inputs, attention.initial_cache(2, 4), index)
 
 
 def test_a_padding_mask_that_does_not_fit_is_refused():

@@ -249,8 +249,44 @@ def test_a_stream_of_another_width_is_refused():
 def test_a_cache_of_another_batch_is_refused():
     block = decoder()
     prepared, cache = block.prepare(ops.convert_to_tensor(MEMORY)), block.initial_cache(3, T)
-    with pytest.raises(ValueError, match=r"a cache of 3 sequences with x.shape=\(2, 1, 8\)"):
+    with pytest.raises(ValueError, match=r"a cache of 3 sequences with inputs.shape=\(2, 1, 8\)"):
         block.call_with_cache(ops.convert_to_tensor(X[:, :1]), prepared, cache, 0)
+
+
+def test_a_memory_of_another_batch_is_refused():
+    block = decoder()
+    prepared, cache = block.prepare(ops.convert_to_tensor(MEMORY)), block.initial_cache(3, T)
+    x = ops.convert_to_tensor(normal(3, 1, D))
+    with pytest.raises(ValueError, match=r"Received: 2 sources with x.shape=\(3, 1, 8\)"):
+        block.call_with_cache(x, prepared, cache, 0)
+
+
+def test_more_steps_than_the_cache_has_room_for_are_refused():
+    block = decoder()
+    prepared, cache = block.prepare(ops.convert_to_tensor(MEMORY)), block.initial_cache(B, T)
+    with pytest.raises(ValueError, match="5 places. Received: index=5 with 1 tokens"):
+        block.call_with_cache(ops.convert_to_tensor(X[:, :1]), prepared, cache, T)
+
+
+@pytest.mark.parametrize(
+    ("attention", "message"),
+    [
+        ({"heads": 4}, "must hold arguments of .*'window'.* Received: {'heads': 4}"),
+        ({"units": 3}, "must hold arguments of .* Received: {'units': 3}"),
+        ({"score": "additive", "unit": 3}, "'units'.* Received: {'unit': 3}"),
+        ({"causal": True}, "must leave out what the block sets .* Received: {'causal': True}"),
+        ({"position": "rotary"}, "must leave out .* Received: {'position': 'rotary'}"),
+        ({"output_dim": 3}, "must leave out .* Received: {'output_dim': 3}"),
+        ("additive", "must be a dict of arguments, or None. Received: attention='additive'"),
+    ],
+)
+def test_arguments_that_an_attention_does_not_take_are_refused(attention, message):
+    for block in (encoder, decoder):
+        with pytest.raises(ValueError, match=message):
+            block(attention=attention)
+
+
+# === Parts that blocks share ===
 
 
 def test_a_shared_position_is_one_layer():
@@ -258,3 +294,53 @@ def test_a_shared_position_is_one_layer():
     first, second = (encoder(position=position) for _ in range(2))
     assert first.self_attention.position is second.self_attention.position
     assert isinstance(keras.saving.serialize_keras_object(first), dict)
+
+
+def shared_position():
+    return {"position": layers.T5Position(N)}
+
+
+def shared_score():
+    return {"attention": {"score": layers.AdditiveScore(3), "window": 2}}
+
+
+def part_of(block):
+    """The position or the score, whichever has weights."""
+    attention = block.self_attention
+    return attention.position if attention.score == "dot" else attention.score
+
+
+def stack(**arguments):
+    """A model of an encoder's and a decoder's block, which share what they are given."""
+    blocks = [
+        layers.TransformerEncoderBlock(D, N, feed_forward_dim=U, name="encoder", **arguments),
+        layers.TransformerDecoderBlock(D, N, feed_forward_dim=U, name="decoder", **arguments),
+    ]
+    x = keras.Input((None, D))
+    model = keras.Model(x, blocks[1](blocks[0](x), x))
+    set_weights(model)
+    return model
+
+
+@pytest.mark.parametrize("shared", [shared_position, shared_score])
+def test_what_blocks_share_they_share_in_a_file_too(shared, tmp_path):
+    model = stack(**shared())
+    path = tmp_path / "model.keras"
+    for _ in range(2):  # Of a file, and of a file of what was in it.
+        expected = model(X)
+        model.save(path)
+        model = keras.saving.load_model(path)
+        assert_close(model(ops.convert_to_tensor(X)), expected)
+        parts = [part_of(model.get_layer(name)) for name in ("encoder", "decoder")]
+        assert parts[0] is parts[1] and parts[0].weights
+
+
+@pytest.mark.parametrize("shared", [shared_position, shared_score])
+def test_a_block_from_a_config_has_weights_of_its_own(shared):
+    block = encoder(**shared())
+    again = layers.TransformerEncoderBlock.from_config(block.get_config())
+    assert again.get_config() == block.get_config()
+    assert part_of(again) is not part_of(block)
+    again.build(X.shape)
+    set_weights(again)
+    assert_close(again(X), block(X))

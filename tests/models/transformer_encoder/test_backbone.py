@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from attnzoo import models
+from attnzoo import layers, models
 from tests import tools
 from tests.models import tiny
 
@@ -62,6 +62,29 @@ def test_the_config_makes_the_same_network_again(name):
     tools.assert_close(*run(inputs), tolerance=1e-6)
 
 
+@pytest.mark.parametrize("way", ["file", "preset"])
+@pytest.mark.parametrize("part", ["position", "score"])
+def test_an_instance_is_one_for_all_blocks_and_stays_it(part, way, tmp_path):
+    block = {
+        "position": {"position": layers.T5Position(2)},
+        "score": {"attention": {"score": layers.AdditiveScore(3)}},
+    }[part]
+    backbone = make(position=None, block=block)
+    if way == "file":
+        backbone.save(tmp_path / "backbone.keras")
+        loaded = keras.saving.load_model(tmp_path / "backbone.keras")
+    else:
+        backbone.save_to_preset(tmp_path)
+        loaded = models.TransformerEncoderBackbone.from_preset(str(tmp_path))
+    for one in (backbone, loaded):
+        parts = [getattr(block.self_attention, part) for block in one.blocks]
+        assert parts[0] is parts[1] is parts[2] and parts[0].weights
+    assert loaded.get_config() == backbone.get_config()
+    inputs = tiny.make_text_inputs()
+    run = tools.compiled(lambda inputs: (loaded(inputs), backbone(inputs)))
+    tools.assert_close(*run(inputs), tolerance=1e-6)
+
+
 def test_places_are_told_apart_by_positions_alone():
     inputs = tiny.make_text_inputs((5, 5))
     turned = {**inputs, "token_ids": inputs["token_ids"][:, ::-1]}
@@ -76,10 +99,19 @@ def test_places_are_told_apart_by_positions_alone():
     [
         ({"hidden_dim": 0}, "`hidden_dim` .* Received: hidden_dim=0"),
         ({"num_heads": 3}, "must divide `hidden_dim`. Received: num_heads=3, hidden_dim=8"),
+        (
+            {"hidden_dim": 10, "num_heads": 3, "position": "rotary"},
+            "must divide `hidden_dim`. Received: num_heads=3, hidden_dim=10",
+        ),
         ({"num_layers": 0}, "`num_layers` .* Received: num_layers=0"),
         ({"dropout": 1.0}, r"`dropout` must be in \[0, 1\). Received: dropout=1.0"),
         ({"position": "learned"}, "give `max_length`.* Received: position='learned', max_length"),
         ({"position": "where"}, "Received: position='where'"),
+        (
+            {"position": layers.RotaryPosition()},
+            "one of the names .*'rotary'.* Received: position=<RotaryPosition",
+        ),
+        ({"block": {"attention": {"heads": 4}}}, "Received: {'heads': 4}"),
         ({"block": {"norm": "batch"}}, "Received: norm='batch'"),
     ],
 )
