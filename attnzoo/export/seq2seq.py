@@ -103,6 +103,7 @@ class ServedSeq2Seq(Served):
             )
         self.sampler = _get_sampler(task, sampler)
         self.max_length = max_length or task.preprocessor.decoder_sequence_length
+        task.check_generated(max_length=self.max_length)
         beam = isinstance(self.sampler, BeamSampler)
         self.options = {
             "sampler": self.sampler if beam else "greedy",
@@ -307,14 +308,20 @@ class ServedSeq2Seq(Served):
 
     @contextlib.contextmanager
     def at_work(self):
-        """The task with the sampler, for a while."""
+        """The task with the sampler, and cutting long texts as the SavedModel does, for a while."""
         names = ("sampler", "generate_function")
         before = {name: getattr(self.task, name, None) for name in names}
         if self.sampler is not before["sampler"]:
             self.task.sampler, self.task.generate_function = self.sampler, None
+        preprocessor = self.task.preprocessor
+        truncate = getattr(preprocessor, "truncate", None)
+        if truncate is not None:
+            preprocessor.truncate = "silent"
         try:
             yield
         finally:
+            if truncate is not None:
+                preprocessor.truncate = truncate
             for name, value in before.items():
                 setattr(self.task, name, value)
 

@@ -1,7 +1,5 @@
 """From raw strings to the token ids that an encoder reads."""
 
-import warnings
-
 import keras
 import keras_hub
 import numpy as np
@@ -9,12 +7,18 @@ import numpy as np
 import attnzoo.data.tokenizers  # noqa: F401 - Registers what a preset may hold.
 from attnzoo.data.tokenizers import in_graph
 from attnzoo.layers.scores.base import check_positive
-from attnzoo.models.packing import as_lists, find_special_tokens, lengths_up_to, refuse_empty
+from attnzoo.models.packing import (
+    TruncationMixin,
+    as_lists,
+    as_ragged,
+    check_truncate,
+    find_special_tokens,
+    lengths_up_to,
+    refuse_empty,
+)
 
-TRUNCATE = ("warn", "error", "silent")
 
-
-class EncoderPreprocessor(keras_hub.models.Preprocessor):
+class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
     """Tokenizes, packs and pads texts: `ids [END]`, or `[START] ids [END]`. Labels go through.
 
     A batch is padded to its longest text and a little more, to one of few lengths, for each of
@@ -67,14 +71,13 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
                 f"`sequence_length` must leave room beside {add_start + add_end} special tokens. "
                 f"Received: sequence_length={sequence_length}"
             )
-        _check_truncate(truncate)
+        check_truncate(truncate)
         super().__init__(**kwargs)
         self.tokenizer = tokenizer
         self.sequence_length = sequence_length
         self.add_start = add_start
         self.add_end = add_end
         self.truncate = truncate
-        self._warned = False
 
     def build(self, input_shape):
         # Only now: a tokenizer from a preset has no vocabulary before its assets are loaded.
@@ -131,21 +134,15 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
             sequence_length, truncate: As in a call.
             fixed: Whether it is the longest there may be, whatever the batch holds.
         """
-        _check_truncate(truncate or self.truncate)
+        check_truncate(truncate or self.truncate)
         check_positive(sequence_length=sequence_length or self.sequence_length)
         limit = min(sequence_length or self.sequence_length, self.sequence_length)
         fixed = fixed or sequence_length is not None
         if in_graph():
-            return self._length_in_graph(ids, limit, truncate or self.truncate, fixed)
+            return self._length_in_graph(ids, limit, truncate, fixed)
         lengths = np.array([len(row) for row in ids]) + self.add_start + self.add_end
-        longest, long = int(lengths.max(initial=0)), lengths > limit
-        if long.any() and (truncate or self.truncate) == "error":
-            raise ValueError(
-                f"{self._limit(limit)} Received: {longest} tokens at position "
-                f"{int(lengths.argmax())}"
-            )
-        if long.any() and (truncate or self.truncate) == "warn":
-            self._warn(long.sum(), len(ids), longest, limit)
+        self.meet_long(lengths, limit, truncate)
+        longest = lengths.max(initial=0)
         lengths = [limit] if fixed else lengths_up_to(limit)
         return next((length for length in lengths if length >= longest), limit)
 
@@ -212,35 +209,9 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
 
         lengths = tf.cast(ids.row_lengths(), tf.int32) + self.add_start + self.add_end
         longest = tf.reduce_max(lengths)
-        met = []
-        if truncate == "error":
-            message = f"{self._limit(limit)} Received a text with this many:"
-            met = [tf.debugging.Assert(longest <= limit, [message, longest])]
-        elif truncate == "warn" and not self._warned:
-            count = tf.reduce_sum(tf.cast(lengths > limit, tf.int32))
-
-            def warn():
-                with tf.control_dependencies(
-                    [tf.numpy_function(self._warn, [count, tf.size(lengths), longest, limit], [])]
-                ):
-                    return tf.constant(True)
-
-            met = [tf.cond(longest > limit, warn, lambda: tf.constant(False))]
-        with tf.control_dependencies(met):
+        with tf.control_dependencies(self.meet_long(lengths, limit, truncate)):
             lengths = tf.constant([limit] if fixed else lengths_up_to(limit))
             return lengths[tf.searchsorted(lengths, [tf.minimum(longest, limit)])[0]]
-
-    def _warn(self, count, batch, longest, limit):
-        if not self._warned:
-            self._warned = True
-            warnings.warn(
-                f"{count} of {batch} texts have more than {limit} tokens, special ones counted, "
-                f"and were cut; the longest has {longest}. Later ones are cut without a warning.",
-                stacklevel=2,
-            )
-
-    def _limit(self, limit):
-        return f"A text must have at most {limit} tokens, special ones counted."
 
     def get_config(self):
         return {
@@ -263,17 +234,5 @@ def as_batch(x):
     return (True, [x]) if isinstance(x, (str, bytes)) else (False, x)
 
 
-def as_ragged(ids):
-    """Ids of a tokenizer in a graph as a `tf.RaggedTensor`."""
-    import tensorflow as tf
-
-    return ids if isinstance(ids, tf.RaggedTensor) else tf.RaggedTensor.from_tensor(ids)
-
-
 def _as_ints(row):
     return np.asarray(as_lists(row)).astype(int).tolist()
-
-
-def _check_truncate(truncate):
-    if truncate not in TRUNCATE:
-        raise ValueError(f"`truncate` must be one of {TRUNCATE}. Received: truncate={truncate!r}")

@@ -6,11 +6,14 @@ import numpy as np
 from keras import ops
 
 from attnzoo.data.copying import copy_ids, extend_ids, spell_ids
-from attnzoo.data.tokenizers import CharacterTokenizer, SymbolTokenizer
+from attnzoo.data.tokenizers import CharacterTokenizer, SymbolTokenizer, in_graph
 from attnzoo.layers.scores.base import check_positive
 from attnzoo.models.packing import (
     LENGTH_STEP,
+    TruncationMixin,
     as_lists,
+    as_ragged,
+    check_truncate,
     find_special_tokens,
     is_symbolic_tensorflow,
     refuse_empty,
@@ -18,25 +21,32 @@ from attnzoo.models.packing import (
 
 # A pointer-generator goes with these alone.
 SYMBOL_TOKENIZERS = (CharacterTokenizer, SymbolTokenizer)
+# What a preset keeps each tokenizer in.
+SOURCE_FILE, TARGET_FILE = "source_tokenizer.json", "tokenizer.json"
 
 
-class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
+class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocessor):
     """Tokenizes, packs and pads the two sides of a sequence-to-sequence task.
 
     Each family has a subclass of its own, which names its `backbone_cls`.
 
-    A source becomes `ids [END]`, a target `[START] ids [END]`. Longer ones are cut.
+    A source becomes `ids [END]`, a target `[START] ids [END]`. It works on Python strings, and in
+    the graph of a `tf.data` pipeline.
 
     Args:
         source_tokenizer: A `keras_hub.tokenizers.Tokenizer` for the source.
-        tokenizer: Another, for the target. Each needs a start, an end and a padding token: as
-            attributes `start_token_id`, `end_token_id`, `pad_token_id`, as ours have them, or as
-            `"[START]"`, `"[END]"` and `"[PAD]"` in its vocabulary.
+        tokenizer: Another, or the same, for the target. Each needs a start, an end and a padding
+            token: as attributes `start_token_id`, `end_token_id`, `pad_token_id`, as ours have
+            them, or as `"[START]"`, `"[END]"` and `"[PAD]"` in its vocabulary.
         encoder_sequence_length: Padded length S of a source, in tokens, with the end token.
         decoder_sequence_length: Padded length T of a target, in tokens, with the end token.
         pointer_generator: Whether it is for a backbone with `pointer_generator=True`: then ids from
             V on are symbols of the source (see `attnzoo.layers.PointerGenerator`), and both
             tokenizers must be ours, which know symbols as strings.
+        truncate: What happens to a longer source or target, also to a beginning that generation
+            goes on from: `"warn"` cuts it and warns, once for each side; `"silent"` cuts it;
+            `"error"` raises. A graph that is to be saved needs one of the last two: a warning is
+            Python's. What `attnzoo.export.saved_model` writes always cuts.
 
     Call arguments:
         x: Sources, a list of strings, with targets as `y`; or a dict of `"encoder_text"` and
@@ -49,8 +59,9 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         pointer-generator x has `copy_token_ids` int [B, S] too.
 
     Raises:
-        ValueError: If a length is below 1, a tokenizer lacks a special token, or a source is empty;
-            with a pointer-generator, if a tokenizer is not ours.
+        ValueError: If a length is below 1, `truncate` is unknown, a tokenizer lacks a special
+            token, a source is empty, or a text is too long and `truncate="error"` (in a graph it is
+            TensorFlow's error); with a pointer-generator, if a tokenizer is not ours.
     """
 
     def __init__(
@@ -61,8 +72,10 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         encoder_sequence_length: int = 64,
         decoder_sequence_length: int = 64,
         pointer_generator: bool = False,
+        truncate: str = "warn",
         **kwargs,
     ):
+        check_truncate(truncate)
         check_positive(
             encoder_sequence_length=encoder_sequence_length,
             decoder_sequence_length=decoder_sequence_length,
@@ -74,6 +87,7 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             **kwargs,
         )
         self.pointer_generator = pointer_generator
+        self.truncate = truncate
         for name, one in (("source_tokenizer", source_tokenizer), ("tokenizer", tokenizer)):
             if pointer_generator and not isinstance(one, SYMBOL_TOKENIZERS):
                 raise ValueError(
@@ -82,9 +96,9 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
                     f"`attnzoo.data`. Received: {name}={one!r}"
                 )
         self.source_tokenizer = source_tokenizer
-        # In a preset each tokenizer has its own file.
-        self.source_tokenizer.config_file = "source_tokenizer.json"
-        self.tokenizer.config_file = "tokenizer.json"
+        # Where a preset that is being loaded has the vocabularies.
+        self.source_tokenizer.config_file = SOURCE_FILE
+        self.tokenizer.config_file = TARGET_FILE
 
     def build(self, input_shape):
         # Only now: a tokenizer from a preset has no vocabulary before its assets are loaded.
@@ -129,7 +143,7 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             source, encoder_sequence_length or self.encoder_sequence_length
         )
         token_ids, padding_mask = self.decoder_packer(
-            self._target_ids(target, symbols), sequence_length=length + 1
+            self._target_ids(target, symbols, length), sequence_length=length + 1
         )
         inputs = {
             **packed,
@@ -168,7 +182,7 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         length = decoder_sequence_length or sequence_length or self.decoder_sequence_length
         packed, symbols = self._pack_source(source, encoder_sequence_length)
         token_ids, padding_mask = self.decoder_packer(
-            self._target_ids(target, symbols), sequence_length=length, add_end_value=False
+            self._target_ids(target, symbols, length), sequence_length=length, add_end_value=False
         )
         return {
             **packed,
@@ -240,6 +254,20 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
                     f"{side} tokenizer, {known}. Received: {side}_vocabulary_size={size}"
                 )
 
+    def check_texts(self, x, y=None):
+        """Raise on texts that are too long where `truncate="error"`.
+
+        A call would find them too, but a graph only later, and with TensorFlow's error.
+        """
+        if self.truncate != "error":
+            return
+        sources, targets = (x["encoder_text"], x["decoder_text"]) if isinstance(x, dict) else (x, y)
+        for kind, tokenizer, texts, length in (
+            ("source", self.source_tokenizer, sources, self.encoder_sequence_length),
+            ("target", self.tokenizer, targets, self.decoder_sequence_length),
+        ):
+            self._met(tokenizer(as_lists(texts)), length, kind)
+
     def tokens(self, text: str, side: str = "target") -> list[str]:
         """The tokens of one text as strings, cut like a batch and with its end token, for labels.
 
@@ -294,13 +322,12 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
 
     def _pack_source(self, source, length):
         refuse_empty(source, "source")
-        ids = self.source_tokenizer(source)
+        limit = length or self.encoder_sequence_length
+        ids = self._met(self.source_tokenizer(source), limit, "source")
         if length is None:
-            length = self.encoder_sequence_length
+            length = limit
             if not is_symbolic_tensorflow(source):
-                lists = as_lists(ids)
-                nested = lists if lists and np.ndim(lists[0]) else [lists]
-                longest = 1 + max(len(one) for one in nested)
+                longest = max(_lengths(ids))
                 length = min(length, -(-longest // LENGTH_STEP) * LENGTH_STEP)
         token_ids, padding_mask = self.encoder_packer(ids, sequence_length=length)
         packed = {"encoder_token_ids": token_ids, "encoder_padding_mask": padding_mask}
@@ -311,11 +338,25 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         packed["copy_token_ids"] = self.copy_packer(copies, sequence_length=length)
         return packed, symbols
 
-    def _target_ids(self, target, source_symbols):
+    def _target_ids(self, target, source_symbols, limit):
         """Ids of targets, unpacked; with a pointer-generator they may say the source's symbols."""
-        if not self.pointer_generator:
-            return self.tokenizer(target)
-        return extend_ids(self.tokenizer.symbols(target), source_symbols, self.tokenizer)
+        if self.pointer_generator:
+            ids = extend_ids(self.tokenizer.symbols(target), source_symbols, self.tokenizer)
+        else:
+            ids = self.tokenizer(target)
+        return self._met(ids, limit, "target")
+
+    def _met(self, ids, limit, kind):
+        """The same ids, unpacked, when those of too long texts were met."""
+        if not in_graph():
+            self.meet_long(_lengths(ids), limit, kind=kind)
+            return ids
+        import tensorflow as tf
+
+        one = ids.shape.rank == 1
+        lengths = tf.shape(ids) if one else tf.cast(as_ragged(ids).row_lengths(), tf.int32)
+        with tf.control_dependencies(self.meet_long(lengths + 1, limit, kind=kind)):
+            return tf.identity(ids)
 
     def _spell(self, token_ids, padding_mask, source):
         """The text of ids that may be the source's symbols."""
@@ -355,6 +396,17 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             kept = tf.logical_and(kept, tf.not_equal(token_ids, special))
         return kept
 
+    def save_to_preset(self, preset_dir):
+        """Write the tokenizers, each with files of its own, and the config."""
+        for tokenizer, file in (
+            (self.source_tokenizer, SOURCE_FILE),
+            (self.tokenizer, TARGET_FILE),
+        ):
+            # Named only now: one object may be both, or be on the other side elsewhere.
+            tokenizer.config_file = file
+            tokenizer.save_to_preset(preset_dir)
+        super().save_to_preset(preset_dir)
+
     def get_config(self):
         return {
             **super().get_config(),
@@ -362,6 +414,7 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             "encoder_sequence_length": self.encoder_sequence_length,
             "decoder_sequence_length": self.decoder_sequence_length,
             "pointer_generator": self.pointer_generator,
+            "truncate": self.truncate,
         }
 
     @classmethod
@@ -369,3 +422,10 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         revive = keras.saving.deserialize_keras_object
         names = ("source_tokenizer", "tokenizer")
         return cls(**{**config, **{name: revive(config[name]) for name in names}})
+
+
+def _lengths(ids) -> list[int]:
+    """How many tokens there are in each of the ids of one text or of several, with one special."""
+    ids = as_lists(ids)
+    rows = ids if ids and np.ndim(ids[0]) else [ids]
+    return [len(row) + 1 for row in rows]

@@ -119,7 +119,13 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
             x: Sources, a list of strings, with targets as `y`; a dict of `"encoder_text"` and
                 `"decoder_text"`; a `tf.data.Dataset` of either; or a `keras.utils.PyDataset` whose
                 batches are token ids already, such as `attnzoo.data.BucketedBatches`.
+
+        Raises:
+            ValueError: If a text is too long and the preprocessor has `truncate="error"`. In a
+                `tf.data.Dataset` it raises TensorFlow's error.
         """
+        if self.preprocessor is not None and isinstance(x, (dict, list, np.ndarray)):
+            self.preprocessor.check_texts(x, args[0] if args else kwargs.get("y"))
         return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x=None, *args, **kwargs):
@@ -191,13 +197,19 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
 
         Raises:
             ValueError: If alignments are asked for together with several hypotheses, a source is
-                empty, or, without a preprocessor, a token id is outside the vocabulary or
-                `stop_token_ids` is "auto".
+                empty, a text is too long and the preprocessor has `truncate="error"`, `max_length`
+                is more than a learned position has places for, or, without a preprocessor, a token
+                id is outside the vocabulary or `stop_token_ids` is "auto".
         """
         if self.preprocessor is None:
             self._check_token_ids(inputs)
-        elif not self.preprocessor.built:  # Then it knows the special ids of any tokenizer.
-            self.preprocessor.build(None)
+            if isinstance(inputs, dict):
+                length = np.shape(inputs["decoder_token_ids"])[1]
+                self.check_generated(**{"decoder_token_ids.shape[1]": length})
+        else:
+            self.check_generated(max_length=max_length or 0)
+            if not self.preprocessor.built:  # Then it knows the special ids of any tokenizer.
+                self.preprocessor.build(None)
         # What is copied must be looked up in the sources, which only the other way knows.
         copies = getattr(self.preprocessor, "pointer_generator", False)
         if not (return_scores or return_alignments or strip_prompt or copies):
@@ -323,9 +335,11 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
     def replay_on_batch(self, inputs, door: str = "replay", **arguments):
         """`replay`, or another method, compiled once and kept, on one batch: NumPy arrays."""
         replays, key = self._replays or {}, (door, *arguments.items())
-        if key not in replays:
+        # With LoRA or after quantization there are other weights, and what was compiled is old.
+        state = [id(weight) for weight in self.weights]
+        if key not in replays or replays[key].state != state:
             # Kept out of Keras's tracking: its weights are the task's own.
-            replays = {**replays, key: _Replay(self, door, arguments)}
+            replays = {**replays, key: _Replay(self, door, arguments, state)}
             object.__setattr__(self, "_replays", replays)
         inputs = {name: ops.convert_to_numpy(inputs[name]) for name in self.input}
         return replays[key].predict_on_batch(inputs)
@@ -350,6 +364,9 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
                     f"Received: {int(outside[0])}"
                 )
 
+    def check_generated(self, **lengths):
+        """Raise if no output can be of such a length, in tokens: a recurrent decoder makes any."""
+
     def export_generate(self, path, **kwargs):
         """Write a SavedModel that generates; see `attnzoo.export.saved_model`."""
         from attnzoo.export import saved_model
@@ -360,11 +377,12 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
 class _Replay(keras.Model):
     """A method of a task as a model, so that Keras compiles it on every backend."""
 
-    def __init__(self, task, door, arguments):
+    def __init__(self, task, door, arguments, state):
         super().__init__(name="replay", dtype=task.dtype_policy)
         self.task = task
         self.door = door
         self.arguments = arguments
+        object.__setattr__(self, "state", state)
 
     def call(self, inputs):
         return getattr(self.task, self.door)(inputs, **self.arguments)

@@ -25,6 +25,9 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
     al. (the cell's output asks). In both, a readout layer of width `hidden_dim` joins the decoder's
     output with its context.
 
+    Low-rank adaptation (`enable_lora`) is of the two embeddings unless it is told other layers:
+    Keras has none for recurrent cells.
+
     Differs from the papers: source and target may be tokenized differently, the readout has no
     maxout, and the bridge sees the states of both directions.
 
@@ -42,7 +45,7 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
             `"luong_general"`), `"luong_dot"`, `"luong_concat"`, `"sparsemax"`, `"entmax15"`,
             `"hard"`, `"hard_straight_through"`, `"hard_gumbel"`, `"local_predictive"`,
             `"local_monotonic"`, `"location_sensitive"`, `"coverage"`,
-            `"monotonic"`, `"chunkwise"`, `"hard_exact"`,
+            `"monotonic"`, `"chunkwise"`, `"multi_head"`, `"hard_exact"`,
             `"exact_monotonic"`, `"exact_monotonic_zeroth"`.
         attend: `"before"` or `"after"`; None takes the order of the mechanism's paper.
         input_feeding: Whether the readout is fed back to the next input. None: on for "after".
@@ -274,6 +277,22 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
             return decoder_outputs  # The output layer reads out, place by place.
         outputs = self.readout_dropout(decoder_outputs)
         return outputs if self.tied_projection is None else self.tied_projection(outputs)
+
+    def save_lora_weights(self, filepath):
+        """KerasHub's file has place for kernels alone, and here embeddings are adapted."""
+        raise NotImplementedError(
+            "KerasHub saves the low-rank weights of kernels, and a recurrent network has them at "
+            "its embeddings. Save the task or the backbone with `save_to_preset`, which adds them "
+            f"to these. Received: filepath={filepath!r}"
+        )
+
+    def load_lora_weights(self, filepath):
+        """As `save_lora_weights`: there is no such file."""
+        self.save_lora_weights(filepath)
+
+    def default_lora_layer_names(self):
+        """The layers that `enable_lora` adapts unless it is told others."""
+        return ["source_embedding", "target_embedding"]
 
     def get_config(self):
         attention = self.attention

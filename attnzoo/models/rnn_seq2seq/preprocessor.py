@@ -12,7 +12,7 @@ class RNNSeq2SeqLMPreprocessor(Seq2SeqPreprocessor):
 
     Args, call arguments, returns and raises: as in `Seq2SeqPreprocessor`:
         source_tokenizer, tokenizer, encoder_sequence_length, decoder_sequence_length,
-        pointer_generator.
+        pointer_generator, truncate.
 
     Example:
         >>> preprocessor = attnzoo.models.RNNSeq2SeqLMPreprocessor(

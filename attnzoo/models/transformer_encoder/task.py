@@ -5,6 +5,7 @@ import os
 
 from keras import ops
 
+from attnzoo.models.packing import check_table
 from attnzoo.models.presets import explain_preset_errors
 from attnzoo.models.text_task import to_the_longest
 
@@ -83,14 +84,8 @@ class TransformerTaskMixin:
 
 def check_length(backbone, preprocessor):
     """Raise if texts could be longer than the table of a learned position."""
-    if preprocessor is None or backbone.position != "learned":
-        return
-    if preprocessor.sequence_length > backbone.max_length:
-        raise ValueError(
-            "The preprocessor's `sequence_length` must be at most the `max_length` of a learned "
-            f"position, {backbone.max_length}. "
-            f"Received: sequence_length={preprocessor.sequence_length}"
-        )
+    if preprocessor is not None:
+        check_table(backbone, sequence_length=preprocessor.sequence_length)
 
 
 def _packing_of_another(cls, place):

@@ -11,7 +11,8 @@ class TransformerSeq2SeqLMPreprocessor(Seq2SeqPreprocessor):
     """Tokenizes, packs and pads the two sides of `TransformerSeq2SeqLM`.
 
     Args, call arguments, returns and raises: as in `Seq2SeqPreprocessor`:
-        source_tokenizer, tokenizer, encoder_sequence_length, decoder_sequence_length.
+        source_tokenizer, tokenizer, encoder_sequence_length, decoder_sequence_length,
+        truncate.
 
     Example:
         >>> preprocessor = attnzoo.models.TransformerSeq2SeqLMPreprocessor(

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from attnzoo.layers.output import TiedLogits, TokenLogits
+from attnzoo.models.packing import check_table
 from attnzoo.models.policies import policy_for
 from attnzoo.models.seq2seq_task import Seq2SeqTask
 from attnzoo.models.transformer_seq2seq.backbone import TransformerSeq2SeqBackbone
@@ -31,7 +32,8 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
         float [B, T, V]. Logits of the next target token.
 
     Raises:
-        ValueError: If a tokenizer knows more tokens than the backbone embeds.
+        ValueError: If a tokenizer knows more tokens than the backbone embeds, or a side may be
+            longer than the table of a learned position.
 
     Example:
         >>> task = attnzoo.models.TransformerSeq2SeqLM(backbone, preprocessor)
@@ -51,6 +53,11 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
     def __init__(self, backbone, preprocessor=None, **kwargs):
         if preprocessor is not None:
             preprocessor.check_vocabularies(backbone)
+            check_table(
+                backbone,
+                encoder_sequence_length=preprocessor.encoder_sequence_length,
+                decoder_sequence_length=preprocessor.decoder_sequence_length,
+            )
 
         # === Layers ===
         self.backbone = backbone
@@ -124,6 +131,10 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
             )
         real = ops.cast(real, "float32")[:, None, None, :, None]  # Padding asks nothing.
         return {"alignments": ops.cast(alignments, "float32") * real}
+
+    def check_generated(self, **lengths):
+        """Raise if an output of such a length would be longer than the table of a position."""
+        check_table(self.backbone, "In `generate`, ", **lengths)
 
     def make_next(self, inputs, with_alignments: bool):
         """Encode and prepare once; then `next` takes one step for each token.

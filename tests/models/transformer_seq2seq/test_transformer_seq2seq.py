@@ -23,12 +23,12 @@ CONFIGURATIONS = {
 }
 
 
-def make_preprocessor():
+def make_preprocessor(**arguments):
+    lengths = {"encoder_sequence_length": tiny.S, "decoder_sequence_length": tiny.T, **arguments}
     return models.TransformerSeq2SeqLMPreprocessor(
         data.CharacterTokenizer.from_texts(tiny.WORDS),
         data.SymbolTokenizer.from_texts(tiny.PHONEMES),
-        encoder_sequence_length=tiny.S,
-        decoder_sequence_length=tiny.T,
+        **lengths,
     )
 
 
@@ -226,3 +226,31 @@ def test_it_is_exported(trained, tmp_path):
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         make_backbone(**arguments)
+
+
+@pytest.mark.parametrize("side", ["encoder", "decoder"])
+def test_texts_longer_than_a_learned_position_are_refused(side):
+    table = {"position": "learned", "max_length": 11}
+    name = f"{side}_sequence_length"
+    message = f"`{name}` must be at most the `max_length` .* position, 11. Received: {name}=13"
+    with pytest.raises(ValueError, match=message):
+        make_task(make_preprocessor(**{name: 13}), **table)
+    make_task(make_preprocessor(**{name: 11}), **table)
+    make_task(make_preprocessor(**{name: 13}))
+
+
+def test_outputs_longer_than_a_learned_position_are_refused():
+    table = {"position": "learned", "max_length": 11}
+    task = make_task(make_preprocessor(), **table)
+    message = "`max_length` must be at most the `max_length` .* position, 11. Received: .*=13"
+    for more in ({}, {"return_scores": True}):
+        with pytest.raises(ValueError, match=message):
+            task.generate(["cat"], max_length=13, **more)
+    assert len(task.generate(["cat"], max_length=11)) == 1
+    inputs = {
+        **tiny.make_inputs(),
+        "decoder_token_ids": np.full((2, 13), tiny.START),
+        "decoder_padding_mask": np.arange(13)[None].repeat(2, axis=0) < 1,
+    }
+    with pytest.raises(ValueError, match=r"shape\[1\]` must be at most .* Received: .*=13"):
+        make_task(None, **table).generate(inputs, stop_token_ids=(tiny.END,))
