@@ -95,7 +95,7 @@ def labelled(tmp_path_factory):
     return path
 
 
-SMALL = ["--hidden-dim", "8", "--epochs", "30", "--batch-size", "8", "--patience", "30"]
+SMALL = ["--hidden-dim", "8", "--epochs", "30", "--batch-size", "7", "--patience", "30"]
 
 
 @pytest.mark.parametrize(
