@@ -1,0 +1,27 @@
+"""The README's leaderboards say what the records of the runs say."""
+
+from pathlib import Path
+
+import pytest
+
+from attnzoo.cli.leaderboard import make_table
+
+ROOT = Path(__file__).parents[2]
+RUNS = ROOT / "benchmarks" / "runs"
+METRICS = {
+    "cmudict": ["word_error_rate", "phoneme_error_rate"],
+    "finnish": ["exact_match", "mean_edit_distance"],
+    "latin": ["exact_match", "mean_edit_distance"],
+    "turkish": ["exact_match", "mean_edit_distance"],
+    "sst2": ["accuracy"],
+}
+
+
+@pytest.mark.parametrize("data", sorted(path.name for path in RUNS.iterdir()))
+def test_every_record_is_a_row_of_the_readme(data):
+    runs = sorted((RUNS / data).iterdir())
+    rows = make_table(runs, METRICS[data]).splitlines()[2:]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(rows) >= len(runs)
+    for row in rows:
+        assert row in readme
