@@ -69,22 +69,36 @@ def _make_tokenizer(kind, texts, recipe: Recipe):
     )
 
 
+def _of_rnn(recipe: Recipe) -> dict:
+    """What every recurrent backbone is told."""
+    names = ("embedding_dim", "hidden_dim", "cell", "bidirectional", "dropout", "recurrent_dropout")
+    return {"dtype": _dtype(recipe), **{name: getattr(recipe, name) for name in names}}
+
+
+def _of_transformer(recipe: Recipe, longest: int) -> dict:
+    """What every Transformer backbone is told; `longest` is the length of a learned position."""
+    names = ("hidden_dim", "num_heads", "feed_forward_dim", "position", "dropout")
+    return {
+        "dtype": _dtype(recipe),
+        "max_length": longest if recipe.position == "learned" else None,
+        **{name: getattr(recipe, name) for name in names},
+    }
+
+
+def _dtype(recipe: Recipe):
+    return "mixed_bfloat16" if recipe.mixed_precision else None
+
+
 def _make_transformer(recipe: Recipe, source_tokenizer, tokenizer, lengths):
     from attnzoo import models
 
     backbone = models.TransformerSeq2SeqBackbone(
         source_tokenizer.vocabulary_size(),
         tokenizer.vocabulary_size(),
-        hidden_dim=recipe.hidden_dim,
-        num_heads=recipe.num_heads,
-        feed_forward_dim=recipe.feed_forward_dim,
         num_encoder_layers=recipe.num_encoder_layers,
         num_decoder_layers=recipe.num_decoder_layers,
-        position=recipe.position,
-        max_length=max(lengths.values()) if recipe.position == "learned" else None,
-        dropout=recipe.dropout,
         tie_embeddings=recipe.tie_embeddings,
-        dtype="mixed_bfloat16" if recipe.mixed_precision else None,
+        **_of_transformer(recipe, max(lengths.values())),
     )
     preprocessor = models.TransformerSeq2SeqLMPreprocessor(source_tokenizer, tokenizer, **lengths)
     return models.TransformerSeq2SeqLM(backbone, preprocessor)
@@ -99,21 +113,15 @@ def _make_rnn(recipe: Recipe, source_tokenizer, tokenizer, lengths):
     backbone = models.RNNSeq2SeqBackbone(
         source_tokenizer.vocabulary_size(),
         tokenizer.vocabulary_size(),
-        embedding_dim=recipe.embedding_dim,
-        hidden_dim=recipe.hidden_dim,
         num_encoder_layers=recipe.num_encoder_layers,
         num_decoder_layers=recipe.num_decoder_layers,
-        cell=recipe.cell,
-        bidirectional=recipe.bidirectional,
         attention=recipe.attention,
         attend=recipe.attend,
         input_feeding=recipe.input_feeding,
         bridge=recipe.bridge,
-        dropout=recipe.dropout,
-        recurrent_dropout=recipe.recurrent_dropout,
         tie_embeddings=recipe.tie_embeddings,
         pointer_generator=recipe.pointer_generator,
-        dtype="mixed_bfloat16" if recipe.mixed_precision else None,
+        **_of_rnn(recipe),
     )
     return models.RNNSeq2SeqLM(backbone, preprocessor)
 
@@ -122,15 +130,7 @@ def _make_rnn_classifier(recipe: Recipe, tokenizer, class_names):
     from attnzoo import models
 
     backbone = models.RNNEncoderBackbone(
-        tokenizer.vocabulary_size(),
-        embedding_dim=recipe.embedding_dim,
-        hidden_dim=recipe.hidden_dim,
-        num_layers=recipe.num_encoder_layers,
-        cell=recipe.cell,
-        bidirectional=recipe.bidirectional,
-        dropout=recipe.dropout,
-        recurrent_dropout=recipe.recurrent_dropout,
-        dtype="mixed_bfloat16" if recipe.mixed_precision else None,
+        tokenizer.vocabulary_size(), num_layers=recipe.num_encoder_layers, **_of_rnn(recipe)
     )
     preprocessor = models.RNNTextClassifierPreprocessor(
         tokenizer, sequence_length=recipe.max_source_length
@@ -150,14 +150,8 @@ def _make_transformer_classifier(recipe: Recipe, tokenizer, class_names):
 
     backbone = models.TransformerEncoderBackbone(
         tokenizer.vocabulary_size(),
-        hidden_dim=recipe.hidden_dim,
-        num_heads=recipe.num_heads,
-        feed_forward_dim=recipe.feed_forward_dim,
         num_layers=recipe.num_encoder_layers,
-        position=recipe.position,
-        max_length=recipe.max_source_length if recipe.position == "learned" else None,
-        dropout=recipe.dropout,
-        dtype="mixed_bfloat16" if recipe.mixed_precision else None,
+        **_of_transformer(recipe, recipe.max_source_length),
     )
     preprocessor = models.TransformerTextClassifierPreprocessor(
         tokenizer, sequence_length=recipe.max_source_length, add_start=recipe.pooling == "first"

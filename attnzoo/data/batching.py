@@ -4,14 +4,15 @@ import itertools
 import warnings
 from collections.abc import Iterable
 
-import keras
 import numpy as np
+
+from attnzoo.data.planned_batches import PlannedBatches
 
 # Lengths that `find_buckets` tries as bounds, on each axis.
 MAX_CANDIDATES = 40
 
 
-class BucketedBatches(keras.utils.PyDataset):
+class BucketedBatches(PlannedBatches):
     """Tokenized pairs in batches of few shapes with little padding, for `fit` and `evaluate`.
 
     A batch shape (B, S, T) that was not seen before costs a compilation, so there are `num_buckets`
@@ -125,19 +126,6 @@ class BucketedBatches(keras.utils.PyDataset):
         self.epoch = 0
 
     @property
-    def epoch(self) -> int:
-        """Which epoch the items are of, counted from 0. Set it to go on where training stopped."""
-        return self._epoch
-
-    @epoch.setter
-    def epoch(self, epoch):
-        if epoch < 0:
-            raise ValueError(f"`epoch` must be at least 0. Received: epoch={epoch}")
-        self._epoch = int(epoch)
-        self._read = set()
-        self._plan = self._make_plan(self._epoch)
-
-    @property
     def buckets(self) -> list[tuple[int, int]]:
         """The shapes (S, T) in tokens, from the smallest to the largest."""
         return list(self._buckets)
@@ -155,12 +143,8 @@ class BucketedBatches(keras.utils.PyDataset):
         )
         return 1.0 - float(self._source_lengths.sum() + self._target_lengths.sum()) / cells
 
-    def __len__(self) -> int:
-        return len(self._plan)
-
     def __getitem__(self, index):
-        bucket, rows = self._plan[index]
-        self._read.add(index)
+        bucket, rows = self._planned(index)
         source_length, target_length = self._buckets[bucket]
         copies = np.repeat(rows[:1], self._batch_sizes[bucket] - len(rows))
         filled = np.concatenate([rows, copies])
@@ -190,16 +174,6 @@ class BucketedBatches(keras.utils.PyDataset):
                 pad_token_id=self._target_pad_id,
             )
         return x, labels, sample_weight
-
-    def on_epoch_end(self) -> None:
-        """Go on to the order of the next epoch, once every batch of this one was asked for.
-
-        Keras calls this at the start of each `fit` too, with little or nothing read; were that
-        counted, resumed training would not see what uninterrupted training sees.
-        """
-        # Worker processes read copies of this object, so that nothing is noticed here.
-        if len(self._read) == len(self._plan) or self.use_multiprocessing:
-            self.epoch += 1
 
     def _tokenize(self, pairs, preprocessor):
         """Ids of sources, with [END], of targets, with [START] and [END], and of copies."""

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 
+from attnzoo.data.planned_batches import PlannedBatches
 
-class LabelledBatches(keras.utils.PyDataset):
+
+class LabelledBatches(PlannedBatches):
     """Tokenized texts and their labels, for `fit` and `evaluate` of a text classifier.
 
     A batch holds texts of similar length, and is padded as the preprocessor pads: to one of few
@@ -71,41 +72,14 @@ class LabelledBatches(keras.utils.PyDataset):
         self.epoch = 0
 
     @property
-    def epoch(self) -> int:
-        """Which epoch the items are of, counted from 0. Set it to go on where training stopped."""
-        return self._epoch
-
-    @epoch.setter
-    def epoch(self, epoch):
-        if epoch < 0:
-            raise ValueError(f"`epoch` must be at least 0. Received: epoch={epoch}")
-        self._epoch = int(epoch)
-        self._read = set()
-        self._plan = self._make_plan(self._epoch)
-
-    @property
     def padding_fraction(self) -> float:
         """Part of an epoch's cells that holds no token. In [0, 1)."""
         masks = [self._pack(rows)["padding_mask"] for rows in self._plan]
         return 1.0 - sum(mask.sum() for mask in masks) / sum(mask.size for mask in masks)
 
-    def __len__(self) -> int:
-        return len(self._plan)
-
     def __getitem__(self, index):
-        rows = self._plan[index]
-        self._read.add(index)
+        rows = self._planned(index)
         return self._pack(rows), self._labels[rows]
-
-    def on_epoch_end(self) -> None:
-        """Go on to the order of the next epoch, once every batch of this one was asked for.
-
-        Keras calls this at the start of each `fit` too, with little or nothing read; were that
-        counted, resumed training would not see what uninterrupted training sees.
-        """
-        # Worker processes read copies of this object, so that nothing is noticed here.
-        if len(self._read) == len(self._plan) or self.use_multiprocessing:
-            self.epoch += 1
 
     def _pack(self, rows):
         ids = [self._ids[row] for row in rows]
