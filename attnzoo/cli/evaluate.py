@@ -55,7 +55,7 @@ def run(arguments):
     print(f"{record['sources']} sources")
     for name, value in record.items():
         if name not in ("decoding", "sources"):
-            print(f"{name:20} {value:.4f}")
+            print(f"{name:20} {value if isinstance(value, str) else f'{value:.4f}'}")
     if arguments.json:
         pathlib.Path(arguments.json).write_text(json.dumps(record, indent=2) + "\n")
 
@@ -63,7 +63,7 @@ def run(arguments):
 def _measure_texts(task, arguments) -> dict:
     """What is generated, held against the references."""
     from attnzoo.data import group_references
-    from attnzoo.training import evaluate_predictions, format_predictions
+    from attnzoo.training import bleu, evaluate_predictions, format_predictions
 
     references = group_references(read_pairs(arguments.data, arguments.inflections))
     sources = list(references)
@@ -73,6 +73,8 @@ def _measure_texts(task, arguments) -> dict:
         right = [[_spell(text) for text in texts] for texts in right]
     metrics = tuple(arguments.metrics or _METRICS)
     figures = evaluate_predictions(predictions, right, metrics=metrics)
+    if "bleu" in figures:
+        figures["bleu_signature"] = bleu(predictions, right).signature
     if arguments.show:
         shown = slice(arguments.show)
         print(format_predictions(sources[shown], predictions[shown], right[shown]))

@@ -60,6 +60,15 @@ def test_evaluate_groups_references_and_writes_json(preset, tmp_path, capsys):
     assert set(figures) == {"exact_match", "word_error_rate", "phoneme_error_rate"}
 
 
+def test_bleu_comes_with_its_signature(preset, tmp_path, capsys):
+    data, figures = tmp_path / "data.tsv", tmp_path / "figures.json"
+    data.write_text("ab\tA B\nba\tB A\n")
+    command = ["evaluate", str(preset), "--data", str(data), "--metrics", "bleu"]
+    assert main([*command, "--json", str(figures)]) == 0
+    signature = json.loads(figures.read_text())["bleu_signature"]
+    assert signature.startswith("nrefs:1|case:mixed") and signature in capsys.readouterr().out
+
+
 def finished_run(folder, attention, seconds=None, **evaluations):
     folder.mkdir()
     (folder / "recipe.json").write_text(json.dumps({"attention": attention, "seed": 3}))
