@@ -13,6 +13,7 @@ METRICS = {
     "finnish": ["exact_match", "mean_edit_distance"],
     "latin": ["exact_match", "mean_edit_distance"],
     "turkish": ["exact_match", "mean_edit_distance"],
+    "multi30k": ["bleu"],
     "sst2": ["accuracy"],
 }
 
