@@ -122,7 +122,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
                 have no room in it; as far as shapes tell, and `index`, where it is no tensor.
         """
         self._check_causal()
-        self._check_cache(inputs, cache, index)
+        self._check_cache(inputs, cache, index, room=cache["key"].shape[2])
         self._check_own(padding_mask, cache["key"][:, 0])
         index = ops.cast(index, "int32")
         steps = index + ops.arange(ops.shape(inputs)[1], dtype="int32")
@@ -157,17 +157,23 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             context float [B, K, Dv], and the next cache.
 
         Raises:
-            ValueError: As in `call_with_cache`; if the cache does not have L * K places.
+            ValueError: As in `call_with_cache`; if lineage and inputs differ in K, or the cache has
+                not L * K places.
         """
         self._check_causal()
         rows, length = lineage.shape[1], ops.shape(lineage)[2]
+        if inputs.shape[1] != rows:
+            raise ValueError(
+                "There must be a row of `lineage` for each hypothesis. Received: "
+                f"lineage.shape={tuple(lineage.shape)} with inputs.shape={tuple(inputs.shape)}"
+            )
         room = cache["key"].shape[2]
         if None not in (lineage.shape[2], room) and room != rows * length:
             raise ValueError(
                 "A cache that hypotheses share must have a place for each of them and step. "
                 f"Received: {room} places with lineage.shape={tuple(lineage.shape)}"
             )
-        self._check_cache(inputs[:, :1], cache, index)
+        self._check_cache(inputs[:, :1], cache, index, room=lineage.shape[2])
         index = ops.cast(index, "int32")
         own = ops.expand_dims(lineage, -1) == ops.arange(rows, dtype=lineage.dtype)  # [B, K, L, K]
         context, _, cache = self._go_on(
@@ -228,9 +234,9 @@ class MultiHeadSelfAttention(MultiHeadAttention):
                 f"needs `causal=True`. Received: causal={self.causal}"
             )
 
-    def _check_cache(self, inputs, cache, index):
+    def _check_cache(self, inputs, cache, index, room):
         """Raise unless the tokens go on with this cache, as far as can be seen."""
-        (batch, length, _), (rows, _, room, _) = inputs.shape, cache["key"].shape
+        (batch, length, _), rows = inputs.shape, cache["key"].shape[0]
         if None not in (batch, rows) and batch != rows:
             raise ValueError(
                 "A cache must be of the batch that goes on with it. "

@@ -210,8 +210,16 @@ def test_a_padding_mask_that_does_not_fit_is_refused():
         built().call_with_cache(INPUTS[:, :1], cache, 0, padding_mask=MASK)
 
 
-def test_a_shared_cache_has_a_place_for_each_hypothesis_and_step():
+@pytest.mark.parametrize(
+    ("rows", "places", "index", "message"),
+    [
+        (3, 9, 0, r"9 places with lineage.shape=\(2, 3, 4\)"),
+        (2, 12, 0, r"lineage.shape=\(2, 3, 4\) with inputs.shape=\(2, 2, 5\)"),
+        (3, 12, 4, r"it has 4 places. Received: index=4 with 1 tokens"),
+    ],
+)
+def test_a_shared_cache_has_a_place_for_each_hypothesis_and_step(rows, places, index, message):
     attention = built()
-    lineage = ops.zeros((2, 3, 4), dtype="int32")
-    with pytest.raises(ValueError, match=r"9 places with lineage.shape=\(2, 3, 4\)"):
-        attention.call_with_lineage(INPUTS[:, :3], attention.initial_cache(2, 9), 0, lineage)
+    cache, lineage = attention.initial_cache(2, places), ops.zeros((2, 3, 4), dtype="int32")
+    with pytest.raises(ValueError, match=message):
+        attention.call_with_lineage(INPUTS[:, :rows], cache, index, lineage)
