@@ -15,9 +15,7 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
     """Base of the sequence-to-sequence tasks.
 
     A subclass gives `decode(inputs)`, the teacher-forced pass with its alignments, and
-    `make_next(inputs, with_alignments, num_beams)`, one step of decoding: `num_beams` is above 1 if
-    a `BeamSampler` takes the steps, which leaves what the cache has under "in_place" alone. The
-    rest is here.
+    `make_next(inputs, with_alignments)`, one step of decoding. The rest is here.
     """
 
     _scheduled_sampling = None
@@ -147,9 +145,7 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
         """
         prompt, given = inputs["decoder_token_ids"], inputs["decoder_padding_mask"]
         with_alignments = bool(getattr(self.sampler, "coverage_penalty", 0.0))
-        ours = isinstance(self.sampler, BeamSampler)
-        beams = self.sampler.num_beams if ours else 1
-        next, cache = self.make_next(inputs, with_alignments, beams)
+        next, cache = self.make_next(inputs, with_alignments)
         arguments = {
             "prompt": prompt,
             "cache": cache,
@@ -159,7 +155,7 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
             "model": self,
         }
         results = {}
-        if ours:
+        if isinstance(self.sampler, BeamSampler):
             token_ids, scores = self.sampler.search(next, **arguments)  # [B, N, T], [B, N]
             results["scores"] = scores
             given = given[:, None]  # [B, 1, T]

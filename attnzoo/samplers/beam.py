@@ -102,9 +102,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
                 `index`, float [B * K, V], anything, and the next cache. The K hypotheses of an
                 input stand side by side.
             prompt: int [B, T]. What is given, padded to the maximal length T, in tokens.
-            cache: Pytree with the batch first in every leaf, or None. Each leaf is repeated for the
-                K hypotheses and moves with them, but for what a dict has under `"in_place"`: that
-                stays as `next` left it.
+            cache: Pytree with the batch first in every leaf, or None.
             index: First position to fill. The prompt may reach beyond it.
             mask: bool [B, T]. True where the prompt is given; all False if None.
             stop_token_ids: Ids that end a hypothesis, or None to fill all T.
@@ -133,7 +131,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
             "lengths": ops.zeros((batch, beams), dtype="float32"),  # Tokens made, without the end.
             "finished": ops.zeros((batch, beams), dtype="bool"),
             "scores": log_probs,  # [B, K], best first
-            "cache": _map_moved(
+            "cache": tree.map_structure(
                 lambda leaf: ops.repeat(leaf, beams, axis=0), () if cache is None else cache
             ),
             "coverage": self._no_coverage(cache),  # [B * K, S]
@@ -209,7 +207,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
             "lengths": choose(lengths),
             "finished": ops.logical_or(was_finished, choose(ends)),
             "scores": scores,
-            "cache": _map_moved(follow, cache),
+            "cache": tree.map_structure(follow, cache),
             "coverage": tree.map_structure(follow, coverage),
         }
 
@@ -260,14 +258,6 @@ class BeamSampler(keras_hub.samplers.Sampler):
             "length_penalty": self.length_penalty,
             "coverage_penalty": self.coverage_penalty,
         }
-
-
-def _map_moved(function, cache):
-    """`function` of each leaf of a cache, but of those that stay in place."""
-    if not (isinstance(cache, dict) and "in_place" in cache):
-        return tree.map_structure(function, cache)
-    moved = {name: part for name, part in cache.items() if name != "in_place"}
-    return {**tree.map_structure(function, moved), "in_place": cache["in_place"]}
 
 
 # Values a block: the maxima of blocks are found at memory speed, and the k best values lie in the k

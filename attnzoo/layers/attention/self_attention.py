@@ -121,98 +121,26 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             ValueError: If the attention is not causal, the cache is of another batch, or the tokens
                 have no room in it; as far as shapes tell, and `index`, where it is no tensor.
         """
-        self._check_causal()
-        self._check_cache(inputs, cache, index, room=cache["key"].shape[2])
+        if not self.causal:
+            raise ValueError(
+                "What came before changes with each token unless attention is causal: a cache "
+                f"needs `causal=True`. Received: causal={self.causal}"
+            )
+        self._check_cache(inputs, cache, index)
         self._check_own(padding_mask, cache["key"][:, 0])
         index = ops.cast(index, "int32")
         steps = index + ops.arange(ops.shape(inputs)[1], dtype="int32")
-        places = ops.arange(ops.shape(cache["key"])[2], dtype="int32")
-        context, alignments, cache = self._go_on(
-            inputs,
-            cache,
-            index,
-            steps,
-            places,
-            padding_mask=padding_mask,
-            wants_alignments=return_alignments,
-        )
-        return (context, alignments, cache) if return_alignments else (context, cache)
-
-    def call_with_lineage(self, inputs, cache: dict, index, lineage):
-        """One token more for each of K hypotheses of a sequence, which share a cache.
-
-        When a search drops one hypothesis and follows another twice, `lineage` moves, and nothing
-        in the cache does. The hypothesis in row k writes in the places of row k, and attends to
-        what the rows wrote that its `lineage` names.
-
-        Args:
-            inputs: float [B, K, D]. The token at `index` of each hypothesis.
-            cache: What `initial_cache(B, L * K)`, or the call before, gave: place l of row k is at
-                `l * K + k`.
-            index: int scalar. How many tokens each hypothesis has already.
-            lineage: int [B, K, L]. The row in which each hypothesis stood at each step; at `index`
-                its own. What comes later is not read.
-
-        Returns:
-            context float [B, K, Dv], and the next cache.
-
-        Raises:
-            ValueError: As in `call_with_cache`; if lineage and inputs differ in K, or the cache has
-                not L * K places.
-        """
-        self._check_causal()
-        rows, length = lineage.shape[1], ops.shape(lineage)[2]
-        if inputs.shape[1] != rows:
-            raise ValueError(
-                "There must be a row of `lineage` for each hypothesis. Received: "
-                f"lineage.shape={tuple(lineage.shape)} with inputs.shape={tuple(inputs.shape)}"
-            )
-        room = cache["key"].shape[2]
-        if None not in (lineage.shape[2], room) and room != rows * length:
-            raise ValueError(
-                "A cache that hypotheses share must have a place for each of them and step. "
-                f"Received: {room} places with lineage.shape={tuple(lineage.shape)}"
-            )
-        self._check_cache(inputs[:, :1], cache, index, room=lineage.shape[2])
-        index = ops.cast(index, "int32")
-        own = ops.expand_dims(lineage, -1) == ops.arange(rows, dtype=lineage.dtype)  # [B, K, L, K]
-        context, _, cache = self._go_on(
-            inputs,
-            cache,
-            index * rows,
-            steps=ops.repeat(ops.reshape(index, (1,)), rows),
-            places=ops.repeat(ops.arange(length, dtype="int32"), rows),
-            own=ops.reshape(own, (-1, 1, rows, length * rows)),
-        )
-        return context, cache
-
-    def _go_on(
-        self,
-        inputs,
-        cache,
-        start,
-        steps,
-        places,
-        *,
-        own=None,
-        padding_mask=None,
-        wants_alignments=False,
-    ):
-        """Write inputs from `start` on into the cache, and let them attend to it.
-
-        `steps` int [T] and `places` int [P] are the positions of the inputs and of the cache; `own`
-        bool [B, 1, T, P] says what is an input's own, or all is.
-        """
         queries = self.project_query(inputs)
         key, value = self.project_memory(inputs)
         if self.position is not None:  # Each key is turned once, by its own position.
             queries, key = self.position.rotate(queries, key, steps, steps)
-        start = (0, 0, start, 0)
+        start = (0, 0, index, 0)
         cache = {
             "key": ops.slice_update(cache["key"], start, ops.cast(key, self.compute_dtype)),
             "value": ops.slice_update(cache["value"], start, ops.cast(value, self.compute_dtype)),
         }
-        back = ops.expand_dims(steps, 1) - places  # [T, P]
+        places = ops.arange(ops.shape(cache["key"])[2], dtype="int32")
+        back = ops.expand_dims(steps, 1) - places  # [T, L]
         near = back >= 0
         if self.window is not None:
             near = ops.logical_and(near, back <= self.window)
@@ -221,22 +149,16 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             cache["key"],
             cache["value"],
             memory_mask=padding_mask,
-            attention_mask=near if own is None else ops.logical_and(near, own),
+            attention_mask=near,
             biases=self._biases(queries, steps, places),
-            wants_alignments=wants_alignments,
+            wants_alignments=return_alignments,
         )
-        return self.project_output(contexts), alignments, cache
+        context = self.project_output(contexts)
+        return (context, alignments, cache) if return_alignments else (context, cache)
 
-    def _check_causal(self):
-        if not self.causal:
-            raise ValueError(
-                "What came before changes with each token unless attention is causal: a cache "
-                f"needs `causal=True`. Received: causal={self.causal}"
-            )
-
-    def _check_cache(self, inputs, cache, index, room):
+    def _check_cache(self, inputs, cache, index):
         """Raise unless the tokens go on with this cache, as far as can be seen."""
-        (batch, length, _), rows = inputs.shape, cache["key"].shape[0]
+        (batch, length, _), (rows, _, room, _) = inputs.shape, cache["key"].shape
         if None not in (batch, rows) and batch != rows:
             raise ValueError(
                 "A cache must be of the batch that goes on with it. "

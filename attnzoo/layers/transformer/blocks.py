@@ -364,7 +364,7 @@ class TransformerDecoderBlock(TransformerBlock):
         """A cache of nothing yet, for R sequences of at most `max_length` tokens: batch first."""
         return self.self_attention.initial_cache(batch_size, max_length)
 
-    def call_with_cache(self, x, prepared: dict, cache: dict, index, lineage=None):
+    def call_with_cache(self, x, prepared: dict, cache: dict, index):
         """Some steps more: one, or a whole prompt at once.
 
         Args:
@@ -373,19 +373,13 @@ class TransformerDecoderBlock(TransformerBlock):
             prepared: What `prepare` gave for the B sources.
             cache: From `initial_cache` or the call before; leaves [R, ...].
             index: int scalar. How many steps are in the cache already.
-            lineage: int [B, K, L], or None. With it the cache is from `initial_cache(B, L * K)`,
-                and T is 1: see `MultiHeadSelfAttention.call_with_lineage`.
 
         Returns:
             float [R, T, D], the alignments with the memory, float [R, N, T, S], and the next cache.
         """
 
         def look_back(x):
-            if lineage is None:
-                return self.self_attention.call_with_cache(x, cache, index)
-            together = ops.reshape(x, (-1, lineage.shape[1], x.shape[-1]))  # [B, K, D]
-            context, after = self.self_attention.call_with_lineage(together, cache, index, lineage)
-            return ops.reshape(context, ops.shape(x)), after
+            return self.self_attention.call_with_cache(x, cache, index)
 
         def look_over(x):
             return self._look_over(x, prepared)

@@ -130,13 +130,12 @@ class RNNSeq2SeqLM(Seq2SeqTask):
             return self.logits(inputs, outputs, memory, alignments, return_alignments=True)
         return self.logits(inputs, outputs, memory), alignments
 
-    def make_next(self, inputs, with_alignments: bool, num_beams: int = 1):
+    def make_next(self, inputs, with_alignments: bool):
         """Encode and prepare once; then `next` takes one step for each token.
 
         Returns:
-            `next`, as samplers call it, and the cache before the first step, which is the same for
-            any `num_beams`. The memory is in the cache of no step: the hypotheses of a beam share
-            it.
+            `next`, as samplers call it, and the cache before the first step. The memory is in the
+            cache of no step: the hypotheses of a beam share it.
         """
         backbone = self.backbone
         memory_mask = inputs["encoder_padding_mask"]

@@ -183,7 +183,7 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
         outputs = self.finish(x)
         return (outputs, *alignments) if alignments else outputs
 
-    def step(self, token_ids, prepared: list, caches: list, index, lineage=None):
+    def step(self, token_ids, prepared: list, caches: list, index):
         """One step of decoding.
 
         Args:
@@ -191,7 +191,6 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
             prepared: What each decoder block's `prepare` gave for the B sources.
             caches: Each decoder block's cache, from its `initial_cache` or the step before.
             index: int scalar, the position of the token.
-            lineage: As in `TransformerDecoderBlock.call_with_cache`.
 
         Returns:
             outputs float [R, 1, D], the last block's alignments with the memory float [R, N, 1, S],
@@ -201,7 +200,7 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
         x = self.embed(token_ids, self.target_embedding, self.target_position, positions)
         after = []
         for block, one, cache in zip(self.decoder_blocks, prepared, caches, strict=True):
-            x, alignments, cache = block.call_with_cache(x, one, cache, index, lineage)
+            x, alignments, cache = block.call_with_cache(x, one, cache, index)
             after.append(cache)
         return self.finish(x), alignments, after
 

@@ -136,42 +136,31 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
         """Raise if an output of such a length would be longer than the table of a position."""
         check_table(self.backbone, "In `generate`, ", **lengths)
 
-    def make_next(self, inputs, with_alignments: bool, num_beams: int = 1):
+    def make_next(self, inputs, with_alignments: bool):
         """Encode and prepare once; then `next` takes one step for each token.
 
         Returns:
             `next`, as samplers call it, and the cache before the first step. The memory is in the
-            cache of no step: the hypotheses of a beam share it. Keys and values of the steps before
-            are large: those of a beam stay where they are, and only its lineage moves.
+            cache of no step: the hypotheses of a beam share it.
         """
         backbone, mask = self.backbone, inputs["encoder_padding_mask"]
         memory = backbone.encode(inputs["encoder_token_ids"], mask)
         prepared = [block.prepare(memory, mask) for block in backbone.decoder_blocks]
         batch, longest = ops.shape(inputs["decoder_token_ids"])
-        blocks = [
-            block.initial_cache(batch, longest * num_beams) for block in backbone.decoder_blocks
-        ]
-        kept = "blocks" if num_beams == 1 else "in_place"
-        cache = {kept: blocks}
-        if num_beams > 1:
-            cache["lineage"] = ops.zeros((batch, longest), dtype="int32")
+        cache = {
+            "blocks": [block.initial_cache(batch, longest) for block in backbone.decoder_blocks]
+        }
         if with_alignments:
             cache["alignments"] = ops.zeros(ops.shape(memory)[:2], dtype=backbone.compute_dtype)
             cache["memory_mask"] = ops.cast(mask, "bool")
 
         def next(prompt, cache, index):
-            cache, lineage = dict(cache), None
-            if num_beams > 1:
-                row = ops.arange(ops.shape(prompt)[0], dtype="int32") % num_beams
-                cache["lineage"] = ops.slice_update(
-                    cache["lineage"], (0, index - 1), ops.expand_dims(row, 1)
-                )
-                lineage = ops.reshape(cache["lineage"], (-1, num_beams, longest))
             previous = ops.take(prompt, index - 1, axis=1)[:, None]  # [R, 1]
-            outputs, alignments, cache[kept] = backbone.step(
-                previous, prepared, cache[kept], index - 1, lineage
+            outputs, alignments, blocks = backbone.step(
+                previous, prepared, cache["blocks"], index - 1
             )
             hidden = outputs[:, 0]  # [R, D]
+            cache = {**cache, "blocks": blocks}
             if with_alignments:
                 cache["alignments"] = ops.mean(alignments, axis=1)[:, 0]  # [R, S]
             return self.output_layer(hidden), hidden, cache

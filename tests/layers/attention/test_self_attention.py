@@ -74,32 +74,6 @@ def test_cached_steps_equal_one_causal_pass(kind, sizes):
     assert_close(attention.call_with_cache(tokens, before, 6)[0], one)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_hypotheses_that_share_a_cache_see_their_own_past(kind):
-    attention, (B, K, L) = built(**KINDS[kind]), (2, 3, 4)
-    generator = np.random.default_rng(7)
-    tokens = normal(B, K, L, INPUTS.shape[-1], seed=5)  # What row k is given at each step.
-    cache = attention.initial_cache(B, L * K)
-    lineage = np.zeros((B, K, L), dtype="int32")
-    histories = np.zeros((B, K, 0, INPUTS.shape[-1]), dtype="float32")
-    for index in range(L):
-        lineage[:, :, index] = np.arange(K)
-        histories = np.concatenate([histories, tokens[:, :, index : index + 1]], axis=2)
-        context, cache = attention.call_with_lineage(
-            ops.convert_to_tensor(tokens[:, :, index]),
-            cache,
-            ops.convert_to_tensor(index),
-            ops.convert_to_tensor(lineage),
-        )
-        whole = attention(histories.reshape(B * K, index + 1, -1))
-        assert_close(to_numpy(context).reshape(B * K, -1), to_numpy(whole)[:, -1])
-        parents = generator.integers(
-            K, size=(B, K, 1)
-        )  # The search drops some, follows some twice.
-        lineage = np.take_along_axis(lineage, parents, axis=1)
-        histories = np.take_along_axis(histories, parents[..., None], axis=1)
-
-
 @pytest.mark.parametrize("asked", [False, True])
 def test_torch_with_the_same_weights_sees_as_little_of_what_comes(asked):
     torch = pytest.importorskip("torch")
@@ -208,18 +182,3 @@ def test_a_padding_mask_that_does_not_fit_is_refused():
     cache = built().initial_cache(2, 9)
     with pytest.raises(ValueError, match=r"T=9. Received: padding_mask.shape=\(2, 7\)"):
         built().call_with_cache(INPUTS[:, :1], cache, 0, padding_mask=MASK)
-
-
-@pytest.mark.parametrize(
-    ("rows", "places", "index", "message"),
-    [
-        (3, 9, 0, r"9 places with lineage.shape=\(2, 3, 4\)"),
-        (2, 12, 0, r"lineage.shape=\(2, 3, 4\) with inputs.shape=\(2, 2, 5\)"),
-        (3, 12, 4, r"it has 4 places. Received: index=4 with 1 tokens"),
-    ],
-)
-def test_a_shared_cache_has_a_place_for_each_hypothesis_and_step(rows, places, index, message):
-    attention = built()
-    cache, lineage = attention.initial_cache(2, places), ops.zeros((2, 3, 4), dtype="int32")
-    with pytest.raises(ValueError, match=message):
-        attention.call_with_lineage(INPUTS[:, :rows], cache, index, lineage)

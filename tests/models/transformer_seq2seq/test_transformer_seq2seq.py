@@ -201,21 +201,6 @@ def test_a_beam_returns_several(trained):
     assert np.all(np.diff(found["scores"], axis=1) <= 0.0)
 
 
-def test_a_beam_whose_cache_stays_in_place_finds_what_one_whose_cache_moves_does(trained):
-    inputs = tensors(trained.preprocessor.generate_preprocess(tiny.WORDS))
-    sampler = samplers.BeamSampler(num_beams=3, num_hypotheses=3, coverage_penalty=0.2)
-
-    def search(num_beams):
-        next, cache = trained.make_next(inputs, True, num_beams)
-        assert ("in_place" in cache) == (num_beams > 1)
-        prompt, given = inputs["decoder_token_ids"], inputs["decoder_padding_mask"]
-        return sampler.search(next, prompt, cache, 1, given, (), model=trained)
-
-    (tokens, scores), (others, other_scores) = search(3), search(1)
-    tools.assert_close(scores, other_scores, tolerance=1e-4)
-    assert np.array_equal(tools.to_numpy(tokens), tools.to_numpy(others))
-
-
 def test_a_preset_holds_the_task(trained, tmp_path):
     trained.save_to_preset(str(tmp_path))
     again = models.TransformerSeq2SeqLM.from_preset(tmp_path)
