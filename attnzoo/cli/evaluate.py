@@ -71,10 +71,11 @@ def _measure_texts(task, arguments) -> dict:
     if arguments.inflections:
         predictions = [_spell(text) for text in predictions]
         right = [[_spell(text) for text in texts] for texts in right]
-    metrics = tuple(arguments.metrics or _METRICS)
-    figures = evaluate_predictions(predictions, right, metrics=metrics)
+    figures = dict.fromkeys(arguments.metrics or _METRICS)  # In the order asked for.
+    others = [name for name in figures if name != "bleu"]
+    figures.update(evaluate_predictions(predictions, right, metrics=others))
     if "bleu" in figures:
-        figures["bleu_signature"] = bleu(predictions, right).signature
+        figures["bleu"], figures["bleu_signature"] = bleu(predictions, right)
     if arguments.show:
         shown = slice(arguments.show)
         print(format_predictions(sources[shown], predictions[shown], right[shown]))

@@ -63,9 +63,12 @@ def test_evaluate_groups_references_and_writes_json(preset, tmp_path, capsys):
 def test_bleu_comes_with_its_signature(preset, tmp_path, capsys):
     data, figures = tmp_path / "data.tsv", tmp_path / "figures.json"
     data.write_text("ab\tA B\nba\tB A\n")
-    command = ["evaluate", str(preset), "--data", str(data), "--metrics", "bleu"]
+    command = ["evaluate", str(preset), "--data", str(data), "--metrics", "bleu", "exact_match"]
     assert main([*command, "--json", str(figures)]) == 0
-    signature = json.loads(figures.read_text())["bleu_signature"]
+    record = json.loads(figures.read_text())
+    assert list(record)[2:] == ["bleu", "exact_match", "bleu_signature"]
+    assert 0.0 <= record["bleu"] <= 100.0
+    signature = record["bleu_signature"]
     assert signature.startswith("nrefs:1|case:mixed") and signature in capsys.readouterr().out
 
 
