@@ -1,5 +1,7 @@
 """From texts to token ids some of which are hidden, and to what they were."""
 
+import random
+
 import keras
 import numpy as np
 
@@ -30,7 +32,7 @@ class MaskingPreprocessor(EncoderPreprocessor):
         mask_token_rate: Part of those that become the mask token. In [0, 1].
         random_token_rate: Part that becomes another token, any with the same probability. In
             [0, 1], and with `mask_token_rate` at most 1.
-        seed: Seed of the choice, or None.
+        seed: Seed of the choice, or None: one drawn as `keras.utils.set_random_seed` decides.
 
     Call arguments:
         x: A string or strings.
@@ -77,7 +79,7 @@ class MaskingPreprocessor(EncoderPreprocessor):
         self.mask_token_rate = mask_token_rate
         self.random_token_rate = random_token_rate
         self.seed = seed
-        self._draw = np.random.default_rng(seed)
+        self._draw = np.random.default_rng(random.getrandbits(32) if seed is None else seed)
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -250,16 +252,18 @@ class MaskingPreprocessor(EncoderPreprocessor):
         most = tf.maximum(most, 1)
         count = tf.minimum(tf.maximum(tf.round(self.mask_rate * allowed), 1.0), allowed)
 
-        def draw(shape):
-            return tf.random.uniform(shape, seed=self.seed)
+        def draw(shape, which):
+            """A third of a seed each: operations of one seed would all draw the same."""
+            seed = None if self.seed is None else 3 * self.seed + which
+            return tf.random.uniform(shape, seed=seed)
 
-        drawn = tf.where(may, draw([batch, length]), -1.0)
+        drawn = tf.where(may, draw([batch, length], 0), -1.0)
         places = tf.math.top_k(drawn, most).indices  # [B, M]
         chosen = tf.cast(tf.range(most), tf.float32) < count[:, None]
         there = tf.gather(token_ids, places, batch_dims=1)
-        lot = draw([batch, most])
+        lot = draw([batch, most], 1)
         ordinary = tf.constant(self.ordinary_token_ids)
-        which = tf.cast(draw([batch, most]) * float(len(self.ordinary_token_ids)), tf.int32)
+        which = tf.cast(draw([batch, most], 2) * float(len(self.ordinary_token_ids)), tf.int32)
         other = tf.gather(ordinary, tf.minimum(which, len(self.ordinary_token_ids) - 1))
         new = tf.where(lot < self.mask_token_rate + self.random_token_rate, other, there)
         new = tf.where(lot < self.mask_token_rate, self.mask_token_id, new)

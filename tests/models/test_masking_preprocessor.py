@@ -1,5 +1,6 @@
 """Which tokens are hidden, and behind what: the same in Python and in a graph."""
 
+import keras
 import keras_hub
 import numpy as np
 import pytest
@@ -55,6 +56,27 @@ def test_eight_of_ten_become_the_mask_and_one_another(graph):
     assert abs(masks - 0.8) < error
     assert abs(same - (0.1 + 0.1 / 7)) < error  # Another token may be the same one.
     assert set(np.unique(ids)) == set(range(4, 12))
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_any_other_token_is_as_likely(graph):
+    rates = {"mask_rate": 1.0, "mask_token_rate": 0.8, "random_token_rate": 0.2}
+    _, x, _, _ = hide(make(**rates), ["bad " * 199] * 60, graph)
+    counts = np.bincount(x["token_ids"][x["token_ids"] > 3], minlength=12)[4:11]
+    expected = 0.2 * 60 * 199 / 7
+    assert (np.abs(counts - expected) < 4 * np.sqrt(expected)).all()
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+def test_the_same_seeds_hide_the_same(seed):
+    hidden = []
+    for _ in range(2):
+        keras.utils.set_random_seed(5)
+        hidden.append(make(seed=seed)(["good film " * 40] * 3)[0]["token_ids"])
+    np.testing.assert_array_equal(*hidden)
+    keras.utils.set_random_seed(6)
+    other = make(seed=seed)(["good film " * 40] * 3)[0]["token_ids"]
+    assert (other != hidden[0]).any() == (seed is None)
 
 
 @pytest.mark.parametrize("graph", [False, True])

@@ -14,12 +14,15 @@ TEXTS = tiny.TEXTS
 
 @pytest.fixture(scope="module")
 def task():
-    """It has seen three short texts often enough to know what stands beside what."""
-    keras.utils.set_random_seed(1)
+    """It has seen three short texts often enough to know what stands beside what.
+
+    One batch an epoch: `fit` hides the tokens of several batches at once, in no certain order.
+    """
+    keras.utils.set_random_seed(3)
     task = tiny.make_transformer("MaskedLM", encoder={"hidden_dim": 16}, scale=0.2)
     task.compile(keras.optimizers.Adam(0.01))
     texts = [TEXTS[i] for i in (0, 1, 4)] * 8
-    loss = task.fit(texts, batch_size=8, epochs=60, verbose=0).history["loss"]
+    loss = task.fit(texts, batch_size=24, epochs=100, verbose=0).history["loss"]
     assert np.mean(loss[-9:]) < 0.7 * np.mean(loss[:9])
     return task
 
