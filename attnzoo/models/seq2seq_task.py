@@ -15,9 +15,11 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
     """Base of the sequence-to-sequence tasks.
 
     A subclass gives `decode(inputs)`, the teacher-forced pass with its alignments, and
-    `make_next(inputs, with_alignments)`, one step of decoding. The rest is here.
+    `make_next(inputs, with_alignments)`, one step of decoding; and where its cache has a place for
+    each step, `resize_cache(cache, room)`. The rest is here.
     """
 
+    resize_cache = None
     _scheduled_sampling = None
     _replays = None
 
@@ -156,7 +158,9 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
         }
         results = {}
         if isinstance(self.sampler, BeamSampler):
-            token_ids, scores = self.sampler.search(next, **arguments)  # [B, N, T], [B, N]
+            token_ids, scores = self.sampler.search(  # [B, N, T], [B, N]
+                next, **arguments, resize_cache=self.resize_cache
+            )
             results["scores"] = scores
             given = given[:, None]  # [B, 1, T]
             if self.sampler.num_hypotheses == 1:

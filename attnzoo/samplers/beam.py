@@ -6,6 +6,11 @@ from keras import ops, tree
 
 _LOWEST = -1e9  # Stands for log 0: finite, so that a difference of two of them is no NaN.
 
+# A cache that has a place for each step begins with so many, and grows so many times: each size is
+# one loop more to compile.
+_FIRST_ROOM = 64
+_GROWTH = 4
+
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class BeamSampler(keras_hub.samplers.Sampler):
@@ -18,7 +23,8 @@ class BeamSampler(keras_hub.samplers.Sampler):
         score = log p / ((5 + length) / 6) ** length_penalty
                 + coverage_penalty * sum over s of log(min(1, sum over t of alignments[t, s]))
 
-    `length` counts tokens, without prompt and end token. The whole search is one compiled loop.
+    `length` counts tokens, without prompt and end token. The whole search is one graph: one loop,
+    or where it is told how a cache grows, one for each size of the cache.
 
     Differs from the paper: the penalties rank hypotheses during the search too, not only at its
     end.
@@ -94,6 +100,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
         stop_token_ids=None,
         hidden_states=None,
         model=None,
+        resize_cache=None,
     ):
         """Search, and return the n best with their scores.
 
@@ -108,6 +115,9 @@ class BeamSampler(keras_hub.samplers.Sampler):
             stop_token_ids: Ids that end a hypothesis, or None to fill all T.
             hidden_states: Not used.
             model: The model, where `next` reads its variables on JAX.
+            resize_cache: Function of (cache, room) to the cache with places for the steps up to
+                `room`, or None where a step costs the same however many there may be. With it short
+                outputs cost little, however long the prompt's padding.
 
         Returns:
             Tokens int [B, num_hypotheses, T] and scores float [B, num_hypotheses], best first.
@@ -144,13 +154,18 @@ class BeamSampler(keras_hub.samplers.Sampler):
             given = ops.logical_and(mask[:, index, None], ops.logical_not(state["finished"]))
             return self._grow(next, state, index, given, stops), index + 1
 
-        state, _ = self.run_loop(
-            cond,
-            body,
-            model=model,
-            loop_vars=(state, ops.cast(index, "int32")),
-            maximum_iterations=ops.cast(length, "int32") - ops.cast(index, "int32"),
-        )
+        rooms = [length] if resize_cache is None else _rooms(prompt.shape[1] or length)
+        for room in rooms:
+            if len(rooms) > 1:
+                state = {**state, "cache": resize_cache(state["cache"], room)}
+            index = ops.cast(index, "int32")
+            state, index = self.run_loop(
+                cond,
+                body,
+                model=model,
+                loop_vars=(state, index),
+                maximum_iterations=ops.maximum(ops.cast(room, "int32") - index, 0),
+            )
         tokens = ops.reshape(state["tokens"], (batch, beams, length))
         return tokens[:, : self.num_hypotheses], state["scores"][:, : self.num_hypotheses]
 
@@ -258,6 +273,15 @@ class BeamSampler(keras_hub.samplers.Sampler):
             "length_penalty": self.length_penalty,
             "coverage_penalty": self.coverage_penalty,
         }
+
+
+def _rooms(length) -> list:
+    """The sizes of a growing cache, the last one `length`; no other if that is not known."""
+    rooms, room = [], _FIRST_ROOM
+    while isinstance(length, int) and room < length:
+        rooms.append(room)
+        room *= _GROWTH
+    return [*rooms, length]
 
 
 # Values a block: the maxima of blocks are found at memory speed, and the k best values lie in the k

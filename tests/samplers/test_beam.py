@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from attnzoo.samplers import BeamSampler
+from attnzoo.samplers import BeamSampler, beam
 from attnzoo.samplers.beam import _top_k
 from tests import tools
 
@@ -156,6 +156,24 @@ def test_one_beam_is_the_greedy_sampler():
     tokens, _ = search(BeamSampler(1), tables)
     for one, other in zip(tokens[:, 0], greedy, strict=True):
         assert until_stop(one) == until_stop(other)
+
+
+@pytest.mark.parametrize("length", [2, 3, 6, 7])
+def test_a_cache_grows_with_the_search(monkeypatch, length):
+    monkeypatch.setattr(beam, "_FIRST_ROOM", 2)
+    monkeypatch.setattr(beam, "_GROWTH", 2)
+    tables, rooms = make_tables(3, seed=7), []
+
+    def resize(cache, room):
+        rooms.append(room)
+        row = cache["row"][:, None]
+        return {"row": cache["row"], "places": ops.repeat(row, room, axis=1)}
+
+    expected = search(BeamSampler(3), tables, make_prompt(3, length))
+    found = search(BeamSampler(3), tables, make_prompt(3, length), resize_cache=resize)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert rooms == {2: [], 3: [2, 3], 6: [2, 4, 6], 7: [2, 4, 7]}[length]
 
 
 def test_a_call_gives_the_best_hypothesis_alone():

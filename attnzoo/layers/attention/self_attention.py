@@ -101,6 +101,13 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             "value": ops.zeros((*shape, self.value_dim), dtype=self.compute_dtype),
         }
 
+    def resize_cache(self, cache: dict, max_length: int) -> dict:
+        """The same cache with room for `max_length` tokens; those beyond are lost."""
+        check_positive(max_length=max_length)
+        room = cache["key"].shape[2]
+        more = ((0, 0), (0, 0), (0, max(max_length - room, 0)), (0, 0))
+        return {name: ops.pad(leaf[:, :, :max_length], more) for name, leaf in cache.items()}
+
     def call_with_cache(
         self, inputs, cache: dict, index, padding_mask=None, return_alignments: bool = False
     ):

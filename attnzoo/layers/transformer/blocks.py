@@ -364,6 +364,10 @@ class TransformerDecoderBlock(TransformerBlock):
         """A cache of nothing yet, for R sequences of at most `max_length` tokens: batch first."""
         return self.self_attention.initial_cache(batch_size, max_length)
 
+    def resize_cache(self, cache: dict, max_length: int) -> dict:
+        """The same cache with room for `max_length` tokens; those beyond are lost."""
+        return self.self_attention.resize_cache(cache, max_length)
+
     def call_with_cache(self, x, prepared: dict, cache: dict, index):
         """Some steps more: one, or a whole prompt at once.
 

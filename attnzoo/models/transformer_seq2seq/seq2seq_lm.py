@@ -166,3 +166,8 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
             return self.output_layer(hidden), hidden, cache
 
         return next, cache
+
+    def resize_cache(self, cache: dict, room: int) -> dict:
+        """What `make_next` or `next` gave, with places for the steps up to `room`."""
+        blocks = zip(self.backbone.decoder_blocks, cache["blocks"], strict=True)
+        return {**cache, "blocks": [block.resize_cache(one, room) for block, one in blocks]}

@@ -155,6 +155,18 @@ def test_a_cache_needs_causal_attention():
 def test_a_cache_holds_at_least_one_token():
     with pytest.raises(ValueError, match="Received: max_length=0"):
         built().initial_cache(2, 0)
+    with pytest.raises(ValueError, match="Received: max_length=0"):
+        built().resize_cache(built().initial_cache(2, 3), 0)
+
+
+def test_a_resized_cache_holds_what_it_held():
+    attention = built()
+    _, cache = attention.call_with_cache(INPUTS[:, :3], attention.initial_cache(2, 9), 0)
+    for size in (3, 4, 12):
+        after = attention.resize_cache(cache, size)
+        assert after["key"].shape[2] == after["value"].shape[2] == size
+        found, _ = attention.call_with_cache(INPUTS[:, 3:4], attention.resize_cache(after, 5), 3)
+        assert_close(found, attention.call_with_cache(INPUTS[:, 3:4], cache, 3)[0])
 
 
 @pytest.mark.parametrize(

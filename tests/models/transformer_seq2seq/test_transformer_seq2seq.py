@@ -7,6 +7,7 @@ from keras import ops
 
 from attnzoo import data, export, models, samplers
 from attnzoo.export.families import serve
+from attnzoo.samplers import beam
 from tests import tools
 from tests.models import tiny
 
@@ -199,6 +200,28 @@ def test_a_beam_returns_several(trained):
         found = trained.generate(tiny.WORDS, return_scores=True)
     assert [best for best, *_ in found["outputs"]] == tiny.PHONEMES
     assert np.all(np.diff(found["scores"], axis=1) <= 0.0)
+
+
+def test_a_beam_whose_cache_grows_says_the_same(trained, monkeypatch):
+    def generate():
+        sampler = samplers.BeamSampler(num_beams=3, num_hypotheses=2, coverage_penalty=0.1)
+        with serve(trained, "text", sampler=sampler).at_work():
+            return trained.generate(tiny.WORDS, max_length=8, return_scores=True)
+
+    expected, sizes = generate(), []
+    step = trained.backbone.step
+
+    def watched(token_ids, prepared, caches, index):
+        sizes.append({cache["key"].shape[2] for cache in caches})
+        return step(token_ids, prepared, caches, index)
+
+    monkeypatch.setattr(beam, "_FIRST_ROOM", 2)
+    monkeypatch.setattr(beam, "_GROWTH", 2)
+    monkeypatch.setattr(trained.backbone, "step", watched)
+    found = generate()
+    assert found["outputs"] == expected["outputs"]
+    tools.assert_close(found["scores"], expected["scores"], tolerance=1e-5)
+    assert [size for i, size in enumerate(sizes) if size not in sizes[:i]] == [{2}, {4}, {8}]
 
 
 def test_a_preset_holds_the_task(trained, tmp_path):
