@@ -1,5 +1,9 @@
 """The graph of any task: traced under TensorFlow, saved, loaded and run."""
 
+import hashlib
+
+import keras_hub
+
 SIGNATURE = "serving_default"
 
 
@@ -16,6 +20,8 @@ def write_graph(served, directory):
     if served.inputs == "text":
         _check_packing(served, signature)
         module.tokenizers = served.resources()
+        for resource in module.tokenizers:
+            _name_by_content(resource)
 
     def run(**given):
         batch = tf.shape(next(iter(given.values())))[0]
@@ -26,6 +32,25 @@ def write_graph(served, directory):
     traced = tf.function(run, autograph=False).get_concrete_function(**signature)
     module.weights = list(traced.variables)
     tf.saved_model.save(module, directory, signatures={SIGNATURE: traced})
+
+
+def _name_by_content(resource):
+    """Give a SentencePiece model, if this is one, a name that no other model has.
+
+    What is loaded takes resources of one name to be one resource, in all SavedModels of a process;
+    and by themselves all SentencePiece models have one name.
+    """
+    if not isinstance(resource, keras_hub.tokenizers.SentencePieceTokenizer):
+        return
+    import tensorflow_text
+
+    resource._sentence_piece = tensorflow_text.SentencepieceTokenizer(
+        model=resource.proto,
+        out_type=resource.compute_dtype,
+        add_bos=resource.add_bos,
+        add_eos=resource.add_eos,
+        name=f"sentencepiece_{hashlib.sha256(resource.proto).hexdigest()[:32]}",
+    )
 
 
 def _with_a_row(value):

@@ -79,7 +79,9 @@ class MaskingPreprocessor(EncoderPreprocessor):
         self.mask_token_rate = mask_token_rate
         self.random_token_rate = random_token_rate
         self.seed = seed
-        self._draw = np.random.default_rng(random.getrandbits(32) if seed is None else seed)
+        self._first_seed = random.getrandbits(32) if seed is None else seed
+        self._draw = np.random.default_rng(self._first_seed)
+        self._draw_in_graph = None
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -240,6 +242,18 @@ class MaskingPreprocessor(EncoderPreprocessor):
         positions = np.where(chosen, places, 0).astype("int32")
         return token_ids, positions, np.where(chosen, there, 0), chosen.astype("float32")
 
+    def _make_draw_in_graph(self):
+        """Function of a shape to numbers in [0, 1), its state outside of all graphs.
+
+        TensorFlow's plain random operations begin anew with each pass over a dataset.
+        """
+        import tensorflow as tf
+
+        if self._draw_in_graph is None:
+            with tf.init_scope(), tf.device("CPU:0"):  # As datasets are.
+                self._draw_in_graph = tf.random.Generator.from_seed(self._first_seed).uniform
+        return self._draw_in_graph
+
     def _hide_in_graph(self, token_ids):
         """`_hide`, with TensorFlow's operations."""
         import tensorflow as tf
@@ -252,18 +266,14 @@ class MaskingPreprocessor(EncoderPreprocessor):
         most = tf.maximum(most, 1)
         count = tf.minimum(tf.maximum(tf.round(self.mask_rate * allowed), 1.0), allowed)
 
-        def draw(shape, which):
-            """A third of a seed each: operations of one seed would all draw the same."""
-            seed = None if self.seed is None else 3 * self.seed + which
-            return tf.random.uniform(shape, seed=seed)
-
-        drawn = tf.where(may, draw([batch, length], 0), -1.0)
+        draw = self._make_draw_in_graph()
+        drawn = tf.where(may, draw([batch, length]), -1.0)
         places = tf.math.top_k(drawn, most).indices  # [B, M]
         chosen = tf.cast(tf.range(most), tf.float32) < count[:, None]
         there = tf.gather(token_ids, places, batch_dims=1)
-        lot = draw([batch, most], 1)
+        lot = draw([batch, most])
         ordinary = tf.constant(self.ordinary_token_ids)
-        which = tf.cast(draw([batch, most], 2) * float(len(self.ordinary_token_ids)), tf.int32)
+        which = tf.cast(draw([batch, most]) * float(len(self.ordinary_token_ids)), tf.int32)
         other = tf.gather(ordinary, tf.minimum(which, len(self.ordinary_token_ids) - 1))
         new = tf.where(lot < self.mask_token_rate + self.random_token_rate, other, there)
         new = tf.where(lot < self.mask_token_rate, self.mask_token_id, new)

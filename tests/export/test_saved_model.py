@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from attnzoo import export, layers, samplers
+from attnzoo import data, export, layers, models, samplers
+from attnzoo.data.subwords import MODELS
 from attnzoo.export import saving
 from attnzoo.export.seq2seq import ServedSeq2Seq
 from tests import tools
@@ -168,6 +169,29 @@ def test_weights_are_saved_once_and_nothing_else_is(task, bare_task, consumed, p
         assert set(os.listdir(path)) <= {"assets", "fingerprint.pb", "saved_model.pb", "variables"}
     folder = os.path.dirname(paths["text"])
     assert sorted(os.listdir(folder)) == ["ids", "text"]
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="Elsewhere a child process does the same.")
+@pytest.mark.parametrize("model", MODELS)
+def test_two_subword_tokenizers_of_one_kind_stay_two(model, tmp_path):
+    sources = ["two men are outside", "a man in an orange hat"]
+    targets = ["zwei Leute sind draußen", "jemand mit orangefarbenem Hut"]
+    preprocessor = models.RNNSeq2SeqLMPreprocessor(
+        data.train_subword_tokenizer(sources, vocabulary_size=60, model=model),
+        data.train_subword_tokenizer(targets, vocabulary_size=60, model=model),
+        encoder_sequence_length=32,
+        decoder_sequence_length=8,
+    )
+    backbone = models.RNNSeq2SeqBackbone(
+        preprocessor.source_tokenizer.vocabulary_size(),
+        preprocessor.tokenizer.vocabulary_size(),
+        embedding_dim=5,
+        hidden_dim=6,
+    )
+    task = models.RNNSeq2SeqLM(backbone, preprocessor)
+    tools.set_weights(task)
+    # Compared with the live model before it is where it belongs, or this raises.
+    export.saved_model(task, tmp_path / "exported", sampler="greedy", verify=sources)
 
 
 def test_half_precision_and_another_sampler_leave_the_task_as_it_was(tmp_path):
