@@ -6,8 +6,12 @@ it. The table is Markdown, the best run first; runs are compared by the first me
   attnzoo evaluate runs/hard/preset --data test.tsv.gz --json runs/hard/greedy.json
   attnzoo evaluate runs/soft/preset --data test.tsv.gz --json runs/soft/greedy.json
   attnzoo leaderboard runs/hard runs/soft
+
+With --curves the runs' loss on the dev set is drawn too, by epoch, and with --quantity any other
+that is in their history.csv.
 """
 
+import csv
 import json
 import pathlib
 
@@ -25,10 +29,40 @@ def add_arguments(parser):
         metavar="NAME",
         help="columns; the first one ranks (default: %(default)s)",
     )
+    parser.add_argument("--curves", metavar="FILE", help=".png, .pdf or .svg of training")
+    parser.add_argument(
+        "--quantity",
+        default="val_loss",
+        metavar="NAME",
+        help="what --curves draws, as in history.csv (default: %(default)s)",
+    )
 
 
 def run(arguments):
     print(make_table(arguments.runs, arguments.metrics))
+    if arguments.curves:
+        draw_curves(arguments.runs, arguments.quantity).savefig(arguments.curves)
+
+
+def draw_curves(runs, quantity: str = "val_loss"):
+    """A figure with a line for each run: a quantity by epoch, from its `history.csv`.
+
+    Raises:
+        ValueError: If a run did not write down this quantity.
+    """
+    from attnzoo.plotting import plot_curves
+
+    curves = {}
+    for folder in map(pathlib.Path, runs):
+        with open(folder / "history.csv", newline="", encoding="utf-8") as file:
+            epochs = list(csv.DictReader(file))
+        known = [name for name in (epochs or [{}])[0] if name != "epoch"]
+        if quantity not in known:
+            raise ValueError(
+                f"`--quantity` must be one of {known}. Received: {quantity}, for run={folder}"
+            )
+        curves[folder.name] = [float(epoch[quantity]) for epoch in epochs]
+    return plot_curves(curves, quantity)
 
 
 def make_table(runs, metrics) -> str:

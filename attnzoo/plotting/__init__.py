@@ -1,4 +1,4 @@
-"""Pictures of alignments: NumPy arrays in, a matplotlib figure or coloured text out.
+"""Pictures of alignments, and of training: arrays in, a matplotlib figure or coloured text out.
 
 In heat maps the source runs along the top edge, the output down the left one, so a monotonic
 alignment is a line from the upper left to the lower right. Figures are laid out in inches from the
@@ -7,6 +7,7 @@ open behind them.
 """
 
 from attnzoo.plotting.alignments import plot_alignment_page, plot_alignments
+from attnzoo.plotting.curves import plot_curves
 from attnzoo.plotting.heads import plot_heads
 from attnzoo.plotting.highlights import highlight_html, highlight_terminal
 
@@ -15,5 +16,6 @@ __all__ = [
     "highlight_terminal",
     "plot_alignment_page",
     "plot_alignments",
+    "plot_curves",
     "plot_heads",
 ]

@@ -14,10 +14,10 @@ def printable(token) -> str:
 
 
 def check_finite(name, weights):
-    """Raise on a weight that cannot be drawn."""
+    """Raise on a weight, or another value, that cannot be drawn."""
     if not np.isfinite(weights).all():
         wrong = weights[~np.isfinite(weights)][0]
-        raise ValueError(f"{name} must be finite. Received: a weight of {wrong}")
+        raise ValueError(f"{name} must be finite. Received: a value of {wrong}")
 
 
 def largest(arrays, vmax) -> float:

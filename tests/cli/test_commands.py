@@ -10,6 +10,7 @@ import pytest
 
 import attnzoo
 from attnzoo.cli import main, make_parser, predict
+from attnzoo.cli.leaderboard import draw_curves
 from tests.models import tiny
 
 WORDS = ("ab", "ba", "abc", "cab")
@@ -107,6 +108,22 @@ def test_the_leaderboard_needs_finished_and_evaluated_runs(tmp_path, capsys):
     unmeasured = finished_run(tmp_path / "one", "hard")
     assert main(["leaderboard", unmeasured]) == 2
     assert f"attnzoo evaluate {unmeasured}/preset" in capsys.readouterr().err
+
+
+def test_the_leaderboard_draws_how_training_went(tmp_path, capsys):
+    run = finished_run(tmp_path / "one", "hard", greedy=0.5)
+    (tmp_path / "one" / "history.csv").write_text("epoch,loss,val_loss\n0,3.5,4.5\n1,2.5,3.0\n")
+    picture = tmp_path / "curves.png"
+    assert main(["leaderboard", run, "--curves", str(picture), "--quantity", "loss"]) == 2
+    assert not picture.exists()  # There is no phoneme error rate.
+    command = ["leaderboard", run, "--metrics", "bleu", "--curves", str(picture)]
+    assert main(command) == 0 and picture.read_bytes().startswith(b"\x89PNG")
+    (line,) = draw_curves([run], "loss").axes[0].get_lines()
+    assert line.get_ydata().tolist() == [3.5, 2.5] and line.get_label() == "one"
+    capsys.readouterr()
+    assert main([*command, "--quantity", "bleu"]) == 2
+    said = capsys.readouterr().err
+    assert f"must be one of ['loss', 'val_loss']. Received: bleu, for run={run}" in said
 
 
 def test_predict_reads_a_file_line_by_line(preset, tmp_path, capsys):

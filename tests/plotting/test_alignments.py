@@ -313,7 +313,7 @@ def test_alignments_smaller_than_the_tokens_are_refused(shape):
 def test_weights_that_are_not_finite_are_refused(wrong, name):
     alignments = weights()
     alignments[1, 2] = wrong
-    with pytest.raises(ValueError, match=f"must be finite. Received: a weight of {name}"):
+    with pytest.raises(ValueError, match=f"must be finite. Received: a value of {name}"):
         plot_alignments(alignments, "abcdefghijk", "XYZ")
 
 

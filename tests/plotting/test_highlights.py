@@ -105,7 +105,7 @@ def test_what_does_not_fit_is_refused(highlight):
     for weights in (np.ones(3), np.ones((1, 4))):
         with pytest.raises(ValueError, match=r"one for each of 4 tokens. Received: shape=\("):
             highlight(TOKENS, weights)
-    with pytest.raises(ValueError, match="`weights` must be finite. Received: a weight of nan"):
+    with pytest.raises(ValueError, match="`weights` must be finite. Received: a value of nan"):
         highlight(TOKENS, [0, 1, np.nan, 0])
     with pytest.raises(ValueError, match="`vmax` must be above 0. Received: vmax=0"):
         highlight(TOKENS, np.ones(4), vmax=0)

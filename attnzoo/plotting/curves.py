@@ -1,0 +1,52 @@
+"""How training went: a quantity by epoch, a line for each run."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from attnzoo.plotting.drawing import new_figure
+from attnzoo.plotting.inputs import check_finite, require_matplotlib
+
+
+def plot_curves(curves: Mapping[str, Sequence[float]], quantity: str = "val_loss"):
+    """Draw a quantity by epoch, a line for each run.
+
+    Args:
+        curves: The quantity after each epoch, by the run's name. At least one run, and one epoch
+            each.
+        quantity: What it is, for the axis.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: If there is no run, or a run has no epoch or a value that is not finite.
+        ImportError: If matplotlib is not installed.
+
+    Example:
+        >>> history = task.fit(sources, targets, epochs=20).history
+        >>> plot_curves({"bahdanau": history["loss"]}, "loss").savefig("curves.png")
+    """
+    require_matplotlib("plot_curves")
+    curves = {name: np.asarray(values, dtype="float64") for name, values in curves.items()}
+    if not curves or not all(values.ndim == 1 and values.size for values in curves.values()):
+        shapes = {name: values.shape for name, values in curves.items()}
+        raise ValueError(
+            "There must be a run at least, and a row of values for each, one an epoch. "
+            f"Received: curves of shapes {shapes}"
+        )
+    for name, values in curves.items():
+        check_finite(f"The values of {name!r}", values)
+    figure = new_figure(6.0, 3.6)
+    figure.set_layout_engine("constrained")
+    ax = figure.add_subplot()
+    for name, values in curves.items():
+        ax.plot(np.arange(1, len(values) + 1), values, label=name, marker=".", linewidth=1.2)
+    ax.set_xlabel("epoch")
+    ax.set_ylabel(quantity, parse_math=False)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.grid(color="0.9")
+    ax.spines[["top", "right"]].set_visible(False)
+    for text in ax.legend(frameon=False).get_texts():
+        text.set_parse_math(False)
+    return figure
