@@ -52,17 +52,31 @@ def draw_curves(runs, quantity: str = "val_loss"):
     """
     from attnzoo.plotting import plot_curves
 
-    curves = {}
-    for folder in map(pathlib.Path, runs):
-        with open(folder / "history.csv", newline="", encoding="utf-8") as file:
-            epochs = list(csv.DictReader(file))
-        known = [name for name in (epochs or [{}])[0] if name != "epoch"]
-        if quantity not in known:
-            raise ValueError(
-                f"`--quantity` must be one of {known}. Received: {quantity}, for run={folder}"
-            )
-        curves[folder.name] = [float(epoch[quantity]) for epoch in epochs]
+    folders = [pathlib.Path(folder) for folder in runs]
+    names = [folder.name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [str(folder) for folder in folders]
+    curves = {name: _curve(folder, quantity) for name, folder in zip(names, folders, strict=True)}
     return plot_curves(curves, quantity)
+
+
+def _curve(folder, quantity):
+    """A quantity after each epoch, NaN where none was written down."""
+    record = folder / "history.csv"
+    if not record.is_file():
+        raise ValueError(
+            f"A run must be a folder that `attnzoo train` has finished. Received: run={folder}, "
+            "without history.csv"
+        )
+    with open(record, newline="", encoding="utf-8") as file:
+        epochs = list(csv.DictReader(file))
+    known = [name for name in (epochs or [{}])[0] if name != "epoch"]
+    if quantity not in known:
+        raise ValueError(
+            f"`--quantity` must be one of {known}. Received: {quantity}, for run={folder}"
+        )
+    values = [epoch[quantity] for epoch in epochs]
+    return [float("nan" if value == "NA" else value) for value in values]
 
 
 def make_table(runs, metrics) -> str:

@@ -1,5 +1,6 @@
 """The graph of any task: traced under TensorFlow, saved, loaded and run."""
 
+import contextlib
 import hashlib
 
 import keras_hub
@@ -20,8 +21,6 @@ def write_graph(served, directory):
     if served.inputs == "text":
         _check_packing(served, signature)
         module.tokenizers = served.resources()
-        for resource in module.tokenizers:
-            _name_by_content(resource)
 
     def run(**given):
         batch = tf.shape(next(iter(given.values())))[0]
@@ -29,28 +28,36 @@ def write_graph(served, directory):
         outputs = served.compute(served.pack(given))
         return {name: value[:batch] for name, value in outputs.items()}
 
-    traced = tf.function(run, autograph=False).get_concrete_function(**signature)
-    module.weights = list(traced.variables)
-    tf.saved_model.save(module, directory, signatures={SIGNATURE: traced})
+    with _named_by_content(getattr(module, "tokenizers", [])):
+        traced = tf.function(run, autograph=False).get_concrete_function(**signature)
+        module.weights = list(traced.variables)
+        tf.saved_model.save(module, directory, signatures={SIGNATURE: traced})
 
 
-def _name_by_content(resource):
-    """Give a SentencePiece model, if this is one, a name that no other model has.
+@contextlib.contextmanager
+def _named_by_content(resources):
+    """Give each SentencePiece model a name, for a while, that no other model has.
 
     What is loaded takes resources of one name to be one resource, in all SavedModels of a process;
     and by themselves all SentencePiece models have one name.
     """
-    if not isinstance(resource, keras_hub.tokenizers.SentencePieceTokenizer):
-        return
-    import tensorflow_text
+    kind = keras_hub.tokenizers.SentencePieceTokenizer
+    before = [(one, one._sentence_piece) for one in resources if isinstance(one, kind)]
+    for tokenizer, _ in before:
+        import tensorflow_text
 
-    resource._sentence_piece = tensorflow_text.SentencepieceTokenizer(
-        model=resource.proto,
-        out_type=resource.compute_dtype,
-        add_bos=resource.add_bos,
-        add_eos=resource.add_eos,
-        name=f"sentencepiece_{hashlib.sha256(resource.proto).hexdigest()[:32]}",
-    )
+        tokenizer._sentence_piece = tensorflow_text.SentencepieceTokenizer(
+            model=tokenizer.proto,
+            out_type=tokenizer.compute_dtype,
+            add_bos=tokenizer.add_bos,
+            add_eos=tokenizer.add_eos,
+            name=f"sentencepiece_{hashlib.sha256(tokenizer.proto).hexdigest()[:32]}",
+        )
+    try:
+        yield
+    finally:
+        for tokenizer, model in before:
+            tokenizer._sentence_piece = model
 
 
 def _with_a_row(value):

@@ -32,7 +32,9 @@ class MaskingPreprocessor(EncoderPreprocessor):
         mask_token_rate: Part of those that become the mask token. In [0, 1].
         random_token_rate: Part that becomes another token, any with the same probability. In
             [0, 1], and with `mask_token_rate` at most 1.
-        seed: Seed of the choice, or None: one drawn as `keras.utils.set_random_seed` decides.
+        seed: Seed of the choice, or None: drawn here, as `keras.utils.set_random_seed` decides. A
+            pipeline that hides several batches at once, as `fit` on texts does, takes what is drawn
+            in no certain order.
 
     Call arguments:
         x: A string or strings.

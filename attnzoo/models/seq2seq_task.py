@@ -158,9 +158,9 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
         }
         results = {}
         if isinstance(self.sampler, BeamSampler):
-            token_ids, scores = self.sampler.search(  # [B, N, T], [B, N]
-                next, **arguments, resize_cache=self.resize_cache
-            )
+            if self.resize_cache is not None:
+                arguments["resize_cache"] = self.resize_cache
+            token_ids, scores = self.sampler.search(next, **arguments)  # [B, N, T], [B, N]
             results["scores"] = scores
             given = given[:, None]  # [B, 1, T]
             if self.sampler.num_hypotheses == 1:

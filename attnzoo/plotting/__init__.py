@@ -1,9 +1,9 @@
 """Pictures of alignments, and of training: arrays in, a matplotlib figure or coloured text out.
 
 In heat maps the source runs along the top edge, the output down the left one, so a monotonic
-alignment is a line from the upper left to the lower right. Figures are laid out in inches from the
-number of tokens and the printed width of their labels. They are made without pyplot: nothing stays
-open behind them.
+alignment is a line from the upper left to the lower right; they are laid out in inches from the
+number of tokens and the printed width of their labels. Figures are made without pyplot: nothing
+stays open behind them.
 """
 
 from attnzoo.plotting.alignments import plot_alignment_page, plot_alignments

@@ -7,6 +7,9 @@ import numpy as np
 from attnzoo.plotting.drawing import new_figure
 from attnzoo.plotting.inputs import check_finite, require_matplotlib
 
+_LINE = 0.22  # Height of a line of the legend, in inches.
+_STYLES = ("-", "--", ":", "-.")
+
 
 def plot_curves(curves: Mapping[str, Sequence[float]], quantity: str = "val_loss"):
     """Draw a quantity by epoch, a line for each run.
@@ -37,16 +40,20 @@ def plot_curves(curves: Mapping[str, Sequence[float]], quantity: str = "val_loss
         )
     for name, values in curves.items():
         check_finite(f"The values of {name!r}", values)
-    figure = new_figure(6.0, 3.6)
+    figure = new_figure(7.0, max(3.6, 0.5 + _LINE * len(curves)))
     figure.set_layout_engine("constrained")
     ax = figure.add_subplot()
-    for name, values in curves.items():
-        ax.plot(np.arange(1, len(values) + 1), values, label=name, marker=".", linewidth=1.2)
+    lines = []
+    for number, values in enumerate(curves.values()):
+        style = _STYLES[number // 10 % len(_STYLES)]  # There are ten colours.
+        epochs = np.arange(1, len(values) + 1)
+        lines += ax.plot(epochs, values, style, color=f"C{number % 10}", marker=".", linewidth=1.2)
     ax.set_xlabel("epoch")
     ax.set_ylabel(quantity, parse_math=False)
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.grid(color="0.9")
     ax.spines[["top", "right"]].set_visible(False)
-    for text in ax.legend(frameon=False).get_texts():
+    legend = figure.legend(lines, list(curves), loc="outside right upper", frameon=False)
+    for text in legend.get_texts():
         text.set_parse_math(False)
     return figure

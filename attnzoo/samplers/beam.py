@@ -6,8 +6,8 @@ from keras import ops, tree
 
 _LOWEST = -1e9  # Stands for log 0: finite, so that a difference of two of them is no NaN.
 
-# A cache that has a place for each step begins with so many, and grows so many times: each size is
-# one loop more to compile.
+# A cache that has a place for each step begins with so many, and becomes so many times as large:
+# each size is one loop more to compile.
 _FIRST_ROOM = 64
 _GROWTH = 4
 
@@ -39,7 +39,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
             step, and `"memory_mask"`, bool [B * K, S].
         temperature: Divides the logits. Above 0.
 
-    Call arguments: as in `keras_hub.samplers.Sampler`.
+    Call arguments: as in `keras_hub.samplers.Sampler`, and `resize_cache` as in `search`.
 
     Returns:
         Tokens int [B, T], the best hypothesis; with `num_hypotheses` above 1 the pair of tokens int
@@ -116,8 +116,8 @@ class BeamSampler(keras_hub.samplers.Sampler):
             hidden_states: Not used.
             model: The model, where `next` reads its variables on JAX.
             resize_cache: Function of (cache, room) to the cache with places for the steps up to
-                `room`, or None where a step costs the same however many there may be. With it short
-                outputs cost little, however long the prompt's padding.
+                `room`, or None where a step costs the same however many there may be. With it a
+                short output costs little more where T is large than where it is small.
 
         Returns:
             Tokens int [B, num_hypotheses, T] and scores float [B, num_hypotheses], best first.
@@ -154,20 +154,27 @@ class BeamSampler(keras_hub.samplers.Sampler):
             given = ops.logical_and(mask[:, index, None], ops.logical_not(state["finished"]))
             return self._grow(next, state, index, given, stops), index + 1
 
-        rooms = [length] if resize_cache is None else _rooms(prompt.shape[1] or length)
-        for room in rooms:
-            if len(rooms) > 1:
+        def run(state, index, rooms):
+            room, *larger = rooms
+            if grows:
                 state = {**state, "cache": resize_cache(state["cache"], room)}
-            index = ops.cast(index, "int32")
             state, index = self.run_loop(
                 cond,
                 body,
                 model=model,
                 loop_vars=(state, index),
-                maximum_iterations=ops.maximum(ops.cast(room, "int32") - index, 0),
+                maximum_iterations=ops.cast(room, "int32") - index,
             )
-        tokens = ops.reshape(state["tokens"], (batch, beams, length))
-        return tokens[:, : self.num_hypotheses], state["scores"][:, : self.num_hypotheses]
+            found = {name: state[name] for name in ("tokens", "scores")}
+            if not larger:
+                return found
+            return ops.cond(cond(state, index), lambda: run(state, index, larger), lambda: found)
+
+        rooms = [length] if resize_cache is None else _rooms(index, length)
+        grows = len(rooms) > 1
+        found = run(state, ops.cast(index, "int32"), rooms)
+        tokens = ops.reshape(found["tokens"], (batch, beams, length))
+        return tokens[:, : self.num_hypotheses], found["scores"][:, : self.num_hypotheses]
 
     def _grow(self, next, state, index, given, stops):
         """One step: every beam proposes continuations, and the best K of all are kept."""
@@ -275,12 +282,16 @@ class BeamSampler(keras_hub.samplers.Sampler):
         }
 
 
-def _rooms(length) -> list:
-    """The sizes of a growing cache, the last one `length`; no other if that is not known."""
+def _rooms(index, length) -> list:
+    """The sizes of a growing cache, the last one `length`: at least doubled, and beyond `index`.
+
+    No other, if these are not known while tracing.
+    """
     rooms, room = [], _FIRST_ROOM
-    while isinstance(length, int) and room < length:
-        rooms.append(room)
-        room *= _GROWTH
+    if isinstance(index, int) and isinstance(length, int):
+        while 2 * room <= length:
+            rooms += [room] if room > index else []
+            room *= _GROWTH
     return [*rooms, length]
 
 

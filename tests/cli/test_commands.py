@@ -119,8 +119,19 @@ def test_the_leaderboard_draws_how_training_went(tmp_path, capsys):
     command = ["leaderboard", run, "--metrics", "bleu", "--curves", str(picture)]
     assert main(command) == 0 and picture.read_bytes().startswith(b"\x89PNG")
     (line,) = draw_curves([run], "loss").axes[0].get_lines()
-    assert line.get_ydata().tolist() == [3.5, 2.5] and line.get_label() == "one"
+    assert line.get_ydata().tolist() == [3.5, 2.5]
+    (tmp_path / "other").mkdir()
+    same_name = finished_run(tmp_path / "other" / "one", "hard", greedy=0.5)
     capsys.readouterr()
+    assert main([*command[:2], same_name, *command[2:]]) == 2
+    assert f"run={same_name}, without history.csv" in capsys.readouterr().err
+    shutil.copy(tmp_path / "one" / "history.csv", same_name)
+    (legend,) = draw_curves([run, same_name]).legends
+    assert [text.get_text() for text in legend.get_texts()] == [run, same_name]
+    (tmp_path / "one" / "history.csv").write_text("epoch,loss,val_loss\n0,NA,NA\n")
+    assert main(command) == 2
+    assert "'one' must be finite. Received: a value of nan" in capsys.readouterr().err
+    shutil.copy(f"{same_name}/history.csv", run)
     assert main([*command, "--quantity", "bleu"]) == 2
     said = capsys.readouterr().err
     assert f"must be one of ['loss', 'val_loss']. Received: bleu, for run={run}" in said

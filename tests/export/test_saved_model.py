@@ -171,27 +171,53 @@ def test_weights_are_saved_once_and_nothing_else_is(task, bare_task, consumed, p
     assert sorted(os.listdir(folder)) == ["ids", "text"]
 
 
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="Elsewhere a child process does the same.")
-@pytest.mark.parametrize("model", MODELS)
-def test_two_subword_tokenizers_of_one_kind_stay_two(model, tmp_path):
-    sources = ["two men are outside", "a man in an orange hat"]
-    targets = ["zwei Leute sind draußen", "jemand mit orangefarbenem Hut"]
+ENGLISH = ["two men are outside", "a man in an orange hat"]
+GERMAN = ["zwei Leute sind draußen", "jemand mit orangefarbenem Hut"]
+
+
+def make_subword_task(sources, targets, model):
     preprocessor = models.RNNSeq2SeqLMPreprocessor(
         data.train_subword_tokenizer(sources, vocabulary_size=60, model=model),
         data.train_subword_tokenizer(targets, vocabulary_size=60, model=model),
         encoder_sequence_length=32,
         decoder_sequence_length=8,
     )
-    backbone = models.RNNSeq2SeqBackbone(
-        preprocessor.source_tokenizer.vocabulary_size(),
-        preprocessor.tokenizer.vocabulary_size(),
-        embedding_dim=5,
-        hidden_dim=6,
+    sizes = [
+        tokenizer.vocabulary_size()
+        for tokenizer in (preprocessor.source_tokenizer, preprocessor.tokenizer)
+    ]
+    task = models.RNNSeq2SeqLM(
+        models.RNNSeq2SeqBackbone(*sizes, embedding_dim=5, hidden_dim=6), preprocessor
     )
-    task = models.RNNSeq2SeqLM(backbone, preprocessor)
     tools.set_weights(task)
+    return task
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="Elsewhere a child process does the same.")
+@pytest.mark.parametrize("model", MODELS)
+def test_two_subword_tokenizers_of_one_kind_stay_two(model, tmp_path):
+    task = make_subword_task(ENGLISH, GERMAN, model)
     # Compared with the live model before it is where it belongs, or this raises.
-    export.saved_model(task, tmp_path / "exported", sampler="greedy", verify=sources)
+    export.saved_model(task, tmp_path / "exported", sampler="greedy", verify=ENGLISH)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="Elsewhere a child process does the same.")
+def test_two_exports_may_be_loaded_in_one_process(tmp_path):
+    import tensorflow as tf
+
+    pairs = {"there": (ENGLISH, GERMAN), "back": (GERMAN, ENGLISH)}
+    tasks = {name: make_subword_task(*pair, "unigram") for name, pair in pairs.items()}
+    before = tasks["there"].preprocessor.tokenizer._sentence_piece
+    paths = {
+        name: export.saved_model(task, tmp_path / name, verify=pairs[name][0])
+        for name, task in tasks.items()
+    }
+    assert tasks["there"].preprocessor.tokenizer._sentence_piece is before
+    loaded = {name: tf.saved_model.load(path) for name, path in paths.items()}
+    for name, task in tasks.items():
+        texts = pairs[name][0]
+        found = loaded[name].signatures["serving_default"](text=tf.constant(texts))["text"]
+        assert [text.decode() for text in found.numpy()] == task.generate(texts)
 
 
 def test_half_precision_and_another_sampler_leave_the_task_as_it_was(tmp_path):

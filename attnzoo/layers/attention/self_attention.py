@@ -102,7 +102,10 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         }
 
     def resize_cache(self, cache: dict, max_length: int) -> dict:
-        """The same cache with room for `max_length` tokens; those beyond are lost."""
+        """The same cache with room for `max_length` tokens, its own room known while tracing.
+
+        Tokens beyond are lost.
+        """
         check_positive(max_length=max_length)
         room = cache["key"].shape[2]
         more = ((0, 0), (0, 0), (0, max(max_length - room, 0)), (0, 0))
