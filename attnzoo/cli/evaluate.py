@@ -79,8 +79,19 @@ def _measure_texts(task, arguments) -> dict:
     if arguments.show:
         shown = slice(arguments.show)
         print(format_predictions(sources[shown], predictions[shown], right[shown]))
-    decoding = f"beam {arguments.beam}" if arguments.beam else "greedy"
-    return {"decoding": decoding, "sources": len(sources), **figures}
+    return {"decoding": _name_decoding(arguments), "sources": len(sources), **figures}
+
+
+def _name_decoding(arguments):
+    """What tells one evaluation of a run from another, in a leaderboard."""
+    if not arguments.beam:
+        return "greedy"
+    penalties = {
+        "length penalty": arguments.length_penalty,
+        "coverage penalty": arguments.coverage_penalty,
+    }
+    shown = [f"{name} {value:g}" for name, value in penalties.items() if value]
+    return ", ".join([f"beam {arguments.beam}", *shown])
 
 
 def _measure_classes(task, arguments) -> dict:

@@ -61,6 +61,25 @@ def test_evaluate_groups_references_and_writes_json(preset, tmp_path, capsys):
     assert set(figures) == {"exact_match", "word_error_rate", "phoneme_error_rate"}
 
 
+@pytest.mark.parametrize(
+    ("options", "decoding"),
+    [
+        (["--beam", "2"], "beam 2"),
+        (["--beam", "2", "--length-penalty", "1"], "beam 2, length penalty 1"),
+        (
+            ["--beam", "3", "--length-penalty", "0.6", "--coverage-penalty", "0.1"],
+            "beam 3, length penalty 0.6, coverage penalty 0.1",
+        ),
+    ],
+)
+def test_a_record_tells_how_was_decoded(preset, tmp_path, options, decoding):
+    data, figures = tmp_path / "data.tsv", tmp_path / "figures.json"
+    data.write_text("ab\tA B\n")
+    command = ["evaluate", str(preset), "--data", str(data), "--json", str(figures)]
+    assert main([*command, *options]) == 0
+    assert json.loads(figures.read_text())["decoding"] == decoding
+
+
 def test_bleu_comes_with_its_signature(preset, tmp_path, capsys):
     data, figures = tmp_path / "data.tsv", tmp_path / "figures.json"
     data.write_text("ab\tA B\nba\tB A\n")
