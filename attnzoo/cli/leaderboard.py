@@ -11,7 +11,6 @@ With --curves the runs' loss on the dev set is drawn too, by epoch, and with --q
 that is in their history.csv.
 """
 
-import csv
 import json
 import pathlib
 
@@ -62,21 +61,21 @@ def draw_curves(runs, quantity: str = "val_loss"):
 
 def _curve(folder, quantity):
     """A quantity after each epoch, NaN where none was written down."""
+    from attnzoo.training.history import logged_number, read_history
+
     record = folder / "history.csv"
     if not record.is_file():
         raise ValueError(
             f"A run must be a folder that `attnzoo train` has finished. Received: run={folder}, "
             "without history.csv"
         )
-    with open(record, newline="", encoding="utf-8") as file:
-        epochs = list(csv.DictReader(file))
-    known = [name for name in (epochs or [{}])[0] if name != "epoch"]
+    names, epochs = read_history(record)
+    known = [name for name in names if name != "epoch"]
     if quantity not in known:
         raise ValueError(
             f"`--quantity` must be one of {known}. Received: {quantity}, for run={folder}"
         )
-    values = [epoch[quantity] for epoch in epochs]
-    return [float("nan" if value == "NA" else value) for value in values]
+    return [logged_number(epoch[quantity]) for epoch in epochs]
 
 
 def make_table(runs, metrics) -> str:

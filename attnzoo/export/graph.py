@@ -18,9 +18,10 @@ def write_graph(served, directory):
 
     signature = served.signature()
     module = tf.Module()
+    resources = []
     if served.inputs == "text":
         _check_packing(served, signature)
-        module.tokenizers = served.resources()
+        resources = module.tokenizers = served.resources()
 
     def run(**given):
         batch = tf.shape(next(iter(given.values())))[0]
@@ -28,7 +29,7 @@ def write_graph(served, directory):
         outputs = served.compute(served.pack(given))
         return {name: value[:batch] for name, value in outputs.items()}
 
-    with _named_by_content(getattr(module, "tokenizers", [])):
+    with _named_by_content(resources):
         traced = tf.function(run, autograph=False).get_concrete_function(**signature)
         module.weights = list(traced.variables)
         tf.saved_model.save(module, directory, signatures={SIGNATURE: traced})

@@ -127,6 +127,10 @@ class BeamSampler(keras_hub.samplers.Sampler):
         mask = ops.zeros_like(prompt, dtype="bool") if mask is None else ops.cast(mask, "bool")
         stops = [] if stop_token_ids is None else list(stop_token_ids)
 
+        rooms = [length] if resize_cache is None else _rooms(index, length)
+        if len(rooms) > 1:
+            cache = resize_cache(cache, rooms[0])
+
         # All beams begin as one: the others get a probability of zero.
         log_probs = ops.concatenate(
             [
@@ -156,8 +160,6 @@ class BeamSampler(keras_hub.samplers.Sampler):
 
         def run(state, index, rooms):
             room, *larger = rooms
-            if grows:
-                state = {**state, "cache": resize_cache(state["cache"], room)}
             state, index = self.run_loop(
                 cond,
                 body,
@@ -168,10 +170,13 @@ class BeamSampler(keras_hub.samplers.Sampler):
             found = {name: state[name] for name in ("tokens", "scores")}
             if not larger:
                 return found
-            return ops.cond(cond(state, index), lambda: run(state, index, larger), lambda: found)
 
-        rooms = [length] if resize_cache is None else _rooms(index, length)
-        grows = len(rooms) > 1
+            def go_on():
+                cache = resize_cache(state["cache"], larger[0])
+                return run({**state, "cache": cache}, index, larger)
+
+            return ops.cond(cond(state, index), go_on, lambda: found)
+
         found = run(state, ops.cast(index, "int32"), rooms)
         tokens = ops.reshape(found["tokens"], (batch, beams, length))
         return tokens[:, : self.num_hypotheses], found["scores"][:, : self.num_hypotheses]

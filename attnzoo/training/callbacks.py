@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnzoo.training.history import logged_number, read_history
+
 
 class TrainingBackup(keras.callbacks.Callback):
     """Writes all that training needs to go on, after each epoch, in one file and in one move.
@@ -140,21 +142,13 @@ class TrainingBackup(keras.callbacks.Callback):
         """Drop what was logged of epochs that come again, and return the rest."""
         if not self.history_path.exists():
             return []
-        with open(self.history_path, newline="") as file:
-            reader = csv.DictReader(file)
-            names = reader.fieldnames or []
-            # A line cut short by a kill has empty fields at its end.
-            rows = [row for row in reader if None not in row.values() and row["epoch"]]
+        names, rows = read_history(self.history_path)
         rows = [row for row in rows if int(row["epoch"]) < epoch]
         with open(self.history_path, "w", newline="") as file:
             writer = csv.DictWriter(file, names)
             writer.writeheader()
             writer.writerows(rows)
-        return [{name: _number(row[name]) for name in names} for row in rows]
-
-
-def _number(text: str) -> float:
-    return float("nan") if text == "NA" else float(text)  # NA: nothing was logged.
+        return [{name: logged_number(row[name]) for name in names} for row in rows]
 
 
 def _torch_random_states() -> list[np.ndarray]:

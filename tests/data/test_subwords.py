@@ -5,6 +5,7 @@ import pytest
 
 from attnzoo import data, models
 from attnzoo.data.subwords import MODELS
+from tests.models import tiny
 
 TEXTS = ["Two men are outside.", "A man in an orange hat.", "Men outside in orange hats, at night."]
 SPECIAL = ["[PAD]", "[UNK]", "[START]", "[END]"]
@@ -47,13 +48,7 @@ def test_a_model_on_them_trains_generates_and_is_saved(source, target, tmp_path)
         encoder_sequence_length=32,
         decoder_sequence_length=32,
     )
-    backbone = models.RNNSeq2SeqBackbone(
-        preprocessor.source_tokenizer.vocabulary_size(),
-        preprocessor.tokenizer.vocabulary_size(),
-        embedding_dim=5,
-        hidden_dim=6,
-    )
-    task = models.RNNSeq2SeqLM(backbone, preprocessor)
+    task = tiny.make_task(preprocessor)
     batches = data.BucketedBatches(list(zip(TEXTS, targets, strict=True)), preprocessor)
     assert np.isfinite(task.fit(batches, epochs=1, verbose=0).history["loss"][0])
     task.save_to_preset(str(tmp_path))

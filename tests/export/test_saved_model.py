@@ -182,15 +182,7 @@ def make_subword_task(sources, targets, model):
         encoder_sequence_length=32,
         decoder_sequence_length=8,
     )
-    sizes = [
-        tokenizer.vocabulary_size()
-        for tokenizer in (preprocessor.source_tokenizer, preprocessor.tokenizer)
-    ]
-    task = models.RNNSeq2SeqLM(
-        models.RNNSeq2SeqBackbone(*sizes, embedding_dim=5, hidden_dim=6), preprocessor
-    )
-    tools.set_weights(task)
-    return task
+    return tiny.make_task(preprocessor, scale=0.5)
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="Elsewhere a child process does the same.")

@@ -32,7 +32,11 @@ def make_preprocessor(**arguments):
 def make_task(preprocessor=None, *, scale: float = 1.0, **arguments):
     """A task whose weights are set, and large enough for inputs to differ in their outputs."""
     arguments = {"embedding_dim": 5, "hidden_dim": 6, **arguments}
-    backbone = models.RNNSeq2SeqBackbone(SOURCE_VOCABULARY, TARGET_VOCABULARY, **arguments)
+    sizes = (SOURCE_VOCABULARY, TARGET_VOCABULARY)
+    if preprocessor is not None:
+        tokenizers = (preprocessor.source_tokenizer, preprocessor.tokenizer)
+        sizes = [tokenizer.vocabulary_size() for tokenizer in tokenizers]
+    backbone = models.RNNSeq2SeqBackbone(*sizes, **arguments)
     task = models.RNNSeq2SeqLM(backbone, preprocessor)
     tools.set_weights(task, scale=scale)
     return task
