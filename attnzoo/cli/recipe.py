@@ -50,6 +50,7 @@ class Recipe:
     weight_decay: float = 0.0
     gradient_clip: float = 1.0
     ema: float = 0.0
+    monitor: str | None = None
     average: int = 1
     patience: int = 5
     num_buckets: int = 5
@@ -89,6 +90,7 @@ _CHOICES = {
     "source_tokenizer": _TOKENIZERS,
     "target_tokenizer": _TOKENIZERS,
     "schedule": ("constant", "inverse_sqrt", "cosine"),
+    "monitor": ("loss", "accuracy"),
 }
 # The least that a number may be.
 _LEAST = {"accumulate": 1, "warmup": 0, "weight_decay": 0, "gradient_clip": 0, "average": 1}
@@ -136,8 +138,9 @@ _HELP = {
     "weight_decay": "what a step takes off the weights, times the rate; biases and norms keep all",
     "gradient_clip": "longest gradient, all weights together; 0 lets it be as long as it is",
     "ema": "evaluate and keep a moving average of the weights, of which so much stays at each step",
+    "monitor": "what of dev tells the best epoch; of a classifier accuracy if not given, else loss",
     "average": "the preset gets the mean of the weights of so many best epochs",
-    "patience": "stop after so many epochs without a better dev loss",
+    "patience": "stop after so many epochs that are no better on dev",
     "num_buckets": "shapes of batches; each costs a compilation, fewer cost padding",
     "mixed_precision": "compute in bfloat16",
 }
@@ -229,7 +232,8 @@ def make_rate(recipe: Recipe, steps: int):
 
 def monitored(recipe: Recipe) -> tuple[str, str]:
     """What tells the best epoch, and whether more of it is better."""
-    return ("val_accuracy", "max") if recipe.task == "classifier" else ("val_loss", "min")
+    monitor = recipe.monitor or ("accuracy" if recipe.task == "classifier" else "loss")
+    return f"val_{monitor}", "max" if monitor == "accuracy" else "min"
 
 
 def schedules(task, recipe: Recipe) -> list:

@@ -125,12 +125,15 @@ def test_a_classifier_is_trained_measured_and_compared(options, labelled, tmp_pa
     assert f"| run | {mechanism} | most probable | {100 * accuracy:.1f} % |" in row
 
 
-def test_a_classifier_stops_by_its_accuracy():
+def test_what_is_monitored_tells_when_to_stop():
     recipe = Recipe(task="classifier", patience=2)
     rows = zip((0.5, 0.9, 0.8, 0.7), (0.9, 0.8, 0.7, 0.6), strict=True)
     past = [{"val_accuracy": accuracy, "val_loss": loss} for accuracy, loss in rows]
     assert stopped_already(past, recipe)
-    assert not stopped_already(past, dataclasses.replace(recipe, task="seq2seq"))
+    assert not stopped_already(past, dataclasses.replace(recipe, monitor="loss"))
+    texts = dataclasses.replace(recipe, task="seq2seq")
+    assert not stopped_already(past, texts)
+    assert stopped_already(past, dataclasses.replace(texts, monitor="accuracy"))
     assert not stopped_already(past[:3], recipe) and not stopped_already([], recipe)
 
 
