@@ -19,11 +19,11 @@ from attnzoo.ops.dot_product_blocks import Terms, attend_in_blocks, join
 from attnzoo.ops.normalizers import get_normalizer
 
 _ON_TORCH = keras.backend.backend() == "torch"
-# Elements of one block [r, t, S]: what is made of it should stay in a core's own cache. Larger on
-# TensorFlow, and more so on torch, where each operation costs a call from Python.
-_BLOCK_ELEMENTS = {"jax": 2**17, "tensorflow": 2**18, "torch": 2**21}[keras.backend.backend()]
+# Elements of one block [r, t, S]: few enough to stay in the caches, and enough to share out among
+# the cores; most on torch, where each operation costs a call from Python.
+_BLOCK_ELEMENTS = {"jax": 2**19, "tensorflow": 2**20, "torch": 2**21}[keras.backend.backend()]
 # Up to this many elements [B, N, T, S] plain autodiff is at least as fast as blocks.
-_WHOLE_ELEMENTS = {"jax": 2**17, "tensorflow": 2**22, "torch": 2**21}[keras.backend.backend()]
+_WHOLE_ELEMENTS = {"jax": 2**19, "tensorflow": 2**22, "torch": 2**21}[keras.backend.backend()]
 # What a batch size is taken for that is not known while tracing.
 _USUAL_BATCH = 32
 # Into how many parts steps are cut where each part sees another stretch of memory, and their
