@@ -103,6 +103,10 @@ class TaskMixin:
                 f"neither. Received: x of type {type(x).__name__}, validation_data of type "
                 f"{type(validation_data).__name__}"
             )
+        optimizer = getattr(self, "optimizer", None)
+        if optimizer is not None and not optimizer.built:
+            # Else TensorFlow makes its variables in a first trace of the step, and needs a second.
+            optimizer.build(self.trainable_variables)
         if ids:
             return keras.Model.fit(self, x, *args, **kwargs)
         return super().fit(x, *args, **kwargs)

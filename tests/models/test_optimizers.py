@@ -110,3 +110,14 @@ def test_sampled_targets_and_drawn_places_go_through_all_of_it():
             assert_close(to_numpy(task.trainable_variables), start, 0.0)
     for one, other in zip(start, to_numpy(task.trainable_variables), strict=True):
         assert np.isfinite(other).all() and np.abs(one - other).max() > 0.0
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="Only TensorFlow traces.")
+def test_a_step_is_traced_once():
+    task = tiny.make_transformer("TokenTagger", preprocessor=None, encoder={"num_layers": 1})
+    task.compile(keras.optimizers.Adam(), jit_compile=False)
+    traced, step = [], task.train_step
+    task.train_step = lambda data: traced.append(data) or step(data)
+    x, labels, weight = make_batch((3, 2, 2, 3))
+    task.fit(x, labels, sample_weight=weight, epochs=2, batch_size=2, verbose=0)
+    assert len(traced) == 1
