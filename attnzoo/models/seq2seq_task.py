@@ -16,7 +16,7 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
 
     A subclass gives `decode(inputs)`, the teacher-forced pass with its alignments, and
     `make_next(inputs, with_alignments)`, one step of decoding; and where its cache has a place for
-    each step, `resize_cache(cache, room)`. The rest is here.
+    each step, `resize_cache(cache, max_length)`. The rest is here.
     """
 
     resize_cache = None

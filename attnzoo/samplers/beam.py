@@ -115,8 +115,8 @@ class BeamSampler(keras_hub.samplers.Sampler):
             stop_token_ids: Ids that end a hypothesis, or None to fill all T.
             hidden_states: Not used.
             model: The model, where `next` reads its variables on JAX.
-            resize_cache: Function of (cache, room) to the cache with places for the steps up to
-                `room`, or None where a step costs the same however many there may be. With it a
+            resize_cache: Function of (cache, max_length) to the cache with room for as many steps,
+                or None where a step costs the same however many there may be. With it a
                 short output costs little more where T is large than where it is small.
 
         Returns:

@@ -167,7 +167,7 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
 
         return next, cache
 
-    def resize_cache(self, cache: dict, room: int) -> dict:
-        """What `make_next` or `next` gave, with places for the steps up to `room`."""
+    def resize_cache(self, cache: dict, max_length: int) -> dict:
+        """What `make_next` or `next` gave, with room for `max_length` steps."""
         blocks = zip(self.backbone.decoder_blocks, cache["blocks"], strict=True)
-        return {**cache, "blocks": [block.resize_cache(one, room) for block, one in blocks]}
+        return {**cache, "blocks": [block.resize_cache(one, max_length) for block, one in blocks]}
