@@ -20,8 +20,8 @@ test: lint
 	  for part in tests/models/rnn_seq2seq "tests/models --ignore=tests/models/rnn_seq2seq" \
 	      "tests --ignore=tests/models"; do \
 	    echo "=== $$backend: $$part"; \
-	    KERAS_BACKEND=$$backend OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist loadfile $$part \
-	      || exit 1; \
+	    KERAS_BACKEND=$$backend OMP_NUM_THREADS=1 $(RUN) -m pytest -q \
+	      -n 2 --dist loadfile --no-loadscope-reorder $$part || exit 1; \
 	  done; \
 	done
 

@@ -1,5 +1,6 @@
 """What every test shares: one thread, quick compilation, and the package beside the tests."""
 
+import collections
 import os
 import pathlib
 import sys
@@ -29,3 +30,10 @@ def without_compilation():
     """See `tests.tools.without_compilation`."""
     with tools.without_compilation():
         yield
+
+
+def pytest_collection_modifyitems(items):
+    """Notebooks first, then files by their number of tests: no worker ends with a long file."""
+    counts = collections.Counter(item.path for item in items)
+    long = {item.path for item in items if item.path.name == "test_notebooks.py"}
+    items.sort(key=lambda item: (item.path not in long, -counts[item.path]))
