@@ -80,7 +80,7 @@ class TransformerParts:
     def make_position(self, name: str):
         """The position that acts at the input, or one that does nothing there."""
         return get_position(
-            self.position,
+            self.position if self._at_input() else "none",
             num_heads=self.num_heads,
             key_dim=self.hidden_dim // self.num_heads,
             value_dim=self.hidden_dim // self.num_heads,
@@ -94,10 +94,10 @@ class TransformerParts:
 
     def make_blocks(self, cls, count: int, name: str) -> list:
         """A stack of blocks of this class."""
-        width, position = self.feed_forward_dim, self.position
+        width = self.feed_forward_dim
         arguments = {
             "feed_forward_dim": 4 * self.hidden_dim if width is None else width,
-            "position": None if POSITIONS[position or "none"].at_input else position,
+            "position": None if self._at_input() else self.position,
             "dropout": self.dropout,
             **self.block_arguments,
         }
@@ -111,6 +111,10 @@ class TransformerParts:
         if not block.norm_first:
             return None
         return NORMS[block.norm](epsilon=block.epsilon, **self._named(name))
+
+    def _at_input(self) -> bool:
+        """Whether the position acts at the input, not within attention."""
+        return POSITIONS[self.position or "none"].at_input
 
     def _named(self, name):
         return {"name": name, "dtype": policy_for(self.dtype, name)}

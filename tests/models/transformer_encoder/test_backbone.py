@@ -85,6 +85,14 @@ def test_an_instance_is_one_for_all_blocks_and_stays_it(part, way, tmp_path):
     tools.assert_close(*run(inputs), tolerance=1e-6)
 
 
+@pytest.mark.parametrize("position", ["relative", "rotary", "t5"])
+def test_a_position_within_attention_has_weights_there_alone(position):
+    backbone = tiny.make_transformer_encoder(position=position)
+    owners = {weight.path.split("/")[0] for weight in backbone.weights if "table" in weight.path}
+    blocks = {f"block_{i}" for i in range(len(backbone.blocks))}
+    assert owners == (set() if position == "rotary" else blocks)
+
+
 def test_places_are_told_apart_by_positions_alone():
     inputs = tiny.make_text_inputs((5, 5))
     turned = {**inputs, "token_ids": inputs["token_ids"][:, ::-1]}

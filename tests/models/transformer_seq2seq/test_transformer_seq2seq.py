@@ -50,6 +50,12 @@ def tensors(inputs):
     return {name: ops.convert_to_tensor(value) for name, value in inputs.items()}
 
 
+@pytest.mark.parametrize("position", ["relative", "t5"])
+def test_a_position_within_attention_has_no_weights_at_the_input(position):
+    backbone = make_backbone(position=position)
+    assert not backbone.source_position.weights and not backbone.target_position.weights
+
+
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_step_by_step_it_is_the_teacher_forced_model(name):
     task = make_task(**CONFIGURATIONS[name])
