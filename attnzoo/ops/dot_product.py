@@ -199,16 +199,22 @@ def over_groups(tensor, of_memory):
     )
 
 
-def dropped_alignments(alignments, rate: float, seed):
+def dropped_alignments(alignments, rate: float, seed, key_heads: int | None = None):
     """What dropout leaves of alignments [B, N, T, S]: `dot_product_attention` drops the same ones.
 
     Args:
         alignments: float [B, N, T, S].
         rate: Probability of dropping a weight. In [0, 1).
         seed: int32 [2].
+        key_heads: M, how many heads key and value have; None for N.
     """
-    order = ops.arange(ops.shape(alignments)[2], dtype="int32")
-    return _drop(alignments, Terms(order, dropout=rate, seed=seed))
+    batch, heads, length, places = ops.shape(alignments)
+    key_heads = heads if key_heads is None else key_heads
+    group = heads // key_heads
+    stacked = _stack_heads(alignments, key_heads, group)
+    order = ops.arange(length * group, dtype="int32")
+    left = _drop(stacked, Terms(order, dropout=rate, seed=seed))
+    return _unstack(left, alignments, group)
 
 
 # === Grouped queries: those of one head of the memory, as more steps ===

@@ -64,6 +64,12 @@ def tensors_of(case: str, heads: int | None = None) -> list:
     ]
 
 
+def tensors_of_one_width(case: str, heads: int | None = None) -> list:
+    """Kernels want values as wide as keys."""
+    query, key, _ = tensors_of(case, heads)
+    return [query, key, key[:, :, ::-1].copy()]
+
+
 def expected(case: str, tensors):
     arguments = dict(CASES[case])
     mask = arguments.pop("attention_mask", None)
@@ -140,12 +146,21 @@ def test_blocks_may_have_any_size(go, elements, case):
     assert_close(run(case), whole)
 
 
-@pytest.mark.parametrize("case", ["padding", "causal", "pairs of examples", "bias of heads"])
-def test_the_backends_own_kernel_gives_the_same(go, case):
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="The others' is Keras's.")
+@pytest.mark.parametrize("case", [case for case in CASES if "soft_cap" not in CASES[case]])
+def test_the_kernel_of_torch_gives_the_same(go, monkeypatch, case):
+    calls, fused = [], dot_product._fused
+    monkeypatch.setattr(
+        dot_product, "_fused", lambda *args, **more: calls.append(1) or fused(*args, **more)
+    )
+    go("fused")
+    tensors = tensors_of_one_width(case)
+    context = dot_product_attention(*tensors, **CASES[case])
+    assert calls
+    assert_close(context, expected(case, tensors)[0].astype("float32"))
+    found = run(case, tensors, upstream=tensors[0])
     go("whole")
-    whole = run(case)
-    go("fused", 2 * ROW)
-    assert_close(run(case), whole)
+    assert_close(found, run(case, tensors, upstream=tensors[0]))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -160,12 +175,11 @@ def test_the_road_that_is_chosen_follows_the_equation(go, case):
 def test_the_kernel_of_keras_gives_the_same(go, monkeypatch, case):
     if keras.backend.backend() == "torch":
         pytest.skip("torch has its own.")
-    query, key, _ = tensors_of(case, heads=HEADS)
-    tensors = [query, key, key[:, :, ::-1].copy()]
+    tensors = tensors_of_one_width(case, heads=HEADS)
     go("whole")
-    whole = run(case, tensors, upstream=query)
+    whole = run(case, tensors, upstream=tensors[0])
     monkeypatch.setattr(dot_product, "_has_kernel", lambda *_: True)
-    assert_close(run(case, tensors, upstream=query), whole)
+    assert_close(run(case, tensors, upstream=tensors[0]), whole)
 
 
 @pytest.mark.parametrize("case", ["plain", "pairs of heads", "bias of heads", "causal window"])
@@ -176,6 +190,12 @@ def test_dropout_is_the_same_on_every_road(go, case):
     go("blocks", 5 * MEMORY_LENGTH)
     assert_close(run(case, **more), whole)
     assert np.any(np.abs(whole[0] - run(case)[0]) > 0.1)
+    tensors = tensors_of(case)
+    alignments = ops.convert_to_tensor(expected(case, tensors)[1].astype("float32"))
+    left = dot_product.dropped_alignments(
+        alignments, more["dropout"], more["seed"], tensors[1].shape[1]
+    )
+    assert_close(dot_product.over_groups(left, ops.convert_to_tensor(tensors[2])), whole[0])
 
 
 def test_what_dropout_leaves_is_a_fair_share():
@@ -195,7 +215,8 @@ def test_what_dropout_leaves_is_a_fair_share():
 @pytest.mark.parametrize("road", ["whole", "blocks", "fused"])
 def test_nothing_to_attend_to_gives_zeros_and_no_gradient(go, road):
     go(road, 2 * ROW)
-    context, gradients = run("padding", compiled=False)
+    tensors = tensors_of_one_width("padding")
+    context, gradients = run("padding", tensors, upstream=tensors[0], compiled=False)
     assert np.all(context[2] == 0.0)
     for gradient in gradients:
         assert np.all(np.isfinite(gradient))
@@ -205,8 +226,8 @@ def test_nothing_to_attend_to_gives_zeros_and_no_gradient(go, road):
 @pytest.mark.parametrize("road", ["whole", "blocks", "fused"])
 def test_large_scores_stay_finite(go, road):
     go(road, 2 * ROW)
-    query, key, value = tensors_of("padding")
-    context, gradients = run("padding", [1e4 * query, 1e4 * key, value])
+    query, key, value = tensors_of_one_width("padding")
+    context, gradients = run("padding", [1e4 * query, 1e4 * key, value], upstream=query)
     for array in (context, *gradients):
         assert np.all(np.isfinite(array))
 

@@ -245,8 +245,10 @@ class MultiHeadAttention(Attention):
         alignments = align_heads(self._compare(query, key), normalizer=self.normalizer, **terms)
         used = alignments
         if drop is not None:
-            seeded = not callable(drop)
-            used = dropped_alignments(used, self.dropout, drop) if seeded else drop(used)
+            if callable(drop):
+                used = drop(used)
+            else:
+                used = dropped_alignments(used, self.dropout, drop, self.num_key_value_heads)
         contexts = over_groups(used, ops.cast(value, used.dtype))
         if "value" in biases:
             contexts = contexts + biases["value"](used)
