@@ -45,8 +45,9 @@ class BucketedBatches(PlannedBatches):
         shuffle: Whether each epoch has another order. Otherwise each has the same, from short to
             long.
         seed: At least 0.
-        long_pairs: What to do with pairs longer than the preprocessor's lengths: "truncate" or
-            "drop". A warning gives their number.
+        long_pairs: What to do with pairs longer than the preprocessor's lengths: "truncate", as its
+            own `truncate` says ("warn", "silent" or "error"), or "drop". A warning gives their
+            number.
         **kwargs: For `keras.utils.PyDataset`: `workers`, `use_multiprocessing`, `max_queue_size`.
 
     Returns:
@@ -58,7 +59,8 @@ class BucketedBatches(PlannedBatches):
 
     Raises:
         ValueError: If the preprocessor has no source tokenizer, there are no pairs, a pair is not
-            two strings, a source has no token, or a number is out of range.
+            two strings, a source has no token, one is too long for a preprocessor with
+            `truncate="error"`, or a number is out of range.
 
     Example:
         >>> batches = attnzoo.data.BucketedBatches(pairs, task.preprocessor, batch_size=64, seed=7)
@@ -185,6 +187,7 @@ class BucketedBatches(PlannedBatches):
         sources, targets, copies, num_long = [], [], [], 0
         all_source_ids = _tokenize_all(source_tokenizer, [source for source, _ in pairs])
         all_target_ids = _tokenize_all(tokenizer, [target for _, target in pairs])
+        truncate = getattr(preprocessor, "truncate", "warn")
         for position, ids in enumerate(all_source_ids):
             target_ids = all_target_ids[position]
             if not ids:
@@ -196,6 +199,12 @@ class BucketedBatches(PlannedBatches):
                 num_long += 1
                 if self.long_pairs == "drop":
                     continue
+                if truncate == "error":
+                    raise ValueError(
+                        f"A pair must have at most {longest_source} source and {longest_target} "
+                        f"target tokens, [END] counted. Received: {len(ids) + 1} and "
+                        f"{len(target_ids) + 1} at position {position}"
+                    )
                 # Each limit counts [END].
                 ids = ids[: int(min(len(ids), longest_source - 1))]
                 target_ids = target_ids[: int(min(len(target_ids), longest_target - 1))]
@@ -206,7 +215,7 @@ class BucketedBatches(PlannedBatches):
                 copies.append(copied + end)
             sources.append(ids + source_end)
             targets.append(start + target_ids + end)
-        if num_long:
+        if num_long and (truncate != "silent" or self.long_pairs == "drop"):
             done = "dropped" if self.long_pairs == "drop" else "truncated"
             warnings.warn(
                 f"{num_long} of {len(pairs)} pairs were {done}: the preprocessor takes "

@@ -72,6 +72,11 @@ class LabelledBatches(PlannedBatches):
         self.epoch = 0
 
     @property
+    def labels(self) -> np.ndarray:
+        """The labels of all texts, int32 [number of texts], in the order they were given in."""
+        return self._labels
+
+    @property
     def padding_fraction(self) -> float:
         """Part of an epoch's cells that holds no token. In [0, 1)."""
         masks = [self._pack(rows)["padding_mask"] for rows in self._plan]

@@ -107,7 +107,7 @@ class ClassLabels:
             known = tf.reduce_any(same, axis=-1)
         else:
             ids = tf.cast(labels, tf.int32)
-            known = (ids >= 0) & (ids < self.num_classes)
+            known = (ids >= 0) & (ids < self.num_classes) & (tf.cast(ids, labels.dtype) == labels)
         received = tf.boolean_mask(labels, ~known)[:1]
         message = f"A label must be {self._rule()}. Received:"
         with tf.control_dependencies(

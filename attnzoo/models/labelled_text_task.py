@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from attnzoo.data.labelled_batches import LabelledBatches
 from attnzoo.models.class_labels import ClassLabels
 from attnzoo.models.packing import as_lists
 from attnzoo.models.policies import policy_for
@@ -66,7 +67,14 @@ class LabelledTextMixin(TextTaskMixin):
                 differ in number; without a preprocessor, if a token id is outside the vocabulary.
                 In a `tf.data.Dataset` such a label raises TensorFlow's error.
         """
+        if validation_split and y is None:
+            raise ValueError(
+                "`validation_split` is of texts that come with `y`; of a dataset, split off "
+                "`validation_data`. Received: "
+                f"validation_split={validation_split}, x of type {type(x).__name__}, y=None"
+            )
         if isinstance(x, keras.utils.PyDataset):
+            self._check_batches(x, kwargs.get("validation_data"))
             return super().fit(x, shuffle=shuffle, **kwargs)
         _need_labels(x, y)
         batch_size = (kwargs.pop("batch_size", None) if y is not None else None) or 32
@@ -85,6 +93,7 @@ class LabelledTextMixin(TextTaskMixin):
 
     def evaluate(self, x=None, y=None, *, sample_weight=None, **kwargs):
         """Loss and metrics. `x` and `y` as in `fit`."""
+        self._check_batches(x)
         if kwargs.get("_use_cached_eval_dataset"):  # From within `fit`.
             return super().evaluate(x, y, sample_weight=sample_weight, **kwargs)
         _need_labels(x, y)
@@ -121,6 +130,12 @@ class LabelledTextMixin(TextTaskMixin):
                 f"Received: {len(texts)} texts, {len(label_ids)} labels"
             )
         self.preprocessor.check_texts(texts)
+
+    def _check_batches(self, *datasets):
+        """Raise on labels outside the classes in batches that show theirs."""
+        for one in datasets:
+            if isinstance(one, LabelledBatches):
+                self.label_ids(one.labels)
 
     def _check_label_array(self, y):
         """Raise on labels outside the classes; ids in floating point go on to Keras."""

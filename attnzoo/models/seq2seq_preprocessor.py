@@ -51,12 +51,13 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
     Call arguments:
         x: Sources, a list of strings, with targets as `y`; or a dict of `"encoder_text"` and
             `"decoder_text"`.
+        sample_weight: Weights of the pairs, [B], or None.
 
     Returns:
         `(x, y, sample_weight)`: x a dict of `encoder_token_ids` int [B, S], `encoder_padding_mask`
         bool [B, S], `decoder_token_ids` int [B, T] and `decoder_padding_mask` bool [B, T]; y int
-        [B, T], the next tokens; sample_weight [B, T], 1 where y is no padding. With a
-        pointer-generator x has `copy_token_ids` int [B, S] too.
+        [B, T], the next tokens; sample_weight [B, T], 0 where y is padding, else 1
+        or the pair's own. With a pointer-generator x has `copy_token_ids` int [B, S] too.
 
     Raises:
         ValueError: If a length is below 1, `truncate` is unknown, a tokenizer lacks a special
@@ -150,7 +151,8 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
             "decoder_token_ids": token_ids[..., :-1],
             "decoder_padding_mask": padding_mask[..., 1:],  # Where there is a token to predict.
         }
-        return keras.utils.pack_x_y_sample_weight(inputs, token_ids[..., 1:], padding_mask[..., 1:])
+        weight = _weigh(padding_mask[..., 1:], sample_weight)
+        return keras.utils.pack_x_y_sample_weight(inputs, token_ids[..., 1:], weight)
 
     def generate_preprocess(
         self,
@@ -422,6 +424,18 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
         revive = keras.saving.deserialize_keras_object
         names = ("source_tokenizer", "tokenizer")
         return cls(**{**config, **{name: revive(config[name]) for name in names}})
+
+
+def _weigh(mask, sample_weight):
+    """bool [B, T] as it is, or float32 with the weights [B] of its rows."""
+    if sample_weight is None:
+        return mask
+    if is_symbolic_tensorflow(mask):
+        import tensorflow as tf
+
+        return tf.cast(mask, tf.float32) * tf.cast(sample_weight, tf.float32)[..., None]
+    weight = np.asarray(sample_weight, "float32")[..., None]
+    return ops.convert_to_numpy(mask).astype("float32") * weight
 
 
 def _lengths(ids) -> list[int]:

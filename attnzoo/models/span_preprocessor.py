@@ -1,5 +1,6 @@
 """From questions and contexts to token ids, and from characters to the words of an answer."""
 
+import operator
 import re
 
 import keras
@@ -186,7 +187,7 @@ def find_words(context: str, span) -> tuple[int, int]:
             word.
     """
     try:
-        start, end = (int(one) for one in span)
+        start, end = (operator.index(one) for one in span)
     except (TypeError, ValueError) as error:
         raise ValueError(
             "A span must be two whole numbers, (start, end): every answer stands in its context. "

@@ -61,7 +61,7 @@ class InBatchNegatives(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class PartnerAccuracy(keras.metrics.MeanMetricWrapper):
-    """Share of vectors whose nearest other one in the batch is their partner.
+    """Share of vectors whose nearest other one in the batch is their partner, and no third as near.
 
     Args:
         name: Name of the metric.
@@ -104,5 +104,7 @@ def _is_self(square):
 
 def _hits(y_true, y_pred):
     scores = compare_all(y_pred)
-    partner = ops.cast(_partners(y_true), "float32")
-    return ops.cast(ops.sum(partner * scores, axis=-1) >= ops.max(scores, axis=-1), "float32")
+    partners = _partners(y_true)
+    partner = ops.max(ops.where(partners, scores, -1e9), axis=-1)
+    others = ops.max(ops.where(partners, -1e9, scores), axis=-1)
+    return ops.cast(partner > others, "float32")

@@ -16,12 +16,13 @@ from attnzoo.data.batching import find_buckets, pack_ids
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data" / "cmudict"
 
 
-def make_preprocessor(encoder_sequence_length=None, decoder_sequence_length=None):
+def make_preprocessor(encoder_sequence_length=None, decoder_sequence_length=None, **more):
     return SimpleNamespace(
         source_tokenizer=CharacterTokenizer.from_texts(["abcdefgh"]),
         tokenizer=SymbolTokenizer.from_texts(["A B C D E F G H"]),
         encoder_sequence_length=encoder_sequence_length,
         decoder_sequence_length=decoder_sequence_length,
+        **more,
     )
 
 
@@ -342,6 +343,17 @@ def test_long_pairs_are_truncated_with_one_warning():
     np.testing.assert_array_equal(x["encoder_token_ids"][0, -1], 3)
     np.testing.assert_array_equal(labels[:, -1], 3)
     assert batches.buckets == [(3, 2)]
+
+
+def test_long_pairs_meet_what_the_preprocessor_says():
+    pairs = [("a", "A"), ("abcd", "A B C")]
+    lengths = {"encoder_sequence_length": 3, "decoder_sequence_length": 2}
+    message = "^A pair must have at most 3 source and 2 target .* Received: 5 and 4 at position 1"
+    with pytest.raises(ValueError, match=message):
+        BucketedBatches(pairs, make_preprocessor(**lengths, truncate="error"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        BucketedBatches(pairs, make_preprocessor(**lengths, truncate="silent"))
 
 
 def test_long_pairs_can_be_dropped():

@@ -336,6 +336,15 @@ def test_fit_takes_a_dataset_of_strings(learner):
     assert_learns(learner, tf.data.Dataset.from_tensor_slices((WORDS, PHONEMES)).batch(6))
 
 
+def test_pairs_may_have_weights(learner):
+    weights = np.array([0.0, 2.0, 0.0, 0.0, 0.0, 0.0])
+    weighted = learner.evaluate(WORDS, PHONEMES, sample_weight=weights, batch_size=6, verbose=0)
+    alone = learner.evaluate(WORDS[1:2], PHONEMES[1:2], verbose=0)
+    np.testing.assert_allclose(weighted, alone, rtol=1e-4)
+    history = learner.fit(WORDS, PHONEMES, sample_weight=0 * weights, batch_size=6, verbose=0)
+    assert history.history["loss"] == [0.0]
+
+
 def test_fit_takes_bucketed_batches_of_ids(learner):
     pairs = list(zip(WORDS, PHONEMES, strict=True))
     batches = data.BucketedBatches(pairs, learner.preprocessor, batch_size=6, num_buckets=1)

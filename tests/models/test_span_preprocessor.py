@@ -84,6 +84,8 @@ def test_a_graph_gives_the_same_and_where_words_are_in_characters():
         (PAIRS[:1], [(1, 3)], "must hold a word. Received: start=1, end=3"),
         (PAIRS[:1], [None], "must be two whole numbers, .* Received: None in 'a  bad film'"),
         (PAIRS[:1], [(1, 2, 3)], r"must be two whole numbers, .* Received: \(1, 2, 3\) in"),
+        (PAIRS[:1], [(2.7, 5.9)], r"must be two whole numbers, .* Received: \(2.7, 5.9\) in"),
+        (PAIRS[:1], ["25"], "must be two whole numbers, .* Received: '25' in"),
         (PAIRS, [(0, 1)], "as many spans as pairs. Received: 2 pairs, 1 spans"),
         ([("", "a")], None, "A question must .* Received: '' at position 0"),
         ([("a", " ")], None, "A context must .* Received: ' ' at position 0"),

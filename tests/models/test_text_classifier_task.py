@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from attnzoo import models, training
+from attnzoo.data import LabelledBatches
 from tests import tools
 from tests.models import tiny
 
@@ -170,6 +171,23 @@ def test_what_cannot_be_learned_is_refused_before_anything_is(learner):
         learner.fit(["good", "bad"], ["positive"])
     with pytest.raises(ValueError, match="^A text must .* Received: '' at position 0"):
         learner.evaluate([""], ["positive"])
+
+
+def test_labels_of_batches_are_seen_before_training(learner):
+    good, wrong = (LabelledBatches(["good"], [i], learner.preprocessor) for i in (0, 3))
+    message = "^A label must be one of .* Received: 3"
+    with pytest.raises(ValueError, match=message):
+        learner.fit(wrong)
+    with pytest.raises(ValueError, match=message):
+        learner.fit(good, validation_data=wrong)
+    with pytest.raises(ValueError, match=message):
+        learner.evaluate(wrong)
+
+
+def test_of_a_dataset_no_part_is_split_off(learner):
+    batches = LabelledBatches(["good", "bad"], [0, 1], learner.preprocessor)
+    with pytest.raises(ValueError, match="^`validation_split` .* x of type LabelledBatches, y=N"):
+        learner.fit(batches, validation_split=0.5)
 
 
 def test_learning_needs_labels(learner):

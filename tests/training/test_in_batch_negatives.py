@@ -38,9 +38,11 @@ def test_it_is_small_where_partners_agree_and_stays_finite():
 def test_the_metric_counts_who_finds_a_partner():
     vectors = np.eye(3, 5, dtype="float32")[[0, 1, 2, 0, 2, 2]]
     metric = training.PartnerAccuracy()
-    # 4 is nearer to 2 and 5 than to 1, its partner; 1 is as near to it as to any: a tie counts.
+    # 4 is nearer to 2 and 5 than to 1, its partner; 1 is as near to all, and 2 and 5 are to 4.
     found = float(metric(PAIRS, ops.convert_to_tensor(vectors)))
-    assert found == pytest.approx(5 / 6)
+    assert found == pytest.approx(2 / 6)
+    metric.reset_state()
+    assert float(metric(PAIRS, ops.ones((6, 5)))) == 0.0
     again = training.PartnerAccuracy.from_config(metric.get_config())
     assert again.name == "accuracy"
 

@@ -68,25 +68,33 @@ class TransformerSentenceEmbedderPreprocessor(EncoderPreprocessor):
 
     backbone_cls = TransformerEncoderBackbone
 
-    def pack_pairs(self, texts, partners):
+    def pack_pairs(self, texts, partners, sample_weight=None):
         """Pack texts, and after them their partners, as many.
 
         Args:
             texts: Strings; in a graph a `tf.Tensor`.
             partners: For each of them a string.
+            sample_weight: Weights of the pairs, [B], or None.
 
         Returns:
-            The dict of `token_ids` int32 [2 B, S] and `padding_mask` bool [2 B, S]; and the number
-            of each row's pair, int32 [2 B].
+            `(x, y)` or `(x, y, sample_weight)`: the dict of `token_ids` int32 [2 B, S] and
+            `padding_mask` bool [2 B, S]; the number of each row's pair, int32 [2 B]; its weight,
+            float32 [2 B].
         """
         if in_graph():
             import tensorflow as tf
 
             packed = self.pack_texts(tf.concat([texts, partners], axis=0))
-            return packed, tf.tile(tf.range(tf.shape(texts)[0]), [2])
+            pairs = tf.tile(tf.range(tf.shape(texts)[0]), [2])
+            if sample_weight is not None:
+                sample_weight = tf.tile(tf.cast(sample_weight, tf.float32), [2])
+            return keras.utils.pack_x_y_sample_weight(packed, pairs, sample_weight)
         texts, partners = as_lists(texts), as_lists(partners)
         pairs = np.tile(np.arange(len(texts), dtype="int32"), 2)
-        return self.pack_texts([*texts, *partners]), pairs
+        if sample_weight is not None:
+            sample_weight = np.tile(np.asarray(sample_weight, "float32"), 2)
+        packed = self.pack_texts([*texts, *partners])
+        return keras.utils.pack_x_y_sample_weight(packed, pairs, sample_weight)
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")

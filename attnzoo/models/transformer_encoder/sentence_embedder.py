@@ -118,8 +118,8 @@ class TransformerSentenceEmbedder(
             shuffle: Whether each epoch has another order, where `x` is no dataset.
             validation_split: Part of the pairs, the last ones, to validate with, where `x` is no
                 dataset. In (0, 1).
-            **kwargs: As in `keras.Model.fit`: `epochs`, `batch_size` (in pairs),
-                `validation_data`, ...
+            **kwargs: As in `keras.Model.fit`: `epochs`, `batch_size` (in pairs), `sample_weight`
+                (of pairs), `validation_data`, ...
 
         Raises:
             ValueError: If a text is empty, or texts and partners differ in number.
@@ -127,7 +127,7 @@ class TransformerSentenceEmbedder(
         if self.preprocessor is None or y is None:
             more = {} if validation_split is None else {"validation_split": validation_split}
             return super().fit(x, y, shuffle=shuffle, **more, **kwargs)
-        samples = self._samples(x, y)
+        samples = self._samples(x, y, kwargs.pop("sample_weight", None))
         batch_size = kwargs.pop("batch_size", None) or 32
         validation_data = kwargs.pop("validation_data", None)
         if isinstance(validation_data, (tuple, list)):
@@ -144,14 +144,15 @@ class TransformerSentenceEmbedder(
         if kwargs.get("_use_cached_eval_dataset") or self.preprocessor is None or y is None:
             return super().evaluate(x, y, **kwargs)
         batch_size = kwargs.pop("batch_size", None) or 32
-        x = make_dataset(self._samples(x, y), batch_size, shuffle=False)
+        samples = self._samples(x, y, kwargs.pop("sample_weight", None))
+        x = make_dataset(samples, batch_size, shuffle=False)
         return super().evaluate(x, **kwargs)
 
     def preprocess_samples(self, x, y=None, sample_weight=None):
         """Packed ids of texts; with partners, of both, and the numbers of their pairs."""
         if self.preprocessor is None or y is None:
             return super().preprocess_samples(x, y, sample_weight)
-        return self.preprocessor.pack_pairs(x, y)
+        return self.preprocessor.pack_pairs(x, y, sample_weight)
 
     # === Embedding ===
 
@@ -190,8 +191,8 @@ class TransformerSentenceEmbedder(
         one, other = (self.embed(each, batch_size=batch_size) for each in (texts, others))
         return np.clip(one @ other.T, -1.0, 1.0)
 
-    def _samples(self, x, y):
-        """Texts and their partners as arrays."""
+    def _samples(self, x, y, sample_weight=None):
+        """Texts and their partners as arrays, and the weights of the pairs."""
         samples = tuple(np.asarray(as_lists(one), dtype=object) for one in (x, y))
         if len(samples[0]) != len(samples[1]):
             raise ValueError(
@@ -200,7 +201,7 @@ class TransformerSentenceEmbedder(
             )
         for one in samples:
             self.preprocessor.check_texts(one.tolist())
-        return samples
+        return *samples, sample_weight
 
     def get_config(self):
         return {**super().get_config(), "pooling": self.pooling}

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from attnzoo import models
+from attnzoo import models, training
 from tests import tools
 from tests.models import tiny
 
@@ -64,6 +64,14 @@ def test_a_preset_and_eight_bits_keep_the_vectors(task, tmp_path):
     again.save_to_preset(str(tmp_path / "second"))
     third = models.TransformerSentenceEmbedder.from_preset(tmp_path / "second")
     np.testing.assert_array_equal(third.embed(TEXTS), small)
+
+
+def test_pairs_may_have_weights(task):
+    weights = np.array([0.0, 2.0, 0.0, 0.0])
+    found = task.evaluate(TEXTS, PARTNERS, sample_weight=weights, verbose=0)[0]
+    packed, pairs = task.preprocessor.pack_pairs(TEXTS, PARTNERS)
+    losses = training.InBatchNegatives(reduction=None)(pairs, task(packed))
+    assert found == pytest.approx(np.mean(tools.to_numpy(losses)[[1, 5]]), rel=1e-4)
 
 
 def test_it_may_start_from_a_masked_language_model(tmp_path):
