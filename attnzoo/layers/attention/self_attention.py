@@ -7,6 +7,7 @@ from keras import ops
 from attnzoo.layers.attention.multi_head import MultiHeadAttention
 from attnzoo.layers.scores.base import check_positive
 from attnzoo.ops.dot_product import check_mask_shape
+from attnzoo.ops.masks import mask_of
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -20,7 +21,8 @@ class MultiHeadSelfAttention(MultiHeadAttention):
 
     Call arguments:
         inputs: float [B, T, D]. What asks, and what may be attended to.
-        padding_mask: bool [B, T], or None. True = a real token.
+        padding_mask: bool [B, T]. True = a real token. None is the mask that Keras sends along with
+            `inputs`, if there is one.
         attention_mask: bool [T, T], [B, T, T] or [B or 1, N or 1, T, T], or None. True = this query
             may attend to this place.
         return_alignments: Whether to return the alignments too.
@@ -55,6 +57,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         return_alignments: bool = False,
         training: bool = False,
     ):
+        padding_mask = mask_of(inputs, padding_mask)
         self._check_own(padding_mask, inputs)
         return super().call(
             inputs,

@@ -11,6 +11,7 @@ from attnzoo.layers.scores import SCORES, Score
 from attnzoo.layers.scores.base import check_positive, check_rate
 from attnzoo.layers.transformer.feed_forward import FeedForward
 from attnzoo.layers.transformer.sharing import part_config
+from attnzoo.ops.masks import mask_of
 
 NORMS = {
     "layer": keras.layers.LayerNormalization,
@@ -192,7 +193,8 @@ class TransformerEncoderBlock(TransformerBlock):
 
     Call arguments:
         x: float [B, T, D].
-        padding_mask: bool [B, T], or None. True = a real token.
+        padding_mask: bool [B, T]. True = a real token. None is the mask that Keras sends along with
+            x, if there is one.
         attention_mask: bool [T, T], [B, T, T] or [B or 1, N or 1, T, T], or None. True = this token
             may attend to that.
         return_alignments: Whether to return the alignments too.
@@ -226,6 +228,8 @@ class TransformerEncoderBlock(TransformerBlock):
         return_alignments: bool = False,
         training: bool = False,
     ):
+        padding_mask = mask_of(x, padding_mask)
+
         def branch(x):
             looked = self.self_attention(
                 x,
@@ -248,6 +252,7 @@ class TransformerEncoderBlock(TransformerBlock):
         return_alignments=False,
         training=False,
     ):
+        self.self_attention.compute_output_spec(x, padding_mask, attention_mask)  # It checks.
         outputs = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
         if not return_alignments:
             return outputs
@@ -274,8 +279,9 @@ class TransformerDecoderBlock(TransformerBlock):
     Call arguments:
         x: float [B, T, D].
         memory: float [B, S, Dm].
-        padding_mask: bool [B, T], or None. True = a real token.
-        memory_mask: bool [B, S], or None. True = a real row.
+        padding_mask: bool [B, T]. True = a real token. None is the mask that Keras sends along with
+            x, if there is one.
+        memory_mask: bool [B, S]. True = a real row. None is the mask that comes with `memory`.
         return_alignments: Whether to return the alignments with the memory too.
         training: Whether dropout and stochastic depth are on.
         return_self_alignments: Whether to return the alignments of the self-attention too.
@@ -330,6 +336,8 @@ class TransformerDecoderBlock(TransformerBlock):
         training: bool = False,
         return_self_alignments: bool = False,
     ):
+        padding_mask = mask_of(x, padding_mask)
+
         def look_back(x):
             looked = self.self_attention(
                 x,
@@ -427,6 +435,8 @@ class TransformerDecoderBlock(TransformerBlock):
         training=False,
         return_self_alignments=False,
     ):
+        self.self_attention.compute_output_spec(x, padding_mask)  # It checks.
+        self.cross_attention.compute_output_spec(x, memory, memory_mask)
         batch, steps, _ = x.shape
         shapes = [x.shape]
         if return_alignments:

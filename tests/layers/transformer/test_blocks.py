@@ -212,6 +212,43 @@ def test_dropout_is_of_training():
     assert np.abs(to_numpy(block(X, training=True)) - to_numpy(block(X))).max() > 0.1
 
 
+@pytest.mark.parametrize("way", ["called", "functional"])
+def test_masks_that_keras_sends_along_are_heeded(way):
+    ids, memory_ids = MASK * np.array([[3, 1, 4, 1, 5]]), MEMORY_MASK * np.arange(1, S + 1)
+    embedding = keras.layers.Embedding(9, D, mask_zero=True)
+    attention = layers.MultiHeadSelfAttention(N, D // N)
+    attention.build((B, T, D))
+    parts = encoder(), attention
+
+    def look(ids, memory_ids):
+        x, memory = embedding(ids), embedding(memory_ids)
+        return *(part(x) for part in parts), block(x, memory)
+
+    block = layers.TransformerDecoderBlock(D, N, feed_forward_dim=U)
+    x, memory = embedding(ids), embedding(memory_ids)
+    expected = [part(x, padding_mask=ops.convert_to_tensor(MASK)) for part in parts]
+    masks = {"padding_mask": MASK, "memory_mask": MEMORY_MASK}
+    expected.append(block(x, memory, **{k: ops.convert_to_tensor(v) for k, v in masks.items()}))
+    if way == "functional":
+        inputs = [keras.Input((n,), dtype="int32") for n in (T, S)]
+        model = keras.Model(inputs, look(*inputs))
+        found = model([ops.convert_to_tensor(one) for one in (ids, memory_ids)])
+    else:
+        found = look(ops.convert_to_tensor(ids), ops.convert_to_tensor(memory_ids))
+    for one, other in zip(found, expected, strict=True):
+        assert_close(one, other)
+    assert np.abs(to_numpy(found[0]) - to_numpy(parts[0](to_numpy(x))))[1, :3].max() > 1e-3
+
+
+def test_masks_of_symbolic_calls_are_checked():
+    x, memory = keras.Input((T, D), batch_size=B), keras.Input((S, DM), batch_size=B)
+    wrong = keras.Input((T + 1,), batch_size=B, dtype="bool")
+    with pytest.raises(ValueError, match="`padding_mask` must have shape .* Received"):
+        encoder()(x, padding_mask=wrong)
+    with pytest.raises(ValueError, match="`memory_mask` must have shape .* Received"):
+        decoder()(x, memory, memory_mask=wrong)
+
+
 def test_padding_changes_nothing():
     block = encoder(position="rotary")
     x = np.pad(np.where(MASK[..., None], X, 9.0), [(0, 0), (0, 3), (0, 0)], constant_values=9.0)
