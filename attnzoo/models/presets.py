@@ -31,6 +31,35 @@ def explain_preset_errors(preset):
         ) from error
 
 
+def check_head(cls, preset, arguments: dict):
+    """Raise where a preset's head would go into one that is built otherwise.
+
+    Args:
+        cls: Class of the task, whose `head_arguments` its head is built by.
+        preset: As in the task's `from_preset`.
+        arguments: What else that was given. With `num_classes` the head starts anew.
+
+    Raises:
+        ValueError: If one of these arguments differs from the preset's.
+    """
+    place = os.fspath(preset)
+    place = os.path.join(os.fspath(PRESETS.get(place, place)), "task.json")
+    if "num_classes" in arguments or not os.path.isfile(place):
+        return
+    with open(place, encoding="utf-8") as file:
+        saved = json.load(file)
+    if keras.saving.get_registered_object(saved["registered_name"]) is not cls:
+        return
+    for name in cls.head_arguments:
+        own = saved["config"][name]
+        if name in arguments and arguments[name] != own:
+            raise ValueError(
+                f"`{name}` must be the preset's, {own!r}, whose weights were trained with it: for "
+                "another, make a new task on the preset's backbone. "
+                f"Received: {name}={arguments[name]!r}"
+            )
+
+
 def saved_dtype(place):
     """The dtype policy that a preset's backbone was saved with.
 

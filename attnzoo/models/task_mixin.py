@@ -6,7 +6,7 @@ import keras
 
 from attnzoo.layers.output import TokenLogits
 from attnzoo.models.policies import policy_for, short_collections
-from attnzoo.models.presets import explain_preset_errors, saved_dtype
+from attnzoo.models.presets import check_head, explain_preset_errors, saved_dtype
 from attnzoo.training import SmoothedCrossEntropy, TokenAccuracy
 
 _QUANTIZABLE = (
@@ -23,6 +23,8 @@ class TaskMixin:
 
     It stands before a task of KerasHub in the bases of a class.
     """
+
+    head_arguments = ()  # Of the constructor: what the weights on top of the backbone depend on.
 
     def compile(
         self,
@@ -168,8 +170,10 @@ class TaskMixin:
                 saved with, unless it is given.
 
         Raises:
-            ValueError: If the name is unknown, or the directory is damaged.
+            ValueError: If the name is unknown, the directory is damaged, or an argument asks for a
+                head that the preset has no weights for.
         """
+        check_head(cls, preset, kwargs)
         with explain_preset_errors(preset) as place:
             if os.path.isdir(place):
                 kwargs.setdefault("dtype", saved_dtype(place))

@@ -77,6 +77,22 @@ def test_a_preset_may_get_other_classes(task, preset):
         assert probabilities(again).shape == (6, 2)
 
 
+@pytest.mark.parametrize("name", ["TextClassifier", "SentenceEmbedder"])
+def test_a_preset_keeps_its_pooling(name, tmp_path):
+    tiny.make_transformer(name, pooling="mean").save_to_preset(str(tmp_path))
+    cls = getattr(models, f"Transformer{name}")
+    with pytest.raises(ValueError, match="^`pooling` must .* 'mean', .* Received: pooling='atte"):
+        cls.from_preset(tmp_path, pooling="attention")
+    assert cls.from_preset(tmp_path, pooling="mean").pooling == "mean"
+
+
+def test_another_head_needs_classes_of_its_own(preset):
+    with pytest.raises(ValueError, match="^`num_hops` must be the preset's, 2, .* num_hops=3"):
+        models.RNNTextClassifier.from_preset(preset, num_hops=3)
+    again = models.RNNTextClassifier.from_preset(preset, num_hops=3, num_classes=4)
+    assert (again.num_hops, again.num_classes) == (3, 4)
+
+
 def test_a_tagger_may_start_from_a_classifier(task, preset):
     tagger = models.RNNTokenTagger.from_preset(preset, class_names=tiny.TAG_NAMES)
     assert [len(tags) for tags in tagger.tag(TEXTS)] == [len(text.split()) for text in TEXTS]

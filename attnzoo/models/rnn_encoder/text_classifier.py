@@ -59,6 +59,7 @@ class RNNTextClassifier(TextClassifierTask):
 
     backbone_cls = RNNEncoderBackbone
     preprocessor_cls = RNNTextClassifierPreprocessor
+    head_arguments = ("attention_units", "num_hops")
 
     def __init__(
         self,

@@ -56,6 +56,7 @@ class TransformerSentenceEmbedder(
 
     backbone_cls = TransformerEncoderBackbone
     preprocessor_cls = TransformerSentenceEmbedderPreprocessor
+    head_arguments = ("pooling",)
 
     def __init__(self, backbone, preprocessor=None, *, pooling: str = "attention", **kwargs):
         check_length(backbone, preprocessor)

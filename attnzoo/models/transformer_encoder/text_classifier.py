@@ -51,6 +51,7 @@ class TransformerTextClassifier(TransformerTaskMixin, PoolingMixin, TextClassifi
 
     backbone_cls = TransformerEncoderBackbone
     preprocessor_cls = TransformerTextClassifierPreprocessor
+    head_arguments = ("pooling",)
 
     def __init__(
         self,
