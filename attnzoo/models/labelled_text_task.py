@@ -7,7 +7,7 @@ from attnzoo.data.labelled_batches import LabelledBatches
 from attnzoo.models.class_labels import ClassLabels
 from attnzoo.models.packing import as_lists
 from attnzoo.models.policies import policy_for
-from attnzoo.models.text_task import TextTaskMixin, make_dataset, split_samples
+from attnzoo.models.text_task import TextTaskMixin, make_dataset, need_targets, split_samples
 
 
 class LabelledTextMixin(TextTaskMixin):
@@ -76,7 +76,7 @@ class LabelledTextMixin(TextTaskMixin):
         if isinstance(x, keras.utils.PyDataset):
             self._check_batches(x, kwargs.get("validation_data"))
             return super().fit(x, shuffle=shuffle, **kwargs)
-        _need_labels(x, y)
+        need_targets("Labels", x, y)
         batch_size = (kwargs.pop("batch_size", None) if y is not None else None) or 32
         validation_data = kwargs.pop("validation_data", None)
         validating = None
@@ -96,7 +96,7 @@ class LabelledTextMixin(TextTaskMixin):
         self._check_batches(x)
         if kwargs.get("_use_cached_eval_dataset"):  # From within `fit`.
             return super().evaluate(x, y, sample_weight=sample_weight, **kwargs)
-        _need_labels(x, y)
+        need_targets("Labels", x, y)
         if y is not None:
             x = self._samples(x, y, sample_weight)
             x = make_dataset(x, kwargs.pop("batch_size", None) or 32, shuffle=False)
@@ -170,12 +170,3 @@ class LabelledTextMixin(TextTaskMixin):
         elif "num_classes" in kwargs:
             kwargs["class_names"] = None
         return super().from_preset(preset, load_weights, **kwargs)
-
-
-def _need_labels(x, y):
-    """Raise where there are texts, or arrays, and no labels; a dataset has both."""
-    if y is None and (x is None or isinstance(x, (str, list, tuple, dict, np.ndarray))):
-        raise ValueError(
-            "Labels must come with what is to be learned or measured: `y`, one for each text, or a "
-            f"dataset of both. Received: x of type {type(x).__name__}, y=None"
-        )

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnzoo.layers.scores.base import check_positive
 from attnzoo.models.packing import as_lists
 from attnzoo.models.task_mixin import TaskMixin
 
@@ -49,8 +50,10 @@ class TextTaskMixin(TaskMixin):
             in place of logits, and what else the method gives, float32.
 
         Raises:
-            ValueError: If there is no text, one is empty, or a token id is outside the vocabulary.
+            ValueError: If there is no text, one is empty, a token id is outside the vocabulary, or
+                `batch_size` is below 1.
         """
+        check_positive(batch_size=batch_size)
         if self.preprocessor is None:
             self._check_token_ids(texts)
             count = len(texts["token_ids"])
@@ -123,6 +126,21 @@ def to_the_longest(results, name: str = "alignments"):
     longest = int(np.flatnonzero(results["padding_mask"].any(axis=0)).max(initial=-1)) + 1
     sequences = 2 if results[name].ndim == 5 else 1
     return results[name][(..., *[slice(longest)] * sequences)]
+
+
+def need_targets(name: str, x, y):
+    """Raise where there are texts, or arrays, and no `y`; a dataset has both.
+
+    Args:
+        name: What these targets are called, in the plural.
+        x: What is to be learned or measured.
+        y: Its targets, or None.
+    """
+    if y is None and (x is None or isinstance(x, (str, list, tuple, dict, np.ndarray))):
+        raise ValueError(
+            f"{name} must come with what is to be learned or measured: `y`, one for each text, or "
+            f"a dataset of both. Received: x of type {type(x).__name__}, y=None"
+        )
 
 
 def split_samples(samples, fraction):

@@ -89,6 +89,8 @@ def test_empty_texts_are_refused(task):
         task.alignments([" "])
     with pytest.raises(ValueError, match="^There must be at least one text. Received: none"):
         task.classify([])
+    with pytest.raises(ValueError, match="^`batch_size` must .* Received: batch_size=0"):
+        task.classify(["good"], batch_size=0)
     bare = models.RNNTextClassifier(task.backbone, num_classes=3)
     with pytest.raises(ValueError, match="^There must be at least one text. Received: none"):
         bare.classify({"token_ids": np.zeros((0, 5)), "padding_mask": np.zeros((0, 5))})

@@ -34,8 +34,8 @@ class MultiHeadAttention(Attention):
         context[b, t]      = O [sum over s of alignments[b, n, t, s] value[b, n, s], for all n]
 
     There are two roads to the same numbers. Where nobody asks for the alignments, the score is the
-    dot product and the normalizer the softmax, no [B, N, T, S] is held: see
-    `attnzoo.ops.dot_product_attention`. Else all is written out.
+    dot product and the normalizer the softmax, no [B, N, T, S] is held, but what
+    a relative position adds: see `attnzoo.ops.dot_product_attention`. Else all is written out.
 
     A decoder that goes by `step` gets one alignment a step: the mean over the heads. It tells no
     step where it stands, so `causal`, `window` and `position` are for `call` alone.
@@ -91,7 +91,8 @@ class MultiHeadAttention(Attention):
         [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762), section 3.2.
         [Shazeer, 2019](https://arxiv.org/abs/1911.02150) (multi-query).
         [Ainslie et al., 2023](https://arxiv.org/abs/2305.13245) (grouped queries).
-        [Henry et al., 2020](https://arxiv.org/abs/2010.04245) (query and key normalized).
+        [Henry et al., 2020](https://arxiv.org/abs/2010.04245) (query and key normalized: there to
+        unit length, and a learned factor stands in place of 1 / sqrt(key_dim)).
         [Gemma Team, 2024](https://arxiv.org/abs/2408.00118), section 2 (soft cap).
     """
 

@@ -66,7 +66,9 @@ class TransformerBlock(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_positive(hidden_dim=hidden_dim, num_heads=num_heads)
+        check_positive(
+            hidden_dim=hidden_dim, num_heads=num_heads, feed_forward_dim=feed_forward_dim
+        )
         if hidden_dim % num_heads:
             raise ValueError(
                 "`num_heads` must divide `hidden_dim`. "
@@ -217,7 +219,8 @@ class TransformerEncoderBlock(TransformerBlock):
         [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762), section 3.1.
         [Xiong et al., 2020](https://arxiv.org/abs/2002.04745) (norm first).
         [Zhang and Sennrich, 2019](https://arxiv.org/abs/1910.07467) (RMS norm).
-        [Huang et al., 2016](https://arxiv.org/abs/1603.09382) (stochastic depth).
+        [Huang et al., 2016](https://arxiv.org/abs/1603.09382) (stochastic depth; there the rate
+        grows with the depth of a block).
     """
 
     def call(

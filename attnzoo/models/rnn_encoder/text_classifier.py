@@ -3,7 +3,7 @@
 import keras
 
 from attnzoo.layers import AttentivePooling
-from attnzoo.layers.scores.base import check_rate
+from attnzoo.layers.scores.base import check_positive, check_rate
 from attnzoo.models.policies import policy_for
 from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
 from attnzoo.models.rnn_encoder.preprocessor import RNNTextClassifierPreprocessor
@@ -76,6 +76,8 @@ class RNNTextClassifier(TextClassifierTask):
         **kwargs,
     ):
         check_rate(dropout=dropout)
+        if attention_units is not None:
+            check_positive(attention_units=attention_units)
 
         # === Layers ===
         self.start(backbone, preprocessor, class_names, num_classes)

@@ -4,6 +4,7 @@ import keras
 import keras_hub
 import numpy as np
 
+from attnzoo.layers.scores.base import check_positive
 from attnzoo.models.packing import as_lists
 from attnzoo.models.policies import policy_for, quantize_again
 from attnzoo.models.text_task import TextTaskMixin, make_dataset, split_samples
@@ -157,15 +158,18 @@ class TransformerMaskedLM(TransformerTaskMixin, TextTaskMixin, keras_hub.models.
             `"tokens"`, these lists, and `"probabilities"`, lists of the same form.
 
         Raises:
-            ValueError: If there is no preprocessor, a text has no mask, or `num_candidates` is not
-                between 1 and the number of tokens.
+            ValueError: If there is no preprocessor or no text, a text has no mask, `batch_size` is
+                below 1, or `num_candidates` is not between 1 and the number of tokens.
         """
         if self.preprocessor is None:
             raise ValueError(
                 "Texts can be filled in only with a preprocessor. Received: preprocessor=None"
             )
+        check_positive(batch_size=batch_size)
         is_one = isinstance(texts, (str, bytes))
         texts = [texts] if is_one else list(texts)
+        if not texts:
+            raise ValueError("There must be at least one text. Received: none")
         packed = self.preprocessor.pack_masks(texts)
         known = self.preprocessor.ordinary_token_ids
         if not 1 <= num_candidates <= len(known):

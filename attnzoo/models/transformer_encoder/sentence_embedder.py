@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from attnzoo.models.packing import as_lists
-from attnzoo.models.text_task import TextTaskMixin, make_dataset, split_samples
+from attnzoo.models.text_task import TextTaskMixin, make_dataset, need_targets, split_samples
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.pooling import PoolingMixin, make_pooling
 from attnzoo.models.transformer_encoder.preprocessor import TransformerSentenceEmbedderPreprocessor
@@ -125,6 +125,8 @@ class TransformerSentenceEmbedder(
         Raises:
             ValueError: If a text is empty, or texts and partners differ in number.
         """
+        if self.preprocessor is not None:
+            need_targets("Partners", x, y)
         if self.preprocessor is None or y is None:
             more = {} if validation_split is None else {"validation_split": validation_split}
             return super().fit(x, y, shuffle=shuffle, **more, **kwargs)

@@ -7,7 +7,7 @@ from keras import ops
 
 from attnzoo.models.policies import policy_for
 from attnzoo.models.span_preprocessor import find_spans
-from attnzoo.models.text_task import TextTaskMixin, make_dataset, split_samples
+from attnzoo.models.text_task import TextTaskMixin, make_dataset, need_targets, split_samples
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.preprocessor import TransformerSpanQAPreprocessor
 from attnzoo.models.transformer_encoder.task import TransformerTaskMixin, check_length
@@ -113,9 +113,11 @@ class TransformerSpanQA(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Ta
                 `validation_data`, ...
 
         Raises:
-            ValueError: If a text is empty, a span is outside its context, or spans and pairs differ
-                in number.
+            ValueError: If a text is empty, a span is outside its context, or there are no spans, or
+                not as many as pairs.
         """
+        if self.preprocessor is not None:
+            need_targets("Spans", x, y)
         if self.preprocessor is None or y is None:
             more = {} if validation_split is None else {"validation_split": validation_split}
             return super().fit(x, y, shuffle=shuffle, **more, **kwargs)

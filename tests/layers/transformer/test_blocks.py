@@ -265,6 +265,7 @@ def test_padding_changes_nothing():
     [
         ({"num_heads": 3}, "must divide `hidden_dim`. Received: num_heads=3, hidden_dim=8"),
         ({"hidden_dim": 0}, "Received: hidden_dim=0"),
+        ({"feed_forward_dim": 0}, "`feed_forward_dim` must .* Received: feed_forward_dim=0"),
         ({"norm": "batch"}, "must be one of .*'layer'.* Received: norm='batch'"),
         ({"dropout": 1.0}, r"`dropout` must be in \[0, 1\). Received: dropout=1.0"),
         ({"stochastic_depth": -0.1}, "Received: stochastic_depth=-0.1"),

@@ -63,7 +63,7 @@ def test_the_config_makes_the_same_task_again():
     "arguments, message",
     [
         ({"num_hops": 0}, "`num_hops` must .* Received: num_hops=0"),
-        ({"attention_units": 0}, "`units` must .* Received: units=0"),
+        ({"attention_units": 0}, "`attention_units` must .* Received: attention_units=0"),
         ({"penalty": -1.0}, "`penalty` must .* Received: penalty=-1.0"),
         ({"normalizer": "max"}, "Received: normalizer='max'"),
         ({"dropout": 1.0}, "`dropout` must be in .* Received: dropout=1.0"),

@@ -103,6 +103,10 @@ def test_what_does_not_fit_is_refused(task):
         task.fill("a")
     with pytest.raises(ValueError, match=r"in \[1, 7\]. Received: num_candidates=8"):
         task.fill("[MASK]", num_candidates=8)
+    with pytest.raises(ValueError, match="^There must be at least one text. Received: none"):
+        task.fill([])
+    with pytest.raises(ValueError, match="^`batch_size` must .* Received: batch_size=-1"):
+        task.fill("[MASK]", batch_size=-1)
     with pytest.raises(ValueError, match="Received: preprocessor=None"):
         models.TransformerMaskedLM(task.backbone).fill("[MASK]")
 

@@ -24,6 +24,9 @@ class RelativePosition(Position):
     distance is a product with zeros and ones [T, S, R], whose gradient is a product again; taking
     single numbers out of a tensor is slow on the way back.
 
+    Differs from the paper: distances add to the context only with `values=True`; the paper's
+    section 4.3 finds that they need not.
+
     Args:
         key_dim: Width d of the keys of one head, in features. At least 1.
         max_distance: Farthest distance with a vector of its own, in tokens. At least 1.
