@@ -212,6 +212,14 @@ def test_dropout_is_for_training_alone(asked):
     assert np.any(np.abs(to_numpy(one) - to_numpy(other)) > 1e-2)
 
 
+@pytest.mark.parametrize("kind", ["plain", "grouped", "multi-query", "capped"])
+def test_who_asks_for_alignments_drops_the_same_weights(kind):
+    one, other = (built(**KINDS[kind], dropout=0.4, seed=1) for _ in range(2))
+    context = one(QUERY, MEMORY, memory_mask=MASK, training=True)
+    again, _ = other(QUERY, MEMORY, memory_mask=MASK, training=True, return_alignments=True)
+    assert_close(again, context)
+
+
 def test_dropout_in_a_decoder_keeps_the_context_on_average():
     attention = built(dropout=0.25, seed=1)
     query = ops.convert_to_tensor(np.repeat(QUERY[:, :1], 2000, axis=1))
