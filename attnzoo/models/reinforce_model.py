@@ -1,9 +1,11 @@
 """Training hard attention: draws are charged with the loss that came of them."""
 
+import warnings
+
 import keras
 from keras import ops, tree
 
-from attnzoo.layers.attention.draws import Draws, collect_draws
+from attnzoo.layers.attention.draws import Draws, collect_draws, is_collecting
 
 constant = ops.stop_gradient  # What a draw is charged with is a number.
 
@@ -41,6 +43,8 @@ class ReinforceMixin:
     # Keras calls a model in one of these two ways.
 
     def __call__(self, *args, **kwargs):
+        if self._is_part() and not is_collecting():
+            return super().__call__(*args, **kwargs)  # If nobody charges them, attentions warn.
         with collect_draws() as draws:
             outputs = super().__call__(*args, **kwargs)
         self._keep(draws)
@@ -52,7 +56,20 @@ class ReinforceMixin:
         self._keep(draws)
         return outputs
 
+    def _is_part(self) -> bool:
+        """Whether another model calls, whose loss it is then that counts."""
+        if keras.backend.backend() == "jax":  # There a model that trains is called statelessly.
+            return True
+        return self._get_call_context().entry_layer is not self
+
     def _keep(self, draws):
+        if draws and self._draws:
+            warnings.warn(
+                "What `HardAttention` drew in the pass before was charged with no loss, and its "
+                "scores learn nothing from it: train with `fit` or `train_on_batch`, or let a loop "
+                "of your own call `compute_loss` after each pass in training.",
+                stacklevel=3,
+            )
         # From here to `compute_loss` and no longer; out of sight of what tracks layers and weights.
         object.__setattr__(self, "_draws", draws)
 
@@ -151,10 +168,20 @@ def surrogate(losses, draws: Draws):
     Returns:
         float, shape of `losses`, to be reduced as they are.
     """
+    if not (draws.causal and draws.layer.credit == "step" and len(losses.shape) >= 2):
+        return _surrogate(losses, draws, by_step=False)
+    lengths = losses.shape[1], draws.log_probs.shape[1]
+    if None not in lengths:
+        return _surrogate(losses, draws, by_step=lengths[0] == lengths[1])
+    return ops.cond(  # Not known while TensorFlow traces.
+        ops.equal(ops.shape(losses)[1], ops.shape(draws.log_probs)[1]),
+        lambda: _surrogate(losses, draws, by_step=True),
+        lambda: _surrogate(losses, draws, by_step=False),
+    )
+
+
+def _surrogate(losses, draws, by_step: bool):
     layer, shape = draws.layer, losses.shape
-    steps = draws.log_probs.shape[1]
-    # Where one of the two is not known before the step runs, credit by example is right too.
-    by_step = draws.causal and layer.credit == "step" and len(shape) >= 2 and shape[1] == steps
 
     def beside(values):
         """Put [B, T], or [B], beside the losses."""

@@ -325,6 +325,62 @@ def test_the_example_of_the_docstring_trains():
         assert np.all(to_numpy(one.value) != old), one.path
 
 
+def make_reader():
+    query, memory = keras.Input((None, 5)), keras.Input((None, 7))
+    attention = layers.HardAttention("bilinear")
+    model = ReinforceModel([query, memory], keras.layers.Dense(3)(attention(query, memory)))
+    return model, attention
+
+
+def test_within_another_model_nobody_charges_and_it_is_said():
+    inner, _ = make_reader()
+    query, memory = keras.Input((None, 5)), keras.Input((None, 7))
+    outer = keras.Model([query, memory], inner([query, memory]))
+    outer.compile("sgd", "mse")
+    with pytest.warns(UserWarning, match="do not learn here: nobody charges its draws"):
+        outer.train_on_batch([normal(2, 3, 5), normal(2, 11, 7)], normal(2, 3, 3))
+
+
+def test_within_another_one_the_outer_loss_is_charged():
+    inner, attention = make_reader()
+    query, memory = keras.Input((None, 5)), keras.Input((None, 7))
+    outer = ReinforceModel([query, memory], inner([query, memory]))
+    outer.compile(keras.optimizers.SGD(1.0), "mse")
+    before = to_numpy(attention.score.trainable_weights[0].value).copy()
+    outer.train_on_batch([normal(2, 3, 5), normal(2, 11, 7)], normal(2, 3, 3))
+    assert np.any(to_numpy(attention.score.trainable_weights[0].value) != before)
+
+
+def test_a_loop_that_charges_nothing_is_told():
+    model, _ = make_reader()
+    x = [ops.convert_to_tensor(array) for array in (normal(2, 3, 5), normal(2, 11, 7))]
+    jax = keras.backend.backend() == "jax"
+    message = "nobody charges its draws" if jax else "pass before was charged with no loss"
+    with pytest.warns(UserWarning, match=message):
+        for _ in range(2):
+            model(x, training=True)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="The others know lengths.")
+@pytest.mark.parametrize("stride", [1, 2])
+def test_lengths_need_not_be_known_while_tracing(stride):
+    import tensorflow as tf
+
+    model = make_model()
+    inputs = model.input
+    model = ReinforceModel(inputs, model(inputs)[:, ::stride])
+    model.compile(keras.optimizers.SGD(RATE), "mse")
+    x = (INPUTS, MEMORY, MASK, START)
+    known = [(None, None, WIDTH), (None, None, WIDTH), (None, None), (None, WIDTH)]
+    specs = [tf.TensorSpec(shape, array.dtype) for shape, array in zip(known, x, strict=True)]
+    target = TARGETS[:, ::stride]
+    data = tf.data.Dataset.from_generator(
+        lambda: [(x, target)],
+        output_signature=(tuple(specs), tf.TensorSpec((None, None, WIDTH), target.dtype)),
+    )
+    assert np.isfinite(model.fit(data, verbose=0).history["loss"]).all()
+
+
 def test_a_functional_model_comes_back_from_its_file(tmp_path):
     model = make_model(baseline="learned", credit="example", num_samples=2)
     model.save(tmp_path / "model.keras")
@@ -434,8 +490,11 @@ def test_draws_need_one_loss_to_be_charged_with(compiled, received):
     model = Reader()
     model.compile("sgd", **compiled)
     x = [ops.convert_to_tensor(one) for one in (QUERY, MEMORY, MASK)]
+    model(x)
+    state = model.trainable_variables, model.non_trainable_variables
+    outputs, _ = model.stateless_call(*state, x, training=True)
     with pytest.raises(ValueError, match=f"one output, one loss and .* Received: {received}"):
-        model.compute_loss(x, ops.convert_to_tensor(TARGETS[:, 0]), model(x, training=True))
+        model.compute_loss(x, ops.convert_to_tensor(TARGETS[:, 0]), outputs)
 
 
 def test_draws_need_one_output():
