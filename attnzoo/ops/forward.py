@@ -11,12 +11,10 @@ import keras
 from keras import ops
 
 from attnzoo.ops.monotonic import arrivals
-from attnzoo.ops.normalizers import masked_softmax
+from attnzoo.ops.normalizers import SMALLEST_HALF, masked_softmax
 
 # No smaller probability is told from none: sums of its inverse must be finite.
 _SMALLEST = 1e-30
-# In half precision the gradient of an alignment, which has its inverse in it, must be so too.
-_SMALLEST_HALF = 2.0**-14
 
 
 def free_moves(alignments, mask=None):
@@ -156,7 +154,7 @@ def _real(alignments, mask):
     alignments = ops.cast(alignments, keras.backend.result_type(alignments.dtype, "float32"))
     if mask is not None:
         alignments = ops.where(ops.convert_to_tensor(mask, dtype="bool"), alignments, 0.0)
-    return alignments, _SMALLEST_HALF if half else _SMALLEST
+    return alignments, SMALLEST_HALF if half else _SMALLEST
 
 
 def _ahead(tensor, reach):

@@ -17,6 +17,7 @@ from attnzoo.ops.blocks import (
     scan_blocks,
 )
 from attnzoo.ops.linear import linear
+from attnzoo.ops.normalizers import invertible
 
 # Elements of one block [b, t, S, U + V] in float32.
 _BLOCK_ELEMENTS = 2**20
@@ -62,6 +63,7 @@ def marginal_log_probs(query, key, alignments, kernel, bias, kept=None):
     References:
         [Wu et al., 2018](https://arxiv.org/abs/1808.10024), section 3, equation 5.
     """
+    alignments = invertible(alignments)
     return _in_one_or_in_blocks(_marginal, query, key, alignments, kernel, bias, kept)
 
 

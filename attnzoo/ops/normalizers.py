@@ -9,6 +9,8 @@ from keras import ops
 
 # Finite, so that a row with nothing to attend to has no NaN in it or in its gradient.
 _LOWEST = -1e30
+# Of alignments in float16: a gradient may have their inverse in it, which must be finite too.
+SMALLEST_HALF = 2.0**-14
 
 
 def masked_softmax(scores, mask=None):
@@ -215,3 +217,11 @@ def _sparse(scores, mask, factor: float, threshold, weight):
 def _at_least_float32(scores):
     wide = keras.backend.standardize_dtype(scores.dtype) in ("float32", "float64")
     return scores if wide else ops.cast(scores, "float32")
+
+
+def invertible(alignments):
+    """Alignments float [..., S]; in float16 those whose inverse may be infinite as zeros."""
+    alignments = ops.convert_to_tensor(alignments)
+    if keras.backend.standardize_dtype(alignments.dtype) != "float16":
+        return alignments
+    return ops.where(alignments >= SMALLEST_HALF, alignments, ops.zeros_like(alignments))

@@ -5,6 +5,7 @@ import math
 from keras import ops
 
 from attnzoo.ops.linear import weighted_sum
+from attnzoo.ops.normalizers import invertible
 
 # No smaller weight is told from none: its inverse must be finite.
 _SMALLEST = 1e-37
@@ -64,7 +65,7 @@ def pointer_log_probs(logits, gate, alignments, places):
         [See et al., 2017](https://arxiv.org/abs/1704.04368), section 2.2, equation 9.
     """
     logits, gate, alignments = (
-        ops.cast(one, "float32") for one in (logits, gate[:, :, None], alignments)
+        ops.cast(one, "float32") for one in (logits, gate[:, :, None], invertible(alignments))
     )
     alignments = ops.where(alignments > _SMALLEST, alignments, 0.0)
     total = ops.sum(alignments, axis=-1, keepdims=True)  # [B, T, 1]

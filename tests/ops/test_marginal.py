@@ -182,6 +182,18 @@ def test_half_precision_is_computed_in_float32(dtype):
     assert_close(log_probs, references.marginal_log_probs(*to_numpy(tensors)))
 
 
+def test_gradients_of_half_precision_are_finite():
+    def function(alignments):
+        tensors = [ops.convert_to_tensor(one) for one in (QUERY, KEY, KERNEL, BIAS)]
+        alignments = ops.cast(alignments, "float16")
+        return marginal_log_probs(*tensors[:2], alignments, 40.0 * tensors[2], tensors[3])
+
+    alignments = np.full((B, T, S), 1e-6, "float32")
+    alignments[..., 0] = 1.0
+    log_probs, (gradient,) = outputs_and_gradients(function, [alignments], normal(B, T, V))
+    assert np.isfinite(log_probs).all() and np.isfinite(gradient).all()
+
+
 # === One given target at each place ===
 
 TARGET_IDS = np.random.default_rng(8).integers(0, V, size=(B, T))

@@ -135,6 +135,16 @@ def test_alignments_that_sum_to_less_than_one_are_scaled_up():
     assert_close(mix(LOGITS, GATE, 0.25 * ALIGNMENTS), mix(LOGITS, GATE, ALIGNMENTS))
 
 
+def test_gradients_of_half_precision_are_finite():
+    def function(alignments):
+        return mix(LOGITS, GATE, ops.cast(alignments, "float16"))
+
+    alignments = np.full_like(ALIGNMENTS, 1e-6)
+    alignments[..., 0] = 1.0
+    found, (gradient,) = outputs_and_gradients(function, [alignments], 1.0)
+    assert np.isfinite(found).all() and np.isfinite(gradient).all()
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision_is_mixed_in_float32(dtype):
     found = mix(*(ops.cast(one, dtype) for one in TENSORS))

@@ -13,7 +13,8 @@ class HistoryAttention(ScoredAttention):
         alignments[t] = normalizer(score(query[t], memory, history[t]))
         history[t+1]  = remember(history[t], alignments[t])
 
-    The history, float [B, 1, S], is all zeros before the first step.
+    The history, [B, 1, S], is all zeros before the first step. It is kept in float32 at least: in
+    bfloat16 a sum stops growing long before the memory is read.
 
     Args:
         score: A `HistoryScore`.
@@ -27,13 +28,15 @@ class HistoryAttention(ScoredAttention):
         self.normalizer = normalizer
 
     def initial_state(self, prepared):
-        return ops.zeros_like(prepared["key"][:, None, :, 0])  # [B, 1, S]
+        places = prepared["key"][:, None, :, 0]  # [B, 1, S]
+        return ops.zeros_like(places, dtype=self._history_dtype)
 
     def step(self, query, prepared, state):
-        scores = self.score.compare(query, prepared["key"], state)  # [B, K, S]
+        history = ops.cast(state, self.compute_dtype)
+        scores = self.score.compare(query, prepared["key"], history)  # [B, K, S]
         alignments = self.align(scores, prepared["mask"])
         context = weighted_sum(alignments, prepared["value"])
-        return context, alignments, self.remember(state, alignments)
+        return context, alignments, self.remember(state, ops.cast(alignments, state.dtype))
 
     def align(self, scores, mask):
         """Make alignments [B, K, S] of scores [B, K, S]."""
@@ -44,7 +47,11 @@ class HistoryAttention(ScoredAttention):
         return history + alignments
 
     def state_spec(self, memory_shape):
-        return keras.KerasTensor(memory_shape[:2], dtype=self.compute_dtype)
+        return keras.KerasTensor(memory_shape[:2], dtype=self._history_dtype)
+
+    @property
+    def _history_dtype(self):
+        return keras.backend.result_type(self.compute_dtype, "float32")
 
     def get_config(self):
         return {**super().get_config(), "normalizer": self.normalizer}
