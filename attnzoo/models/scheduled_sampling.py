@@ -20,6 +20,9 @@ class ScheduledSampling:
     then the ordinary teacher-forced pass trains on x. The gradient is exactly that of the paper's
     one pass, whatever the attention and the output layer, and costs one run of decoding more.
 
+    What entered is also what an exact monotonic attention goes by when it infers where the steps
+    before looked: drawn tokens, as in decoding.
+
     Differs from the paper: the pass that draws is the model as it decodes, without dropout and
     without the noise of a stochastic attention, and the pass that trains draws masks and noise of
     its own. Of the paper's two forms this is the one that draws; the other takes the most probable

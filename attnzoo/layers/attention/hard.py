@@ -1,5 +1,6 @@
 """Hard attention: one place a step, drawn in training, the most probable one afterwards."""
 
+import inspect
 import math
 import warnings
 
@@ -139,6 +140,14 @@ class HardAttention(ScoredAttention):
                 '`entropy_weight` goes with `estimator="reinforce"`. '
                 f"Received: entropy_weight={entropy_weight}, estimator={estimator!r}"
             )
+        charging = {"baseline": baseline, "baseline_decay": baseline_decay, "credit": credit}
+        usual = inspect.signature(HardAttention).parameters
+        for name, value in charging.items():
+            if value != usual[name].default and estimator != "reinforce":
+                raise ValueError(
+                    f'`{name}` goes with `estimator="reinforce"`. '
+                    f"Received: {name}={value!r}, estimator={estimator!r}"
+                )
         if not 0.0 < temperature < math.inf:
             raise ValueError(
                 f"`temperature` must be above 0 and finite. Received: temperature={temperature}"

@@ -102,6 +102,11 @@ class AttentionCell(keras.layers.Layer):
                 f"with attention={attention!r}"
             )
         self.input_feeding = input_feeding
+        if isinstance(attention_layer, (list, tuple)):
+            raise ValueError(
+                "`attention_layer` must be one layer, or its width: it sees the output and all "
+                f"contexts. Received: attention_layer={attention_layer}"
+            )
         if isinstance(attention_layer, int):
             attention_layer = keras.layers.Dense(
                 attention_layer,

@@ -1,5 +1,7 @@
 """QUERY x KEY -> SCORES."""
 
+import inspect
+
 import keras
 
 from attnzoo.layers.scores.additive import AdditiveScore
@@ -42,6 +44,13 @@ def get_score(score, **arguments) -> Score:
             raise ValueError(
                 f"`score={score!r}` needs `{needed}`: give it beside the name, or give a "
                 f"`{cls.__name__}({needed}=...)`. Received: {needed}=None"
+            )
+        takes = {*inspect.signature(cls).parameters, "name", "dtype", "trainable"} - {"kwargs"}
+        unknown = sorted(set(arguments) - takes)
+        if unknown:
+            raise ValueError(
+                f"Beside its own arguments an attention takes those of `score={score!r}`, "
+                f"{sorted(takes)}. Received: {', '.join(unknown)}"
             )
         return cls(**arguments)
     given = {name: value for name, value in arguments.items() if name not in ("name", "dtype")}

@@ -352,6 +352,18 @@ def test_training_is_finite_where_there_is_nothing_or_too_much(estimator, dtype)
             {"entropy_weight": 0.1, "estimator": "gumbel"},
             "goes with `estimator=\"reinforce\"`. Received: .*0.1, estimator='gumbel'",
         ),
+        (
+            {"baseline": "learned", "estimator": "gumbel"},
+            "`baseline` goes with `estimator=\"reinforce\"`. Received: baseline='learned', est",
+        ),
+        (
+            {"credit": "example", "estimator": "straight_through"},
+            "`credit` goes with `estimator=\"reinforce\"`. Received: credit='example', estimator",
+        ),
+        (
+            {"units": 3, "normalizer": "sparsemax"},
+            "attention takes those of .* Received: normalizer",
+        ),
         ({"temperature": 0.0}, "above 0 and finite. Received: temperature=0.0"),
         ({"temperature": float("nan")}, "above 0 and finite. Received: temperature=nan"),
         ({"temperature": float("inf")}, "above 0 and finite. Received: temperature=inf"),

@@ -180,6 +180,15 @@ def test_input_feeding_is_on_for_after_alone():
         assert cell.input_feeding is (attend == "after")
 
 
+def test_several_attention_layers_are_refused():
+    with pytest.raises(
+        ValueError, match=r"must be one layer, .* Received: attention_layer=\[3, 3\]"
+    ):
+        layers.AttentionCell(
+            keras.layers.GRUCell(4), ["luong", "bahdanau"], attend="after", attention_layer=[3, 3]
+        )
+
+
 def test_a_width_makes_luongs_attention_layer():
     cell = built(keras.layers.GRUCell(7), attend="after", attention_layer=3)
     assert weights_of(cell.attention_layer)["kernel"].shape == (20, 3)

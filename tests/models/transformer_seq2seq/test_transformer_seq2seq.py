@@ -50,6 +50,11 @@ def tensors(inputs):
     return {name: ops.convert_to_tensor(value) for name, value in inputs.items()}
 
 
+def test_a_coverage_loss_is_refused():
+    with pytest.raises(ValueError, match="needs an attention .* Received: coverage_loss=1.0"):
+        make_task().compile(coverage_loss=1.0)
+
+
 @pytest.mark.parametrize("position", ["relative", "t5"])
 def test_a_position_within_attention_has_no_weights_at_the_input(position):
     backbone = make_backbone(position=position)
