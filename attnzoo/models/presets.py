@@ -46,12 +46,14 @@ def check_head(cls, preset, arguments: dict):
     place = os.path.join(os.fspath(PRESETS.get(place, place)), "task.json")
     if "num_classes" in arguments or not os.path.isfile(place):
         return
-    with open(place, encoding="utf-8") as file:
-        saved = json.load(file)
-    if keras.saving.get_registered_object(saved["registered_name"]) is not cls:
-        return
-    for name in cls.head_arguments:
-        own = saved["config"][name]
+    try:
+        with open(place, encoding="utf-8") as file:
+            saved = json.load(file)
+        known = keras.saving.get_registered_object(saved["registered_name"])
+        owned = {name: saved["config"][name] for name in cls.head_arguments if known is cls}
+    except (ValueError, KeyError, TypeError):
+        return  # Who loads it says what is damaged.
+    for name, own in owned.items():
         if name in arguments and arguments[name] != own:
             raise ValueError(
                 f"`{name}` must be the preset's, {own!r}, whose weights were trained with it: for "
