@@ -35,5 +35,4 @@ def without_compilation():
 def pytest_collection_modifyitems(items):
     """Notebooks first, then files by their number of tests: no worker ends with a long file."""
     counts = collections.Counter(item.path for item in items)
-    long = {item.path for item in items if item.path.name == "test_notebooks.py"}
-    items.sort(key=lambda item: (item.path not in long, -counts[item.path]))
+    items.sort(key=lambda item: (item.path.name != "test_notebooks.py", -counts[item.path]))

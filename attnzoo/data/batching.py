@@ -187,7 +187,9 @@ class BucketedBatches(PlannedBatches):
         sources, targets, copies, num_long = [], [], [], 0
         all_source_ids = _tokenize_all(source_tokenizer, [source for source, _ in pairs])
         all_target_ids = _tokenize_all(tokenizer, [target for _, target in pairs])
-        truncate = getattr(preprocessor, "truncate", "warn")
+        treatment = getattr(preprocessor, "truncate", "warn")
+        if self.long_pairs == "drop":
+            treatment = "drop"
         for position, ids in enumerate(all_source_ids):
             target_ids = all_target_ids[position]
             if not ids:
@@ -197,9 +199,9 @@ class BucketedBatches(PlannedBatches):
                 )
             if len(ids) + 1 > longest_source or len(target_ids) + 1 > longest_target:
                 num_long += 1
-                if self.long_pairs == "drop":
+                if treatment == "drop":
                     continue
-                if truncate == "error":
+                if treatment == "error":
                     raise ValueError(
                         f"A pair must have at most {longest_source} source and {longest_target} "
                         f"target tokens, [END] counted. Received: {len(ids) + 1} and "
@@ -215,8 +217,8 @@ class BucketedBatches(PlannedBatches):
                 copies.append(copied + end)
             sources.append(ids + source_end)
             targets.append(start + target_ids + end)
-        if num_long and (truncate != "silent" or self.long_pairs == "drop"):
-            done = "dropped" if self.long_pairs == "drop" else "truncated"
+        if num_long and treatment != "silent":
+            done = "dropped" if treatment == "drop" else "truncated"
             warnings.warn(
                 f"{num_long} of {len(pairs)} pairs were {done}: the preprocessor takes "
                 f"{longest_source} source and {longest_target} target tokens, [END] counted.",

@@ -93,9 +93,9 @@ class LabelledTextMixin(TextTaskMixin):
 
     def evaluate(self, x=None, y=None, *, sample_weight=None, **kwargs):
         """Loss and metrics. `x` and `y` as in `fit`."""
-        self._check_batches(x)
-        if kwargs.get("_use_cached_eval_dataset"):  # From within `fit`.
+        if kwargs.get("_use_cached_eval_dataset"):  # From within `fit`, which has checked it.
             return super().evaluate(x, y, sample_weight=sample_weight, **kwargs)
+        self._check_batches(x)
         need_targets("Labels", x, y)
         if y is not None:
             x = self._samples(x, y, sample_weight)

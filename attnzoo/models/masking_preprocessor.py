@@ -7,6 +7,7 @@ import numpy as np
 
 from attnzoo.data.tokenizers import in_graph
 from attnzoo.models.encoder_preprocessor import EncoderPreprocessor, as_batch, as_ragged
+from attnzoo.models.packing import weigh
 
 # How the mask token is written in a text; and how vocabularies that have one spell it.
 MASK = "[MASK]"
@@ -118,7 +119,7 @@ class MaskingPreprocessor(EncoderPreprocessor):
         hide = self._hide_in_graph if in_graph() else self._hide
         token_ids, positions, y, weight = hide(packed["token_ids"])
         if sample_weight is not None:
-            weight = weight * np.asarray(sample_weight, "float32")[..., None]
+            weight = weigh(weight, sample_weight)
         x = {**packed, "token_ids": token_ids, "mask_positions": positions}
         if is_one:
             x, y, weight = {name: value[0] for name, value in x.items()}, y[0], weight[0]

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+from keras import ops
 
 from attnzoo.data.tokenizers import in_graph
 
@@ -54,6 +55,19 @@ def refuse_empty(texts, kind: str = "text"):
 def is_symbolic_tensorflow(value) -> bool:
     """Whether `value` is a TensorFlow tensor inside a traced function."""
     return type(value).__module__.startswith("tensorflow") and not hasattr(value, "numpy")
+
+
+def weigh(weight, sample_weight):
+    """Weights [B, M], or a mask, times those [B] of their rows, or None: float32 [B, M]."""
+    if is_symbolic_tensorflow(weight):
+        import tensorflow as tf
+
+        weight = tf.cast(weight, tf.float32)
+        rows = None if sample_weight is None else tf.cast(sample_weight, tf.float32)
+    else:
+        weight = ops.convert_to_numpy(weight).astype("float32")
+        rows = None if sample_weight is None else np.asarray(sample_weight, "float32")
+    return weight if rows is None else weight * rows[..., None]
 
 
 def as_lists(value):

@@ -12,10 +12,8 @@ from attnzoo.presets import PRESETS
 @contextlib.contextmanager
 def explain_preset_errors(preset):
     """Resolve a preset's name, and say what is wrong where it cannot be loaded."""
-    place = os.fspath(preset)
-    if place in PRESETS:
-        place = os.fspath(PRESETS[place])
-    elif "://" not in place and not os.path.isdir(place):
+    place = _place_of(preset)
+    if "://" not in place and not os.path.isdir(place):
         raise ValueError(
             f"A preset must be one of {sorted(PRESETS)}, a directory, or a handle such as "
             f"hf://user/name. Received: preset={preset!r}"
@@ -42,23 +40,22 @@ def check_head(cls, preset, arguments: dict):
     Raises:
         ValueError: If one of these arguments differs from the preset's.
     """
-    place = os.fspath(preset)
-    place = os.path.join(os.fspath(PRESETS.get(place, place)), "task.json")
-    if "num_classes" in arguments or not os.path.isfile(place):
+    asked = {name: arguments[name] for name in cls.head_arguments if name in arguments}
+    if not asked or "num_classes" in arguments:
         return
     try:
-        with open(place, encoding="utf-8") as file:
-            saved = json.load(file)
-        known = keras.saving.get_registered_object(saved["registered_name"])
-        owned = {name: saved["config"][name] for name in cls.head_arguments if known is cls}
-    except (ValueError, KeyError, TypeError):
+        saved = _read(_place_of(preset), "task.json")
+        if keras.saving.get_registered_object(saved["registered_name"]) is not cls:
+            return
+        own = {name: saved["config"][name] for name in asked}
+    except (OSError, ValueError, KeyError, TypeError):
         return  # Who loads it says what is damaged.
-    for name, own in owned.items():
-        if name in arguments and arguments[name] != own:
+    for name, value in asked.items():
+        if value != own[name]:
             raise ValueError(
-                f"`{name}` must be the preset's, {own!r}, whose weights were trained with it: for "
-                "another, make a new task on the preset's backbone. "
-                f"Received: {name}={arguments[name]!r}"
+                f"`{name}` must be the preset's, {own[name]!r}, whose weights were trained with "
+                "it: for another, make a new task on the preset's backbone. "
+                f"Received: {name}={value!r}"
             )
 
 
@@ -67,9 +64,7 @@ def saved_dtype(place):
 
     KerasHub would take the one in force now instead, and knows no mixed ones.
     """
-    with open(os.path.join(place, "config.json"), encoding="utf-8") as file:
-        dtype = json.load(file)["config"]["dtype"]
-    return keras.saving.deserialize_keras_object(dtype)
+    return keras.saving.deserialize_keras_object(_read(place, "config.json")["config"]["dtype"])
 
 
 def task_class(preset):
@@ -84,9 +79,20 @@ def task_class(preset):
     with explain_preset_errors(preset) as place:
         if not os.path.isdir(place):
             return None
-        with open(os.path.join(place, "task.json"), encoding="utf-8") as file:
-            name = json.load(file)["registered_name"]
+        name = _read(place, "task.json")["registered_name"]
         cls = keras.saving.get_registered_object(name)
         if cls is None:
             raise ValueError(f"There is no task of the name {name!r}.")
         return cls
+
+
+def _place_of(preset) -> str:
+    """The directory of a built-in name; anything else as it is."""
+    place = os.fspath(preset)
+    return os.fspath(PRESETS.get(place, place))
+
+
+def _read(place, name: str) -> dict:
+    """One of a preset's files in JSON."""
+    with open(os.path.join(place, name), encoding="utf-8") as file:
+        return json.load(file)

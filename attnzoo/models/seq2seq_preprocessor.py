@@ -17,6 +17,7 @@ from attnzoo.models.packing import (
     find_special_tokens,
     is_symbolic_tensorflow,
     refuse_empty,
+    weigh,
 )
 
 # A pointer-generator goes with these alone.
@@ -56,8 +57,8 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
     Returns:
         `(x, y, sample_weight)`: x a dict of `encoder_token_ids` int [B, S], `encoder_padding_mask`
         bool [B, S], `decoder_token_ids` int [B, T] and `decoder_padding_mask` bool [B, T]; y int
-        [B, T], the next tokens; sample_weight [B, T], 0 where y is padding, else 1
-        or the pair's own. With a pointer-generator x has `copy_token_ids` int [B, S] too.
+        [B, T], the next tokens; sample_weight [B, T], 0 where y is padding, else 1 or the pair's
+        own. With a pointer-generator x has `copy_token_ids` int [B, S] too.
 
     Raises:
         ValueError: If a length is below 1, `truncate` is unknown, a tokenizer lacks a special
@@ -151,7 +152,9 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
             "decoder_token_ids": token_ids[..., :-1],
             "decoder_padding_mask": padding_mask[..., 1:],  # Where there is a token to predict.
         }
-        weight = _weigh(padding_mask[..., 1:], sample_weight)
+        weight = padding_mask[..., 1:]
+        if sample_weight is not None:
+            weight = weigh(weight, sample_weight)
         return keras.utils.pack_x_y_sample_weight(inputs, token_ids[..., 1:], weight)
 
     def generate_preprocess(
@@ -424,18 +427,6 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
         revive = keras.saving.deserialize_keras_object
         names = ("source_tokenizer", "tokenizer")
         return cls(**{**config, **{name: revive(config[name]) for name in names}})
-
-
-def _weigh(mask, sample_weight):
-    """bool [B, T] as it is, or float32 with the weights [B] of its rows."""
-    if sample_weight is None:
-        return mask
-    if is_symbolic_tensorflow(mask):
-        import tensorflow as tf
-
-        return tf.cast(mask, tf.float32) * tf.cast(sample_weight, tf.float32)[..., None]
-    weight = np.asarray(sample_weight, "float32")[..., None]
-    return ops.convert_to_numpy(mask).astype("float32") * weight
 
 
 def _lengths(ids) -> list[int]:

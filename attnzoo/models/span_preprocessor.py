@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from attnzoo.models.encoder_preprocessor import EncoderPreprocessor
-from attnzoo.models.packing import as_lists, refuse_empty
+from attnzoo.models.packing import as_lists, refuse_empty, weigh
 from attnzoo.models.tagging_preprocessor import tokenize_words
 
 # What `\s` matches, as code points.
@@ -76,9 +76,7 @@ class SpanPreprocessor(EncoderPreprocessor):
             starts = np.flatnonzero(span_mask[row])
             if words[1] < len(starts):
                 places[row], weight[row] = starts[list(words)], 1.0
-        if sample_weight is not None:
-            weight *= np.asarray(sample_weight, "float32")[:, None]
-        return keras.utils.pack_x_y_sample_weight(packed, places, weight)
+        return keras.utils.pack_x_y_sample_weight(packed, places, weigh(weight, sample_weight))
 
     def pack_in_graph(self, questions, contexts) -> dict:
         """Pack questions and contexts, `tf.Tensor`s of strings [B], in a graph.

@@ -5,7 +5,7 @@ import numpy as np
 
 from attnzoo.data.tokenizers import SymbolTokenizer, in_graph
 from attnzoo.models.encoder_preprocessor import EncoderPreprocessor, as_batch, as_ragged
-from attnzoo.models.packing import as_lists, refuse_empty
+from attnzoo.models.packing import as_lists, refuse_empty, weigh
 
 
 class TaggingPreprocessor(EncoderPreprocessor):
@@ -42,17 +42,7 @@ class TaggingPreprocessor(EncoderPreprocessor):
         )
         if y is None:
             return packed
-        if in_graph():
-            import tensorflow as tf
-
-            weight = tf.cast(tagged, tf.float32)
-            if sample_weight is not None:
-                weight *= tf.cast(sample_weight, tf.float32)[..., None]
-        else:
-            weight = np.asarray(tagged, "float32")
-            if sample_weight is not None:
-                weight *= np.asarray(sample_weight, "float32")[..., None]
-        return keras.utils.pack_x_y_sample_weight(packed, y, weight)
+        return keras.utils.pack_x_y_sample_weight(packed, y, weigh(tagged, sample_weight))
 
     def pack_words(self, x, y=None, *, sequence_length=None, truncate=None):
         """Pack words, perhaps with tags.

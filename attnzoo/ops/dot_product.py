@@ -199,19 +199,17 @@ def over_groups(tensor, of_memory):
     )
 
 
-def dropped_alignments(alignments, rate: float, seed, key_heads: int | None = None):
+def dropped_alignments(alignments, rate: float, seed, group: int = 1):
     """What dropout leaves of alignments [B, N, T, S]: `dot_product_attention` drops the same ones.
 
     Args:
         alignments: float [B, N, T, S].
         rate: Probability of dropping a weight. In [0, 1).
         seed: int32 [2].
-        key_heads: M, how many heads key and value have; None for N.
+        group: N / M, how many heads of the query each head of key and value serves.
     """
-    batch, heads, length, places = ops.shape(alignments)
-    key_heads = heads if key_heads is None else key_heads
-    group = heads // key_heads
-    stacked = _stack_heads(alignments, key_heads, group)
+    _, heads, length, _ = ops.shape(alignments)
+    stacked = _stack_heads(alignments, heads // group, group)
     order = ops.arange(length * group, dtype="int32")
     left = _drop(stacked, Terms(order, dropout=rate, seed=seed))
     return _unstack(left, alignments, group)

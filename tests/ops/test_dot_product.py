@@ -192,9 +192,8 @@ def test_dropout_is_the_same_on_every_road(go, case):
     assert np.any(np.abs(whole[0] - run(case)[0]) > 0.1)
     tensors = tensors_of(case)
     alignments = ops.convert_to_tensor(expected(case, tensors)[1].astype("float32"))
-    left = dot_product.dropped_alignments(
-        alignments, more["dropout"], more["seed"], tensors[1].shape[1]
-    )
+    group = HEADS // tensors[1].shape[1]
+    left = dot_product.dropped_alignments(alignments, more["dropout"], more["seed"], group)
     assert_close(dot_product.over_groups(left, ops.convert_to_tensor(tensors[2])), whole[0])
 
 

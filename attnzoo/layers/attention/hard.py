@@ -22,6 +22,14 @@ from attnzoo.ops import (
 ESTIMATORS = ("reinforce", "straight_through", "gumbel")
 BASELINES = ("moving_average", "learned", None)
 CREDITS = ("step", "example")
+# The estimator that alone has a use for an argument.
+_USERS = {
+    "baseline": "reinforce",
+    "baseline_decay": "reinforce",
+    "entropy_weight": "reinforce",
+    "credit": "reinforce",
+    "temperature": "gumbel",
+}
 # Estimators that sum over what a model says, and not over contexts.
 _CLASSES_OF_THEIR_OWN = {
     "exact": ("ExactHardAttention", "hard_exact"),
@@ -135,28 +143,18 @@ class HardAttention(ScoredAttention):
             raise ValueError(
                 f"`entropy_weight` must be at least 0. Received: entropy_weight={entropy_weight}"
             )
-        if entropy_weight and estimator != "reinforce":
-            raise ValueError(
-                '`entropy_weight` goes with `estimator="reinforce"`. '
-                f"Received: entropy_weight={entropy_weight}, estimator={estimator!r}"
-            )
-        charging = {"baseline": baseline, "baseline_decay": baseline_decay, "credit": credit}
-        usual = inspect.signature(HardAttention).parameters
-        for name, value in charging.items():
-            if value != usual[name].default and estimator != "reinforce":
-                raise ValueError(
-                    f'`{name}` goes with `estimator="reinforce"`. '
-                    f"Received: {name}={value!r}, estimator={estimator!r}"
-                )
         if not 0.0 < temperature < math.inf:
             raise ValueError(
                 f"`temperature` must be above 0 and finite. Received: temperature={temperature}"
             )
-        if temperature != 1.0 and estimator != "gumbel":
-            raise ValueError(
-                '`temperature` goes with `estimator="gumbel"`. '
-                f"Received: temperature={temperature}, estimator={estimator!r}"
-            )
+        _check_use(
+            estimator,
+            baseline=baseline,
+            baseline_decay=baseline_decay,
+            entropy_weight=entropy_weight,
+            credit=credit,
+            temperature=temperature,
+        )
         self.score = self.make_score(score, kwargs)
         self.estimator = estimator
         self.num_samples = num_samples
@@ -341,6 +339,17 @@ class HardAttention(ScoredAttention):
             "temperature": self.first_temperature,
             "seed": self.seed,
         }
+
+
+def _check_use(estimator, **arguments):
+    """Raise where an argument that another estimator uses is not the usual one."""
+    usual = inspect.signature(HardAttention).parameters
+    for name, value in arguments.items():
+        if value != usual[name].default and estimator != _USERS[name]:
+            raise ValueError(
+                f'`{name}` goes with `estimator="{_USERS[name]}"`. '
+                f"Received: {name}={value!r}, estimator={estimator!r}"
+            )
 
 
 def _check_choice(name: str, choice, choices: tuple):

@@ -34,8 +34,8 @@ class MultiHeadAttention(Attention):
         context[b, t]      = O [sum over s of alignments[b, n, t, s] value[b, n, s], for all n]
 
     There are two roads to the same numbers. Where nobody asks for the alignments, the score is the
-    dot product and the normalizer the softmax, no [B, N, T, S] is held, but what
-    a relative position adds: see `attnzoo.ops.dot_product_attention`. Else all is written out.
+    dot product and the normalizer the softmax, no [B, N, T, S] is held, but what a relative
+    position adds: see `attnzoo.ops.dot_product_attention`. Else all is written out.
 
     A decoder that goes by `step` gets one alignment a step: the mean over the heads. It tells no
     step where it stands, so `causal`, `window` and `position` are for `call` alone.
@@ -249,7 +249,8 @@ class MultiHeadAttention(Attention):
             if callable(drop):
                 used = drop(used)
             else:
-                used = dropped_alignments(used, self.dropout, drop, self.num_key_value_heads)
+                group = self.num_heads // self.num_key_value_heads
+                used = dropped_alignments(used, self.dropout, drop, group)
         contexts = over_groups(used, ops.cast(value, used.dtype))
         if "value" in biases:
             contexts = contexts + biases["value"](used)
