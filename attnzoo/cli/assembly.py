@@ -81,6 +81,7 @@ def _of_transformer(recipe: Recipe, longest: int) -> dict:
     return {
         "dtype": _dtype(recipe),
         "max_length": longest if recipe.position == "learned" else None,
+        "block": recipe.block_options,
         **{name: getattr(recipe, name) for name in names},
     }
 
@@ -115,7 +116,7 @@ def _make_rnn(recipe: Recipe, source_tokenizer, tokenizer, lengths):
         tokenizer.vocabulary_size(),
         num_encoder_layers=recipe.num_encoder_layers,
         num_decoder_layers=recipe.num_decoder_layers,
-        attention=recipe.attention,
+        attention=_make_attention(recipe),
         attend=recipe.attend,
         input_feeding=recipe.input_feeding,
         bridge=recipe.bridge,
@@ -124,6 +125,16 @@ def _make_rnn(recipe: Recipe, source_tokenizer, tokenizer, lengths):
         **_of_rnn(recipe),
     )
     return models.RNNSeq2SeqLM(backbone, preprocessor)
+
+
+def _make_attention(recipe: Recipe):
+    """The name alone, or a layer where the recipe says more about it."""
+    if not recipe.attention_options:
+        return recipe.attention
+    from attnzoo.layers.attention import get_attention
+
+    options = {"name": "attention", "dtype": _dtype(recipe), **recipe.attention_options}
+    return get_attention(recipe.attention, recipe.hidden_dim, **options)
 
 
 def _make_rnn_classifier(recipe: Recipe, tokenizer, class_names):

@@ -131,7 +131,10 @@ def _attention(recipe):
     """The mechanism of a run; older records know recurrent models from text to text alone."""
     if recipe.get("model") == "transformer":
         return "multi_head"
-    return "pooling" if recipe.get("task") == "classifier" else recipe["attention"]
+    if recipe.get("task") == "classifier":
+        return "pooling"
+    options = recipe.get("attention_options") or {}
+    return ", ".join([recipe["attention"], *(f"{k}={v}" for k, v in options.items())])
 
 
 def _minutes(training):

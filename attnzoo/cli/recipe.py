@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Recipe:
     max_source_length: int = 64
     max_target_length: int = 64
     attention: str = "bahdanau"
+    attention_options: dict | None = None
     attend: str | None = None
     input_feeding: bool | None = None
     cell: str = "lstm"
@@ -26,6 +28,7 @@ class Recipe:
     num_heads: int = 4
     feed_forward_dim: int | None = None
     position: str | None = "sinusoidal"
+    block_options: dict | None = None
     num_encoder_layers: int = 1
     num_decoder_layers: int = 1
     bidirectional: bool = True
@@ -61,7 +64,7 @@ class Recipe:
 # What belongs to one kind of task or model alone.
 _BELONGS_TO = (
     ({"model": "rnn"}, ("cell", "embedding_dim", "bidirectional", "recurrent_dropout")),
-    ({"model": "transformer"}, ("num_heads", "feed_forward_dim", "position")),
+    ({"model": "transformer"}, ("num_heads", "feed_forward_dim", "position", "block_options")),
     (
         {"task": "seq2seq"},
         (
@@ -76,7 +79,15 @@ _BELONGS_TO = (
     ),
     (
         {"task": "seq2seq", "model": "rnn"},
-        ("attention", "attend", "input_feeding", "bridge", "pointer_generator", "coverage_loss"),
+        (
+            "attention",
+            "attention_options",
+            "attend",
+            "input_feeding",
+            "bridge",
+            "pointer_generator",
+            "coverage_loss",
+        ),
     ),
     ({"task": "classifier", "model": "rnn"}, ("num_hops", "hop_penalty")),
     ({"task": "classifier", "model": "transformer"}, ("pooling",)),
@@ -106,6 +117,8 @@ _HELP = {
     "max_source_length": "longest source, in tokens; longer ones are cut",
     "max_target_length": "longest target, in tokens",
     "attention": "a name, such as bahdanau, luong or monotonic; an unknown one lists all",
+    "attention_options": "arguments of that attention, as in the layer: inference_mode=hard "
+    "sigmoid_noise=1 for monotonic, window=5 for a local or chunkwise one",
     "attend": "before the cell moves (Bahdanau) or after (Luong)",
     "input_feeding": "feed the readout back to the next input (order: after)",
     "cell": "lstm, gru or simple",
@@ -114,6 +127,8 @@ _HELP = {
     "num_heads": "heads of each attention of a transformer",
     "feed_forward_dim": "width of a transformer's feed-forward; 4 hidden-dim if not given",
     "position": "of a transformer: sinusoidal, learned, rotary, relative, t5, alibi or none",
+    "block_options": "arguments of a transformer's blocks, as in the layer: norm_first=false "
+    "activation=swiglu stochastic_depth=0.1",
     "bidirectional": "read the source in both directions",
     "bridge": "from encoder to decoder state: dense, copy or zeros",
     "tie_embeddings": "let the output layer be the transposed target embedding",
@@ -155,12 +170,36 @@ def add_recipe_arguments(parser):
             action = argparse.BooleanOptionalAction
             parser.add_argument(flag, action=action, default=field.default, help=note)
             continue
+        if "dict" in str(field.type):
+            words = {"nargs": "+", "action": _Options, "metavar": "NAME=VALUE"}
+            parser.add_argument(flag, default=field.default, help=note, **words)
+            continue
         kind = {"int": int, "int | None": int, "float": float}.get(str(field.type), str)
         if isinstance(field.type, type):
             kind = field.type
         parser.add_argument(
             flag, type=kind, default=field.default, choices=_CHOICES.get(field.name), help=note
         )
+
+
+class _Options(argparse.Action):
+    """Reads NAME=VALUE words into a dict; a value that is no JSON is a string."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        options = {}
+        for word in values:
+            name, separator, value = word.partition("=")
+            if not (name and separator):
+                parser.error(f"{option_string} takes NAME=VALUE. Received: {word}")
+            options[name] = _read_value(value)
+        setattr(namespace, self.dest, options)
+
+
+def _read_value(text: str):
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def check_recipe(recipe: Recipe):

@@ -14,6 +14,8 @@ command is given again.
   attnzoo train --model transformer --train train.en train.de --dev val.en val.de \\
       --source-tokenizer unigram --target-tokenizer unigram --output runs/transformer \\
       --schedule inverse_sqrt --warmup 4000 --max-tokens 4096 --average 5
+  attnzoo train --train train.tsv.gz --dev dev.tsv.gz --output runs/monotonic \\
+      --attention monotonic --attention-options sigmoid_noise=1 inference_mode=hard
   attnzoo train --inflections --train finnish.train.tsv --dev finnish.dev.tsv --output runs/finnish
   attnzoo train --task classifier --train train.txt --dev dev.txt --output runs/sentiment
 """
@@ -176,7 +178,8 @@ def claim_folder(output: pathlib.Path, recipe: Recipe, overwrite: bool):
         # An option that was not there yet had its default's effect.
         held = {**dataclasses.asdict(Recipe()), **json.loads(record.read_text())}
         different = sorted(k for k, v in json.loads(wanted).items() if held.get(k) != v)
-        if different:
+        begun = any(path != record for path in output.iterdir())  # Else its recipe was refused.
+        if different and begun:
             raise ValueError(
                 f"The run folder holds a run that differs in {different}; choose another folder, "
                 f"or --overwrite it. Received: output={output}"

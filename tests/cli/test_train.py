@@ -203,6 +203,7 @@ def test_a_run_of_before_an_option_is_a_run_of_its_default(tmp_path):
     old = dataclasses.asdict(RECIPE)
     del old["coverage_loss"], old["sampling_probability"]
     (tmp_path / "recipe.json").write_text(json.dumps(old))
+    (tmp_path / "history.csv").write_text("epoch\n")
     default = dataclasses.replace(RECIPE, sampling_probability=0.0)
     claim_folder(tmp_path, default, overwrite=False)
     assert json.loads((tmp_path / "recipe.json").read_text()) == dataclasses.asdict(default)
@@ -293,6 +294,46 @@ def test_the_coverage_loss_comes_to_the_attention():
     assert task.backbone.decoder.cell.attentions[0].coverage_loss == 0.0
 
 
+def test_options_of_an_attention_come_before_what_its_name_stands_for():
+    options = {"window": 3, "sigmoid_noise": 1.0, "inference_mode": "hard"}
+    recipe = dataclasses.replace(RECIPE, attention="chunkwise", attention_options=options)
+    (attention,) = compiled(recipe).backbone.decoder.cell.attentions
+    assert options.items() <= attention.get_config().items()
+
+
+@pytest.mark.parametrize("task", ["seq2seq", "classifier"])
+def test_options_of_blocks_come_to_every_block(task):
+    options = {"norm_first": False, "activation": "swiglu", "attention": {"num_key_value_heads": 1}}
+    recipe = Recipe(task=task, model="transformer", hidden_dim=8, num_heads=2, position="rotary")
+    recipe = dataclasses.replace(recipe, block_options=options, max_target_length=5)
+    backbone = make_task(recipe, PAIRS).backbone
+    blocks = backbone.blocks if task == "classifier" else backbone.decoder_blocks
+    assert all(options.items() <= block.get_config().items() for block in blocks)
+    assert backbone.output_norm is None if task == "classifier" else backbone.decoder_norm is None
+
+
+def test_options_are_read_from_the_command_line_and_shown(tmp_path, capsys):
+    data = tmp_path / "data.tsv"
+    data.write_text("ab\tA B\nba\tB A\n")
+    run = tmp_path / "run"
+    command = ["train", "--train", str(data), "--dev", str(data), "--output", str(run)]
+    command += ["--embedding-dim", "5", "--hidden-dim", "6", "--epochs", "1", "--verbose", "0"]
+    command += ["--attention", "monotonic", "--attention-options"]
+    # What is refused leaves the folder to the next try.
+    assert main([*command, "window=3"]) == 2
+    assert "Received: window" in capsys.readouterr().err
+    assert main([*command, "inference_mode=hard", "sigmoid_noise=0.5"]) == 0
+    recipe = json.loads((run / "recipe.json").read_text())
+    assert recipe["attention_options"] == {"inference_mode": "hard", "sigmoid_noise": 0.5}
+    evaluate = ["evaluate", str(run / "preset"), "--data", str(data), "--json", str(run / "g.json")]
+    assert main([*evaluate, "--metrics", "exact_match"]) == 0
+    assert main(["leaderboard", str(run), "--metrics", "exact_match"]) == 0
+    assert "| monotonic, inference_mode=hard, sigmoid_noise=0.5 |" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main([*command, "hard"])
+    assert "--attention-options takes NAME=VALUE. Received: hard" in capsys.readouterr().err
+
+
 def test_a_pointer_generator_comes_to_both_sides():
     task = compiled(dataclasses.replace(RECIPE, pointer_generator=True))
     assert task.backbone.pointer_generator and task.preprocessor.pointer_generator
@@ -371,6 +412,7 @@ def test_a_transformer_on_subwords_is_trained_and_speaks(tmp_path, capsys):
         ({"task": "classifier", "attention": "luong"}, "`task='seq2seq'` and `model='rnn'`"),
         ({"task": "classifier", "max_tokens": 9}, "max_tokens=9 with task='classifier'"),
         ({"task": "classifier", "pooling": "first"}, "pooling='first' with model='rnn'"),
+        ({"block_options": {"norm": "rms"}}, "block_options={'norm': 'rms'} with model='rnn'"),
         ({"pooling": "first"}, "pooling='first' with task='seq2seq', model='rnn'"),
     ],
 )

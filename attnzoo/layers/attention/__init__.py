@@ -17,48 +17,42 @@ from attnzoo.layers.attention.self_attention import MultiHeadSelfAttention
 from attnzoo.layers.attention.soft import BahdanauAttention, LuongAttention, SoftAttention
 
 
-def _multi_head(units: int, **kwargs) -> MultiHeadAttention:
+def _divide(units: int) -> dict:
     """Heads that together are as wide as the decoder: 8 of them, or as many as divide it."""
     num_heads = next(heads for heads in (8, 4, 2, 1) if units % heads == 0)
-    return MultiHeadAttention(num_heads, units // num_heads, **kwargs)
+    return {"num_heads": num_heads, "key_dim": units // num_heads}
 
 
-# What a model makes of a name, given the width of its decoder.
+def _with(name: str, **arguments):
+    """Arguments for a score that needs the width."""
+    return lambda units: {"score": name, "units": units, **arguments}
+
+
+# What a model makes of a name, and with which arguments, given the width of its decoder.
 ATTENTIONS = {
-    "bahdanau": lambda units, **kwargs: BahdanauAttention(units, **kwargs),
-    "bahdanau_normalized": lambda units, **kwargs: BahdanauAttention(
-        units, normalize=True, **kwargs
-    ),
-    "luong": lambda units, **kwargs: LuongAttention("general", **kwargs),
-    "luong_general": lambda units, **kwargs: LuongAttention("general", **kwargs),
-    "luong_dot": lambda units, **kwargs: LuongAttention("dot", **kwargs),
-    "luong_concat": lambda units, **kwargs: LuongAttention("concat", units=units, **kwargs),
-    "sparsemax": lambda units, **kwargs: SoftAttention(
-        "additive", units=units, normalizer="sparsemax", **kwargs
-    ),
-    "entmax15": lambda units, **kwargs: SoftAttention(
-        "additive", units=units, normalizer="entmax15", **kwargs
-    ),
-    "location_sensitive": lambda units, **kwargs: LocationSensitiveAttention(units, **kwargs),
-    "coverage": lambda units, **kwargs: CoverageAttention(units, **kwargs),
-    "local_predictive": lambda units, **kwargs: LocalAttention(mode="predictive", **kwargs),
-    "local_monotonic": lambda units, **kwargs: LocalAttention(mode="monotonic", **kwargs),
-    "monotonic": lambda units, **kwargs: MonotonicAttention("additive", units=units, **kwargs),
-    "chunkwise": lambda units, **kwargs: ChunkwiseAttention(
-        "additive", units=units, window=2, **kwargs
-    ),
-    "hard": lambda units, **kwargs: HardAttention("additive", units=units, **kwargs),
-    "hard_straight_through": lambda units, **kwargs: HardAttention(
-        "additive", units=units, estimator="straight_through", **kwargs
-    ),
-    "hard_gumbel": lambda units, **kwargs: HardAttention(
-        "additive", units=units, estimator="gumbel", **kwargs
-    ),
-    "multi_head": _multi_head,
-    "hard_exact": lambda units, **kwargs: ExactHardAttention("bilinear", **kwargs),
-    "exact_monotonic": lambda units, **kwargs: ExactMonotonicAttention("bilinear", **kwargs),
-    "exact_monotonic_zeroth": lambda units, **kwargs: ExactMonotonicAttention(
-        "bilinear", order=0, **kwargs
+    "bahdanau": (BahdanauAttention, lambda units: {"units": units}),
+    "bahdanau_normalized": (BahdanauAttention, lambda units: {"units": units, "normalize": True}),
+    "luong": (LuongAttention, lambda units: {"score": "general"}),
+    "luong_general": (LuongAttention, lambda units: {"score": "general"}),
+    "luong_dot": (LuongAttention, lambda units: {"score": "dot"}),
+    "luong_concat": (LuongAttention, _with("concat")),
+    "sparsemax": (SoftAttention, _with("additive", normalizer="sparsemax")),
+    "entmax15": (SoftAttention, _with("additive", normalizer="entmax15")),
+    "location_sensitive": (LocationSensitiveAttention, lambda units: {"units": units}),
+    "coverage": (CoverageAttention, lambda units: {"units": units}),
+    "local_predictive": (LocalAttention, lambda units: {"mode": "predictive"}),
+    "local_monotonic": (LocalAttention, lambda units: {"mode": "monotonic"}),
+    "monotonic": (MonotonicAttention, _with("additive")),
+    "chunkwise": (ChunkwiseAttention, _with("additive", window=2)),
+    "hard": (HardAttention, _with("additive")),
+    "hard_straight_through": (HardAttention, _with("additive", estimator="straight_through")),
+    "hard_gumbel": (HardAttention, _with("additive", estimator="gumbel")),
+    "multi_head": (MultiHeadAttention, _divide),
+    "hard_exact": (ExactHardAttention, lambda units: {"score": "bilinear"}),
+    "exact_monotonic": (ExactMonotonicAttention, lambda units: {"score": "bilinear"}),
+    "exact_monotonic_zeroth": (
+        ExactMonotonicAttention,
+        lambda units: {"score": "bilinear", "order": 0},
     ),
 }
 
@@ -69,7 +63,8 @@ def get_attention(attention, units: int, **kwargs) -> Attention:
     Args:
         attention: An `Attention`, its serialized form, or one of the names in `ATTENTIONS`.
         units: Width that a named mechanism gets where it needs one, in features.
-        **kwargs: Name and dtype for a named mechanism.
+        **kwargs: Name, dtype and further arguments for a named mechanism; they come before what
+            the name stands for.
 
     Raises:
         ValueError: If the name is unknown.
@@ -80,7 +75,8 @@ def get_attention(attention, units: int, **kwargs) -> Attention:
                 f"`attention` must be an `Attention` or one of {sorted(ATTENTIONS)}. "
                 f"Received: attention={attention!r}"
             )
-        return ATTENTIONS[attention](units, **kwargs)
+        cls, arguments = ATTENTIONS[attention]
+        return cls(**{**arguments(units), **kwargs})
     if isinstance(attention, dict):
         attention = keras.saving.deserialize_keras_object(attention)
     if not isinstance(attention, Attention):

@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from attnzoo.models.packing import as_lists
-from attnzoo.models.text_task import TextTaskMixin, make_dataset, need_targets, split_samples
+from attnzoo.models.paired_text_task import PairedTextMixin
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.pooling import PoolingMixin, make_pooling
 from attnzoo.models.transformer_encoder.preprocessor import TransformerSentenceEmbedderPreprocessor
@@ -16,7 +16,7 @@ from attnzoo.training import InBatchNegatives, PartnerAccuracy
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class TransformerSentenceEmbedder(
-    TransformerTaskMixin, PoolingMixin, TextTaskMixin, keras_hub.models.Task
+    TransformerTaskMixin, PoolingMixin, PairedTextMixin, keras_hub.models.Task
 ):
     """Embedding of texts: those that mean the same get vectors that are near each other.
 
@@ -57,6 +57,7 @@ class TransformerSentenceEmbedder(
     backbone_cls = TransformerEncoderBackbone
     preprocessor_cls = TransformerSentenceEmbedderPreprocessor
     head_arguments = ("pooling",)
+    targets_name = "Partners"
 
     def __init__(self, backbone, preprocessor=None, *, pooling: str = "attention", **kwargs):
         check_length(backbone, preprocessor)
@@ -125,31 +126,19 @@ class TransformerSentenceEmbedder(
         Raises:
             ValueError: If a text is empty, or texts and partners differ in number.
         """
-        if self.preprocessor is not None:
-            need_targets("Partners", x, y)
-        if self.preprocessor is None or y is None:
-            more = {} if validation_split is None else {"validation_split": validation_split}
-            return super().fit(x, y, shuffle=shuffle, **more, **kwargs)
-        samples = self._samples(x, y, kwargs.pop("sample_weight", None))
-        batch_size = kwargs.pop("batch_size", None) or 32
-        validation_data = kwargs.pop("validation_data", None)
-        if isinstance(validation_data, (tuple, list)):
-            pairs = self._samples(*validation_data)
-            validation_data = make_dataset(pairs, batch_size, shuffle=False)
-        elif validation_split and validation_data is None:
-            samples, rest = split_samples(samples, validation_split)
-            validation_data = make_dataset(rest, batch_size, shuffle=False)
-        x = make_dataset(samples, batch_size, shuffle)
-        return super().fit(x, validation_data=validation_data, shuffle=False, **kwargs)
+        return super().fit(x, y, shuffle=shuffle, validation_split=validation_split, **kwargs)
 
-    def evaluate(self, x=None, y=None, **kwargs):
-        """Loss and metrics. `x` and `y` as in `fit`."""
-        if kwargs.get("_use_cached_eval_dataset") or self.preprocessor is None or y is None:
-            return super().evaluate(x, y, **kwargs)
-        batch_size = kwargs.pop("batch_size", None) or 32
-        samples = self._samples(x, y, kwargs.pop("sample_weight", None))
-        x = make_dataset(samples, batch_size, shuffle=False)
-        return super().evaluate(x, **kwargs)
+    def make_samples(self, x, y, sample_weight=None):
+        """Texts and their partners as arrays, and the weights of the pairs."""
+        samples = tuple(np.asarray(as_lists(one), dtype=object) for one in (x, y))
+        if len(samples[0]) != len(samples[1]):
+            raise ValueError(
+                "There must be as many partners as texts. "
+                f"Received: {len(samples[0])} texts, {len(samples[1])} partners"
+            )
+        for one in samples:
+            self.preprocessor.check_texts(one.tolist())
+        return *samples, sample_weight
 
     def preprocess_samples(self, x, y=None, sample_weight=None):
         """Packed ids of texts; with partners, of both, and the numbers of their pairs."""
@@ -193,18 +182,6 @@ class TransformerSentenceEmbedder(
         texts, others = ([one] if isinstance(one, (str, bytes)) else one for one in (texts, others))
         one, other = (self.embed(each, batch_size=batch_size) for each in (texts, others))
         return np.clip(one @ other.T, -1.0, 1.0)
-
-    def _samples(self, x, y, sample_weight=None):
-        """Texts and their partners as arrays, and the weights of the pairs."""
-        samples = tuple(np.asarray(as_lists(one), dtype=object) for one in (x, y))
-        if len(samples[0]) != len(samples[1]):
-            raise ValueError(
-                "There must be as many partners as texts. "
-                f"Received: {len(samples[0])} texts, {len(samples[1])} partners"
-            )
-        for one in samples:
-            self.preprocessor.check_texts(one.tolist())
-        return *samples, sample_weight
 
     def get_config(self):
         return {**super().get_config(), "pooling": self.pooling}

@@ -5,9 +5,9 @@ import keras_hub
 import numpy as np
 from keras import ops
 
+from attnzoo.models.paired_text_task import PairedTextMixin
 from attnzoo.models.policies import policy_for
 from attnzoo.models.span_preprocessor import find_spans
-from attnzoo.models.text_task import TextTaskMixin, make_dataset, need_targets, split_samples
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.preprocessor import TransformerSpanQAPreprocessor
 from attnzoo.models.transformer_encoder.task import TransformerTaskMixin, check_length
@@ -17,7 +17,7 @@ _NOWHERE = -1e4
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class TransformerSpanQA(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Task):
+class TransformerSpanQA(TransformerTaskMixin, PairedTextMixin, keras_hub.models.Task):
     """Extractive question answering: the answer is some words of the context, in a row.
 
         p_start[b, s] = softmax over the words s of the context of u · output[b, s]
@@ -55,6 +55,7 @@ class TransformerSpanQA(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Ta
 
     backbone_cls = TransformerEncoderBackbone
     preprocessor_cls = TransformerSpanQAPreprocessor
+    targets_name = "Spans"
 
     def __init__(self, backbone, preprocessor=None, **kwargs):
         check_length(backbone, preprocessor)
@@ -116,30 +117,11 @@ class TransformerSpanQA(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Ta
             ValueError: If a text is empty, a span is outside its context, or there are no spans, or
                 not as many as pairs.
         """
-        if self.preprocessor is not None:
-            need_targets("Spans", x, y)
-        if self.preprocessor is None or y is None:
-            more = {} if validation_split is None else {"validation_split": validation_split}
-            return super().fit(x, y, shuffle=shuffle, **more, **kwargs)
-        samples = self.preprocessor.pack_spans(x, y, kwargs.pop("sample_weight", None))
-        batch_size = kwargs.pop("batch_size", None) or 32
-        validation_data = kwargs.pop("validation_data", None)
-        if isinstance(validation_data, (tuple, list)):
-            rest = self.preprocessor.pack_spans(*validation_data)
-            validation_data = make_dataset(rest, batch_size, shuffle=False)
-        elif validation_split and validation_data is None:
-            samples, rest = split_samples(samples, validation_split)
-            validation_data = make_dataset(rest, batch_size, shuffle=False)
-        x = make_dataset(samples, batch_size, shuffle)
-        return super().fit(x, validation_data=validation_data, shuffle=False, **kwargs)
+        return super().fit(x, y, shuffle=shuffle, validation_split=validation_split, **kwargs)
 
-    def evaluate(self, x=None, y=None, **kwargs):
-        """Loss and metrics. `x` and `y` as in `fit`."""
-        if kwargs.get("_use_cached_eval_dataset") or self.preprocessor is None or y is None:
-            return super().evaluate(x, y, **kwargs)
-        batch_size = kwargs.pop("batch_size", None) or 32
-        samples = self.preprocessor.pack_spans(x, y, kwargs.pop("sample_weight", None))
-        return super().evaluate(make_dataset(samples, batch_size, shuffle=False), **kwargs)
+    def make_samples(self, x, y, sample_weight=None):
+        """Pairs packed, and their spans in words."""
+        return self.preprocessor.pack_spans(x, y, sample_weight)
 
     def preprocess_samples(self, x, y=None, sample_weight=None):
         """What is packed already goes through; pairs are packed."""
