@@ -54,13 +54,14 @@ def attention_of(model) -> layers.HardAttention:
 
 
 def run(weights, places, example, attend):
-    """Losses [T] of one example and p of each of its steps [T], for the places [T, n] drawn.
+    """Losses [T] of one example, p of each of its steps [T] for the places [T, n] drawn, what asked
+    [T, D], and the entropies [T].
 
     Without places, the contexts are the soft ones.
     """
     memory, inputs = MEMORY[example].astype("float64"), INPUTS[example].astype("float64")
     hidden, context = START[example].astype("float64"), np.zeros(WIDTH)
-    losses, probabilities, queries = [], [], []
+    losses, probabilities, queries, entropies = [], [], [], []
 
     def move(late):
         joined = np.concatenate([inputs[t], late])
@@ -71,6 +72,8 @@ def run(weights, places, example, attend):
         hidden = move(context) if attend == "after" else hidden
         queries.append(hidden)
         weight = softmax(memory @ weights["score"] @ hidden, MASK[example])
+        real = weight[MASK[example]]
+        entropies.append(-np.sum(real * np.log(real)))
         if places is None:
             context = weight @ memory
         else:
@@ -79,11 +82,14 @@ def run(weights, places, example, attend):
         hidden = move(context) if attend == "before" else hidden
         result = hidden if attend == "before" else context
         losses.append(np.mean((result - TARGETS[example, t]) ** 2))
-    return np.array(losses), np.array(probabilities), np.array(queries)
+    return np.array(losses), np.array(probabilities), np.array(queries), np.array(entropies)
 
 
-def expectation(weights, arguments, of="loss"):
-    """The reduced loss that is to be expected, or the reduced error of a learned baseline."""
+def expectation(weights, arguments, of="loss", held=None):
+    """The reduced loss that is to be expected, or the reduced error of a learned baseline.
+
+    The entropy comes off where the steps before, drawn with the weights `held`, have led.
+    """
     attend = arguments.get("attend", "before")
     soft_share = arguments.get("soft_mixing", 0.0)
     divisor = WEIGHTS.sum()
@@ -93,7 +99,7 @@ def expectation(weights, arguments, of="loss"):
     each = list(itertools.product(range(PLACES), repeat=arguments.get("num_samples", 1)))
     for example in range(EXAMPLES):
         for places in itertools.product(each, repeat=STEPS):
-            losses, probabilities, queries = run(weights, places, example, attend)
+            losses, probabilities, queries, entropies = run(weights, places, example, attend)
             if of == "loss":
                 value = losses
             else:  # Each step's error, summed over the losses that it is charged with.
@@ -104,6 +110,10 @@ def expectation(weights, arguments, of="loss"):
                 value = value / STEPS
             value = probabilities.prod() * np.sum(WEIGHTS[example] * value)
             total += (1.0 - soft_share) * value / divisor
+            if of == "loss" and "entropy_weight" in arguments:
+                led = run(held, places, example, attend)[1].prod()
+                bonus = led * np.sum(WEIGHTS[example] * entropies)
+                total -= arguments["entropy_weight"] * bonus / divisor
         if soft_share:
             losses = run(weights, None, example, attend)[0]
             total += soft_share * np.sum(WEIGHTS[example] * losses) / divisor
@@ -122,7 +132,7 @@ def expected_gradient(model, arguments):
             for step in (1e-5, -1e-5):
                 moved = values.copy()
                 moved[index] += step
-                ends.append(expectation({**weights, name: moved}, arguments, of))
+                ends.append(expectation({**weights, name: moved}, arguments, of, held=weights))
             gradient[index] = (ends[0] - ends[1]) / 2e-5
         gradients[name] = gradient
     return np.concatenate([gradients[name].ravel() for name in gradients])
@@ -173,6 +183,7 @@ CASES = {
     "two samples": {"num_samples": 2},
     "mixed with soft": {"soft_mixing": 0.3},
     "by example": {"credit": "example"},
+    "entropy": {"entropy_weight": 0.5},
 }
 
 
