@@ -12,10 +12,14 @@ def make_task(recipe: Recipe, pairs):
         ("classifier", "transformer"): _make_transformer_classifier,
     }[recipe.task, recipe.model]
     sources, targets = zip(*pairs, strict=True)
+    if recipe.joint_tokenizer:
+        sources += targets
     source_tokenizer = _make_tokenizer(recipe.source_tokenizer, sources, recipe)
     if recipe.task == "classifier":
         return make(recipe, source_tokenizer, sorted(set(targets)))
-    tokenizer = _make_tokenizer(recipe.target_tokenizer, targets, recipe)
+    tokenizer = source_tokenizer
+    if not recipe.joint_tokenizer:
+        tokenizer = _make_tokenizer(recipe.target_tokenizer, targets, recipe)
     lengths = {
         "encoder_sequence_length": recipe.max_source_length,
         "decoder_sequence_length": recipe.max_target_length,
@@ -99,6 +103,7 @@ def _make_transformer(recipe: Recipe, source_tokenizer, tokenizer, lengths):
         num_encoder_layers=recipe.num_encoder_layers,
         num_decoder_layers=recipe.num_decoder_layers,
         tie_embeddings=recipe.tie_embeddings,
+        share_embeddings=recipe.share_embeddings,
         **_of_transformer(recipe, max(lengths.values())),
     )
     preprocessor = models.TransformerSeq2SeqLMPreprocessor(source_tokenizer, tokenizer, **lengths)
@@ -121,6 +126,7 @@ def _make_rnn(recipe: Recipe, source_tokenizer, tokenizer, lengths):
         input_feeding=recipe.input_feeding,
         bridge=recipe.bridge,
         tie_embeddings=recipe.tie_embeddings,
+        share_embeddings=recipe.share_embeddings,
         pointer_generator=recipe.pointer_generator,
         **_of_rnn(recipe),
     )

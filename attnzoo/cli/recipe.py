@@ -13,6 +13,7 @@ class Recipe:
     model: str = "rnn"
     source_tokenizer: str = "symbol"
     target_tokenizer: str = "symbol"
+    joint_tokenizer: bool = False
     lowercase: bool = False
     min_count: int = 1
     max_vocabulary: int | None = None
@@ -34,6 +35,7 @@ class Recipe:
     bidirectional: bool = True
     bridge: str = "dense"
     tie_embeddings: bool = False
+    share_embeddings: bool = False
     pointer_generator: bool = False
     pooling: str = "mean"
     num_hops: int = 1
@@ -69,9 +71,11 @@ _BELONGS_TO = (
         {"task": "seq2seq"},
         (
             "target_tokenizer",
+            "joint_tokenizer",
             "max_target_length",
             "num_decoder_layers",
             "tie_embeddings",
+            "share_embeddings",
             "sampling_probability",
             "max_tokens",
             "num_buckets",
@@ -111,6 +115,7 @@ _HELP = {
     "model": "recurrent, or a Transformer",
     "source_tokenizer": "symbols between white space, characters, or subwords of four kinds",
     "target_tokenizer": "the same for the target",
+    "joint_tokenizer": "one tokenizer for both sides, made of the texts of both",
     "lowercase": "lower-case all text",
     "min_count": "leave symbols rarer than this out of the vocabulary",
     "max_vocabulary": "keep at most this many symbols; of subwords 8000 if not given",
@@ -132,6 +137,7 @@ _HELP = {
     "bidirectional": "read the source in both directions",
     "bridge": "from encoder to decoder state: dense, copy or zeros",
     "tie_embeddings": "let the output layer be the transposed target embedding",
+    "share_embeddings": "let one embedding be for source and target: with joint-tokenizer",
     "pointer_generator": "let a step copy a symbol of the source, known or not; to learn it from "
     "rare symbols, leave them out of the vocabulary",
     "pooling": "how a transformer's vectors of a text become one, for its class",
@@ -215,6 +221,16 @@ def check_recipe(recipe: Recipe):
         raise ValueError(
             "`max_tokens` stands in place of `batch_size`. Received: "
             f"max_tokens={recipe.max_tokens} with batch_size={recipe.batch_size}"
+        )
+    if recipe.joint_tokenizer and recipe.source_tokenizer != recipe.target_tokenizer:
+        raise ValueError(
+            "A joint tokenizer is of one kind for both sides. Received: source_tokenizer="
+            f"{recipe.source_tokenizer!r}, target_tokenizer={recipe.target_tokenizer!r}"
+        )
+    if recipe.share_embeddings and not recipe.joint_tokenizer:
+        raise ValueError(
+            "Sides share an embedding where they share a tokenizer: give `joint_tokenizer` too. "
+            "Received: share_embeddings=True, joint_tokenizer=False"
         )
     for owner, names in _BELONGS_TO:
         wrong = {key: getattr(recipe, key) for key in owner if getattr(recipe, key) != owner[key]}

@@ -233,7 +233,8 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
     def check_vocabularies(self, backbone):
         """Raise if a tokenizer could give an id that `backbone` has no embedding for.
 
-        With a pointer-generator they must agree on V, from where on ids are symbols of the source.
+        With a pointer-generator they must agree on V, from where on ids are symbols of the source;
+        where the backbone has one embedding, tokenizers must agree on what each id means.
         """
         points = getattr(backbone, "pointer_generator", False)
         if self.pointer_generator != points:
@@ -258,6 +259,21 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
                     f"The backbone's `{side}_vocabulary_size` must be at least that of the "
                     f"{side} tokenizer, {known}. Received: {side}_vocabulary_size={size}"
                 )
+        if getattr(backbone, "share_embeddings", False):
+            self._check_shared()
+
+    def _check_shared(self):
+        if self.source_tokenizer is self.tokenizer:
+            return
+        try:
+            both = [one.get_vocabulary() for one in (self.source_tokenizer, self.tokenizer)]
+        except ValueError:  # From a preset, as above.
+            return
+        if both[0] != both[1]:
+            raise ValueError(
+                "Where source and target share an embedding, one tokenizer is for both: give it "
+                "as both. Received: two of different vocabularies with share_embeddings=True"
+            )
 
     def check_texts(self, x, y=None):
         """Raise on texts that are too long where `truncate="error"`.

@@ -301,6 +301,19 @@ def test_options_of_an_attention_come_before_what_its_name_stands_for():
     assert options.items() <= attention.get_config().items()
 
 
+@pytest.mark.parametrize("model", ["rnn", "transformer"])
+def test_both_sides_may_share_tokenizer_and_embedding(model):
+    recipe = Recipe(model=model, joint_tokenizer=True, source_tokenizer="character")
+    recipe = dataclasses.replace(recipe, target_tokenizer="character", hidden_dim=8)
+    pairs = [("ab", "xy"), ("ba", "yx")]
+    apart = make_task(recipe, pairs)
+    assert apart.preprocessor.source_tokenizer is apart.preprocessor.tokenizer
+    assert {"a", "b", "x", "y"} < set(apart.preprocessor.tokenizer.get_vocabulary())
+    assert apart.backbone.source_embedding is not apart.backbone.target_embedding
+    shared = make_task(dataclasses.replace(recipe, share_embeddings=True), pairs).backbone
+    assert shared.source_embedding is shared.target_embedding
+
+
 @pytest.mark.parametrize("task", ["seq2seq", "classifier"])
 def test_options_of_blocks_come_to_every_block(task):
     options = {"norm_first": False, "activation": "swiglu", "attention": {"num_key_value_heads": 1}}
@@ -413,6 +426,8 @@ def test_a_transformer_on_subwords_is_trained_and_speaks(tmp_path, capsys):
         ({"task": "classifier", "max_tokens": 9}, "max_tokens=9 with task='classifier'"),
         ({"task": "classifier", "pooling": "first"}, "pooling='first' with model='rnn'"),
         ({"block_options": {"norm": "rms"}}, "block_options={'norm': 'rms'} with model='rnn'"),
+        ({"share_embeddings": True}, "give `joint_tokenizer` too. Received: share_embeddings=True"),
+        ({"joint_tokenizer": True, "target_tokenizer": "bpe"}, "Received: source_tokenizer='sym"),
         ({"pooling": "first"}, "pooling='first' with task='seq2seq', model='rnn'"),
     ],
 )

@@ -8,6 +8,7 @@ from attnzoo.layers import AttentionCell, AttentionRNN, Bridge
 from attnzoo.layers.attention import LocalAttention, LuongAttention, get_attention
 from attnzoo.layers.rnn.equations import state_sizes
 from attnzoo.layers.scores.base import check_positive
+from attnzoo.models.embeddings import source_and_target
 from attnzoo.models.policies import policy_for, quantize_again
 from attnzoo.models.rnn_cells import check_cells, make_cell, make_encoder
 
@@ -54,6 +55,8 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
         recurrent_dropout: Probability of dropping a feature of the recurrent state, the same one at
             all steps of a pass. In [0, 1).
         tie_embeddings: Whether the output layer is the transposed target embedding.
+        share_embeddings: Whether one embedding is for source and target, which then have one
+            vocabulary.
         pointer_generator: Whether a step may copy a symbol of the source, one that is in no
             vocabulary too: then the output layer is a `PointerGenerator`.
         dtype: Dtype or policy of the layers.
@@ -76,7 +79,8 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
         ValueError: For a size below 1, an odd `hidden_dim` with two directions, a rate outside
             [0, 1), or an unknown cell, attention, order or bridge; for an attention that is
             `marginal` together with order "before", input feeding or tied embeddings; for a
-            pointer-generator together with such an attention or tied embeddings.
+            pointer-generator together with such an attention or tied embeddings; for a shared
+            embedding of two vocabularies that differ in size.
 
     Example:
         >>> backbone = attnzoo.models.RNNSeq2SeqBackbone(
@@ -110,6 +114,7 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         tie_embeddings: bool = False,
+        share_embeddings: bool = False,
         pointer_generator: bool = False,
         dtype=None,
         **kwargs,
@@ -131,17 +136,15 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
         )
 
         # === Layers ===
-        self.source_embedding = keras.layers.Embedding(
-            source_vocabulary_size,
-            embedding_dim,
-            name="source_embedding",
-            dtype=policy_for(dtype, "source_embedding"),
-        )
-        self.target_embedding = keras.layers.ReversibleEmbedding(
-            target_vocabulary_size,
-            embedding_dim,
-            name="target_embedding",
-            dtype=policy_for(dtype, "target_embedding"),
+
+        def make_embedding(size, name):
+            cls = keras.layers.ReversibleEmbedding
+            if name == "source_embedding":  # Nothing is ever read back to a source token.
+                cls = keras.layers.Embedding
+            return cls(size, embedding_dim, name=name, dtype=policy_for(dtype, name))
+
+        self.source_embedding, self.target_embedding = source_and_target(
+            make_embedding, source_vocabulary_size, target_vocabulary_size, share_embeddings
         )
         self.embedding_dropout = keras.layers.Dropout(
             dropout, name="embedding_dropout", dtype=policy_for(dtype, "embedding_dropout")
@@ -257,6 +260,7 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.tie_embeddings = tie_embeddings
+        self.share_embeddings = share_embeddings
 
     def encode(self, token_ids, padding_mask):
         """Read the source: memory float [B, S, hidden_dim], and the decoder cell's first states."""
@@ -292,6 +296,8 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
 
     def default_lora_layer_names(self):
         """The layers that `enable_lora` adapts unless it is told others."""
+        if self.share_embeddings:
+            return ["token_embedding"]
         return ["source_embedding", "target_embedding"]
 
     def get_config(self):
@@ -315,5 +321,6 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
             "tie_embeddings": self.tie_embeddings,
+            "share_embeddings": self.share_embeddings,
             "pointer_generator": self.pointer_generator,
         }

@@ -5,6 +5,7 @@ from keras import ops
 
 from attnzoo.layers import TransformerDecoderBlock, TransformerEncoderBlock
 from attnzoo.layers.scores.base import check_positive
+from attnzoo.models.embeddings import source_and_target
 from attnzoo.models.transformer_parts import TransformerBackbone, TransformerParts, run_blocks
 
 
@@ -24,7 +25,7 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
     the feed-forwards.
 
     Differs from the paper: source and target may be tokenized differently, each with an embedding
-    of its own; the norm comes first.
+    of its own, unless they share it; the norm comes first.
 
     Args:
         source_vocabulary_size: Number of source tokens. At least 1.
@@ -40,6 +41,8 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
         max_length: The longest sequence of either side, in tokens, for a learned position.
         dropout: Probability of dropping a feature of embeddings and branches. In [0, 1).
         tie_embeddings: Whether the output layer is the transposed target embedding.
+        share_embeddings: Whether one embedding is for source and target, which then have one
+            vocabulary; with `tie_embeddings` the output layer has it too, as in the paper.
         block: dict of further arguments of all blocks, such as `norm_first`, `norm`, `activation`,
             `stochastic_depth` or `attention` (see `attnzoo.layers.TransformerEncoderBlock`); or
             None.
@@ -55,7 +58,8 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
 
     Raises:
         ValueError: For a size below 1, heads that do not divide, a rate outside [0, 1), an unknown
-            position, norm or activation, or a learned position without `max_length`.
+            position, norm or activation, a learned position without `max_length`, or a shared
+            embedding of two vocabularies that differ in size.
 
     Example:
         >>> backbone = attnzoo.models.TransformerSeq2SeqBackbone(
@@ -83,6 +87,7 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
         max_length: int | None = None,
         dropout: float = 0.1,
         tie_embeddings: bool = False,
+        share_embeddings: bool = False,
         block: dict | None = None,
         dtype=None,
         **kwargs,
@@ -105,8 +110,9 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
         )
 
         # === Layers ===
-        self.source_embedding = parts.make_embedding(source_vocabulary_size, "source_embedding")
-        self.target_embedding = parts.make_embedding(target_vocabulary_size, "target_embedding")
+        self.source_embedding, self.target_embedding = source_and_target(
+            parts.make_embedding, source_vocabulary_size, target_vocabulary_size, share_embeddings
+        )
         self.scale = parts.make_scale()
         self.source_position = parts.make_position("source_position")
         self.target_position = parts.make_position("target_position")
@@ -142,6 +148,7 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
         self.num_encoder_layers = num_encoder_layers
         self.num_decoder_layers = num_decoder_layers
         self.tie_embeddings = tie_embeddings
+        self.share_embeddings = share_embeddings
 
     def encode(self, token_ids, padding_mask, return_alignments: bool = False):
         """Read the source: int [B, S] to memory float [B, S, D].
@@ -216,4 +223,5 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
             "num_encoder_layers": self.num_encoder_layers,
             "num_decoder_layers": self.num_decoder_layers,
             "tie_embeddings": self.tie_embeddings,
+            "share_embeddings": self.share_embeddings,
         }
