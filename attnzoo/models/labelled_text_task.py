@@ -7,7 +7,8 @@ from attnzoo.data.labelled_batches import LabelledBatches
 from attnzoo.models.class_labels import ClassLabels
 from attnzoo.models.packing import as_lists
 from attnzoo.models.policies import policy_for
-from attnzoo.models.text_task import TextTaskMixin, make_dataset, need_targets, split_samples
+from attnzoo.models.samples import need_as_many
+from attnzoo.models.text_task import TextTaskMixin
 
 
 class LabelledTextMixin(TextTaskMixin):
@@ -18,6 +19,7 @@ class LabelledTextMixin(TextTaskMixin):
     [..., C] and, where there are any, `alignments`.
     """
 
+    targets_name = "Labels"
     separated = False  # Whether several labels stand in one string.
 
     def start(self, backbone, preprocessor, class_names, num_classes):
@@ -49,58 +51,34 @@ class LabelledTextMixin(TextTaskMixin):
         """C, how many classes there are."""
         return self.labels.num_classes
 
-    def fit(self, x=None, y=None, *, shuffle: bool = True, validation_split=None, **kwargs):
+    def fit(self, x=None, y=None, batch_size=None, **kwargs):
         """Train, as `keras.Model.fit` does.
 
         Args:
             x: Texts, a list of strings, with labels as `y`; a `tf.data.Dataset` of batches of both;
                 or a `keras.utils.PyDataset` whose batches are ids already.
             y: Labels, by name or by id.
-            shuffle: Whether each epoch has another order, where `x` is no dataset.
-            validation_split: Part of the samples, the last ones, to validate with, where `x` is no
-                dataset. In (0, 1).
-            **kwargs: As in `keras.Model.fit`: `epochs`, `batch_size`, `sample_weight`,
-                `validation_data`, ...
+            batch_size: How many texts at a time, where `x` is no dataset; 32 if None.
+            **kwargs: As in `TaskMixin.fit`: `epochs`, `shuffle`, `sample_weight`,
+                `validation_data`, `validation_split`, ...
 
         Raises:
             ValueError: If there are no labels, one is outside the classes, or texts and labels
                 differ in number; without a preprocessor, if a token id is outside the vocabulary.
                 In a `tf.data.Dataset` such a label raises TensorFlow's error.
         """
-        if validation_split and y is None:
-            raise ValueError(
-                "`validation_split` is of texts that come with `y`; of a dataset, split off "
-                "`validation_data`. Received: "
-                f"validation_split={validation_split}, x of type {type(x).__name__}, y=None"
-            )
-        if isinstance(x, keras.utils.PyDataset):
-            self._check_batches(x, kwargs.get("validation_data"))
-            return super().fit(x, shuffle=shuffle, **kwargs)
-        need_targets("Labels", x, y)
-        batch_size = (kwargs.pop("batch_size", None) if y is not None else None) or 32
-        validation_data = kwargs.pop("validation_data", None)
-        validating = None
-        if isinstance(validation_data, (tuple, list)):
-            validating = self._samples(*validation_data)
-        if y is not None:
-            samples = self._samples(x, y, kwargs.pop("sample_weight", None))
-            if validation_split and validation_data is None:
-                samples, validating = split_samples(samples, validation_split)
-            x = make_dataset(samples, batch_size, shuffle)
-        if validating is not None:
-            validation_data = make_dataset(validating, batch_size, shuffle=False)
-        return super().fit(x, validation_data=validation_data, shuffle=False, **kwargs)
+        return super().fit(x, y, batch_size, **kwargs)
 
-    def evaluate(self, x=None, y=None, *, sample_weight=None, **kwargs):
-        """Loss and metrics. `x` and `y` as in `fit`."""
-        if kwargs.get("_use_cached_eval_dataset"):  # From within `fit`, which has checked it.
-            return super().evaluate(x, y, sample_weight=sample_weight, **kwargs)
-        self._check_batches(x)
-        need_targets("Labels", x, y)
-        if y is not None:
-            x = self._samples(x, y, sample_weight)
-            x = make_dataset(x, kwargs.pop("batch_size", None) or 32, shuffle=False)
-        return super().evaluate(x, **kwargs)
+    def make_samples(self, x, y=None, sample_weight=None):
+        """Texts, the ids of their labels, and weights, as arrays."""
+        x, y, sample_weight = super().make_samples(x, y, sample_weight)
+        if self.preprocessor is None:
+            self._check_label_array(y)
+            return x, y, sample_weight
+        x = np.asarray(as_lists(x), dtype=object)
+        y = self.label_ids(as_lists(y))
+        self.check_samples(x.tolist(), y)
+        return x, y, sample_weight
 
     def preprocess_samples(self, x, y=None, sample_weight=None):
         """Packed ids of texts, and ids of labels."""
@@ -111,31 +89,15 @@ class LabelledTextMixin(TextTaskMixin):
         """The ids of a batch's labels."""
         return self.labels.ids(y)
 
-    def _samples(self, x, y=None, sample_weight=None):
-        """Texts and labels that are no dataset, as arrays, with the labels' ids."""
-        if self.preprocessor is None:
-            self.check_arrays(x)
-            self._check_label_array(y)
-            return x, y, sample_weight
-        x = np.asarray(as_lists(x), dtype=object)
-        y = self.label_ids(as_lists(y))
-        self.check_samples(x.tolist(), y)
-        return x, y, sample_weight
-
     def check_samples(self, texts, label_ids):
         """Raise unless each of these texts can be read, and has a label."""
-        if len(texts) != len(label_ids):
-            raise ValueError(
-                "There must be as many labels as texts. "
-                f"Received: {len(texts)} texts, {len(label_ids)} labels"
-            )
+        need_as_many("labels", texts, label_ids)
         self.preprocessor.check_texts(texts)
 
-    def _check_batches(self, *datasets):
+    def check_dataset(self, dataset):
         """Raise on labels outside the classes in batches that show theirs."""
-        for one in datasets:
-            if isinstance(one, LabelledBatches):
-                self.label_ids(one.labels)
+        if isinstance(dataset, LabelledBatches):
+            self.label_ids(dataset.labels)
 
     def _check_label_array(self, y):
         """Raise on labels outside the classes; ids in floating point go on to Keras."""

@@ -5,7 +5,9 @@ import keras_hub
 import numpy as np
 from keras import ops
 
+from attnzoo.models.packing import as_lists
 from attnzoo.models.reinforce_model import ReinforceMixin
+from attnzoo.models.samples import need_as_many
 from attnzoo.models.scheduled_sampling import ScheduledSampling, check_probability
 from attnzoo.models.task_mixin import TaskMixin
 from attnzoo.samplers import BeamSampler
@@ -114,25 +116,43 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
             inputs = self._scheduled_sampling.mix(self, inputs)
         return super().call(inputs, training=training, mask=mask, **kwargs)
 
-    def fit(self, x=None, *args, **kwargs):
+    def fit(self, x=None, y=None, batch_size=None, **kwargs):
         """Train, as `keras.Model.fit` does.
 
         Args:
             x: Sources, a list of strings, with targets as `y`; a dict of `"encoder_text"` and
-                `"decoder_text"`; a `tf.data.Dataset` of either; or a `keras.utils.PyDataset` whose
-                batches are token ids already, such as `attnzoo.data.BucketedBatches`.
+                `"decoder_text"`; a `tf.data.Dataset` of batches of either; or a
+                `keras.utils.PyDataset` whose batches are token ids already, such as
+                `attnzoo.data.BucketedBatches`.
+            y: Targets, a list of strings.
+            batch_size: How many pairs at a time, where `x` is no dataset; 32 if None.
+            **kwargs: As in `TaskMixin.fit`: `epochs`, `shuffle`, `sample_weight` (of pairs),
+                `validation_data`, `validation_split`, ...
 
         Raises:
-            ValueError: If a text is too long and the preprocessor has `truncate="error"`. In a
-                `tf.data.Dataset` it raises TensorFlow's error.
+            ValueError: If there are no targets, or not as many as sources; if a text is too long
+                and the preprocessor has `truncate="error"`, which in a `tf.data.Dataset` raises
+                TensorFlow's error.
         """
-        if self.preprocessor is not None and isinstance(x, (dict, list, np.ndarray)):
-            self.preprocessor.check_texts(x, args[0] if args else kwargs.get("y"))
-        return super().fit(x, *args, **kwargs)
+        return super().fit(x, y, batch_size, **kwargs)
 
-    def evaluate(self, x=None, *args, **kwargs):
-        """Loss and metrics, teacher-forced. `x` as in `fit`."""
-        return super().evaluate(x, *args, **kwargs)
+    def make_samples(self, x, y=None, sample_weight=None):
+        """Sources and targets as arrays, and the weights of the pairs."""
+        if self.preprocessor is None:
+            return super().make_samples(x, y, sample_weight)
+        if isinstance(x, dict):
+            x, y = x["encoder_text"], x["decoder_text"]
+        x, y, sample_weight = super().make_samples(x, y, sample_weight)
+        x, y = (np.asarray(as_lists(one), dtype=object) for one in (x, y))
+        need_as_many("targets", x, y)
+        self.preprocessor.check_texts(x.tolist(), y.tolist())
+        return x, y, sample_weight
+
+    def make_validation_samples(self, data):
+        """Of a dict of both too."""
+        if isinstance(data, dict) and self.preprocessor is not None:
+            return self.make_samples(data)
+        return super().make_validation_samples(data)
 
     def generate_step(self, inputs, stop_token_ids=None):
         """Generate for one batch of ids: encode once, then one step a token, in one graph.

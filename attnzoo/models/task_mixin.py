@@ -7,6 +7,7 @@ import keras
 from attnzoo.layers.output import TokenLogits
 from attnzoo.models.policies import policy_for, short_collections
 from attnzoo.models.presets import check_head, explain_preset_errors, saved_dtype
+from attnzoo.models.samples import is_samples, make_dataset, need_targets, split_samples
 from attnzoo.training import SmoothedCrossEntropy, TokenAccuracy
 
 _QUANTIZABLE = (
@@ -24,6 +25,7 @@ class TaskMixin:
     It stands before a task of KerasHub in the bases of a class.
     """
 
+    targets_name = "Targets"  # As a sentence about those of this task begins.
     head_arguments = ()  # Of the constructor: what the weights on top of the backbone depend on.
 
     def compile(
@@ -88,14 +90,34 @@ class TaskMixin:
         if has_weights:
             self.optimizer.build(self.trainable_variables)
 
-    def fit(self, x=None, *args, **kwargs):
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        *,
+        shuffle: bool = True,
+        sample_weight=None,
+        validation_data=None,
+        validation_split=None,
+        **kwargs,
+    ):
         """Train, as `keras.Model.fit` does.
 
+        Differs from KerasHub's, where samples come in the same order in all epochs.
+
         Args:
-            x: What the preprocessor takes, or a `keras.utils.PyDataset` whose batches are token
-                ids already.
+            x: Samples, as the task takes them; a `tf.data.Dataset` of batches of these; or a
+                `keras.utils.PyDataset` whose batches are token ids already.
+            y: What is to be learned of each sample; a dataset has it itself.
+            batch_size: How many samples at a time, where `x` is no dataset; 32 if None.
+            shuffle: Whether each epoch has another order, where `x` is no `tf.data.Dataset`.
+            sample_weight: A weight for each sample, where `x` is no dataset.
+            validation_data: Like `x`, or a tuple like `x` and `y`.
+            validation_split: Part of the samples, the last ones, to validate with, where `x` is no
+                dataset. In (0, 1).
+            **kwargs: As in `keras.Model.fit`: `epochs`, `callbacks`, ...
         """
-        validation_data = kwargs.get("validation_data")
         ids = isinstance(x, keras.utils.PyDataset)
         if validation_data is not None and ids != isinstance(
             validation_data, keras.utils.PyDataset
@@ -105,19 +127,67 @@ class TaskMixin:
                 f"neither. Received: x of type {type(x).__name__}, validation_data of type "
                 f"{type(validation_data).__name__}"
             )
+        samples = self._samples_of(x, y, sample_weight)
+        if samples is None and validation_split:
+            raise ValueError(
+                "`validation_split` is of samples; of a dataset, split off `validation_data`. "
+                f"Received: validation_split={validation_split}, x of type {type(x).__name__}"
+            )
+        validating = None
+        if is_samples(validation_data):
+            validating = self.make_validation_samples(validation_data)
+        elif validation_data is not None:
+            self.check_dataset(validation_data)
+        elif validation_split:
+            samples, validating = split_samples(samples, validation_split)
+        if validating is not None:
+            validation_data = make_dataset(validating, batch_size, shuffle=False)
+        if samples is not None:
+            x, given = make_dataset(samples, batch_size, shuffle), {}
+        else:
+            given = _given(y=y, batch_size=batch_size, sample_weight=sample_weight)
         optimizer = getattr(self, "optimizer", None)
         if optimizer is not None and not optimizer.built:
             # Else TensorFlow makes its variables in a first trace of the step, and needs a second.
             optimizer.build(self.trainable_variables)
+        kwargs = {**kwargs, **given, "validation_data": validation_data}
         if ids:
-            return keras.Model.fit(self, x, *args, **kwargs)
-        return super().fit(x, *args, **kwargs)
+            return keras.Model.fit(self, x, shuffle=shuffle, **kwargs)
+        return super().fit(x, shuffle=False, **kwargs)  # A dataset has an order of its own.
 
-    def evaluate(self, x=None, *args, **kwargs):
-        """Loss and metrics. `x` as in `fit`."""
+    def evaluate(self, x=None, y=None, batch_size=None, *, sample_weight=None, **kwargs):
+        """Loss and metrics. `x`, `y` and the others as in `fit`."""
+        given = _given(y=y, batch_size=batch_size, sample_weight=sample_weight)
+        if kwargs.get("_use_cached_eval_dataset"):  # From within `fit`, which has seen it.
+            return super().evaluate(x, **given, **kwargs)
+        samples = self._samples_of(x, y, sample_weight)
+        if samples is not None:
+            x, given = make_dataset(samples, batch_size, shuffle=False), {}
         if isinstance(x, keras.utils.PyDataset):
-            return keras.Model.evaluate(self, x, *args, **kwargs)
-        return super().evaluate(x, *args, **kwargs)
+            return keras.Model.evaluate(self, x, **given, **kwargs)
+        return super().evaluate(x, **given, **kwargs)
+
+    def make_samples(self, x, y=None, sample_weight=None) -> tuple:
+        """What is to be batched of `x`, `y` and their weights: arrays with a row for each sample.
+
+        Raises what there is to say against them, before training begins.
+        """
+        need_targets(self.targets_name, x, y)
+        return x, y, sample_weight
+
+    def make_validation_samples(self, data) -> tuple:
+        """The same of `validation_data`."""
+        return self.make_samples(*data)
+
+    def check_dataset(self, dataset):
+        """Raise if something speaks against a dataset that shows what it has."""
+
+    def _samples_of(self, x, y, sample_weight):
+        """What to batch; None if `x` is batches already."""
+        if x is None or is_samples(x):
+            return self.make_samples(x, y, sample_weight)
+        self.check_dataset(x)
+        return None
 
     def quantize(self, mode=None, config=None, filters=None, **kwargs):
         """Quantize the weights, as `keras.Model.quantize` does; a preset or file keeps them so.
@@ -183,3 +253,8 @@ class TaskMixin:
 def _is_quantizable(layer) -> bool:
     # Of these very types: Keras refuses what is derived from its own, unless that says otherwise.
     return type(layer) in _QUANTIZABLE
+
+
+def _given(**arguments) -> dict:
+    """Those that are not None."""
+    return {name: value for name, value in arguments.items() if value is not None}

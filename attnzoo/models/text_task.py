@@ -19,18 +19,11 @@ class TextTaskMixin(TaskMixin):
 
     _readers = None
 
-    def fit(self, x=None, *args, **kwargs):
-        """Train, as `TaskMixin.fit` does; token ids in NumPy must be of the vocabulary."""
-        validation_data = kwargs.get("validation_data")
-        self.check_arrays(x)
-        self.check_arrays(validation_data[0] if isinstance(validation_data, tuple) else None)
-        return super().fit(x, *args, **kwargs)
-
-    def check_arrays(self, inputs):
-        """Raise if these are the backbone's inputs, in NumPy, and a token id has no embedding."""
-        if self.preprocessor is None and isinstance(inputs, dict):
-            if isinstance(inputs.get("token_ids"), np.ndarray):
-                self._check_token_ids(inputs)
+    def make_samples(self, x, y=None, sample_weight=None):
+        """As in `TaskMixin`; token ids in NumPy must be of the vocabulary."""
+        if isinstance(x, dict) and isinstance(x.get("token_ids"), np.ndarray):
+            self._check_token_ids(x)
+        return super().make_samples(x, y, sample_weight)
 
     def pack(self, texts):
         """The backbone's inputs of texts, with what else comes of them: a dict of arrays."""
@@ -126,64 +119,6 @@ def to_the_longest(results, name: str = "alignments"):
     longest = int(np.flatnonzero(results["padding_mask"].any(axis=0)).max(initial=-1)) + 1
     sequences = 2 if results[name].ndim == 5 else 1
     return results[name][(..., *[slice(longest)] * sequences)]
-
-
-def need_targets(name: str, x, y):
-    """Raise where there are texts, or arrays, and no `y`; a dataset has both.
-
-    Args:
-        name: What these targets are called, in the plural.
-        x: What is to be learned or measured.
-        y: Its targets, or None.
-    """
-    if y is None and (x is None or isinstance(x, (str, list, tuple, dict, np.ndarray))):
-        raise ValueError(
-            f"{name} must come with what is to be learned or measured: `y`, one for each text, or "
-            f"a dataset of both. Received: x of type {type(x).__name__}, y=None"
-        )
-
-
-def split_samples(samples, fraction):
-    """The first samples, and the last ones, which are that part of all."""
-    first = samples[0]
-    count = len(next(iter(first.values())) if isinstance(first, dict) else first)
-    kept = int(count * (1.0 - fraction))
-    if not 0 < kept < count:
-        raise ValueError(
-            "`validation_split` must leave samples on both sides. "
-            f"Received: validation_split={fraction} of {count} samples"
-        )
-    parts = slice(0, kept), slice(kept, None)
-    return tuple(tuple(_rows(one, part) for one in samples) for part in parts)
-
-
-def _rows(samples, rows):
-    """Some rows of samples: of lists or arrays, or of each in a dict."""
-    if isinstance(samples, dict):
-        return {name: value[rows] for name, value in samples.items()}
-    return None if samples is None else samples[rows]
-
-
-def make_dataset(samples, batch_size, shuffle):
-    """Batches of samples as a `tf.data.Dataset`, in a new order each time where so wanted."""
-    import tensorflow as tf
-
-    def convert(sample):
-        if isinstance(sample, dict):
-            return {name: convert(value) for name, value in sample.items()}
-        if isinstance(sample, list) and sample and isinstance(sample[0], list):
-            return tf.ragged.constant(sample, dtype=tf.int32, ragged_rank=1)
-        if isinstance(sample, list):
-            return np.asarray(sample)
-        if isinstance(sample, np.ndarray) and sample.dtype.kind == "O":
-            return tf.constant(sample.tolist(), tf.string)
-        return ops.convert_to_numpy(sample)
-
-    samples = tuple(convert(one) for one in samples if one is not None)
-    dataset = tf.data.Dataset.from_tensor_slices(samples)
-    if shuffle:
-        dataset = dataset.shuffle(len(dataset))
-    return dataset.batch(batch_size)
 
 
 def _join(parts):

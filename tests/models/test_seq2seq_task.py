@@ -345,6 +345,39 @@ def test_pairs_may_have_weights(learner):
     assert history.history["loss"] == [0.0]
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_each_epoch_has_another_order_unless_told_otherwise(learner, shuffle, monkeypatch):
+    given = {}
+    monkeypatch.setattr(keras.Model, "fit", lambda model, x, **kwargs: given.update(x=x))
+    learner.fit(WORDS * 5, PHONEMES * 5, batch_size=7, shuffle=shuffle)
+    epochs = [
+        np.concatenate([tools.to_numpy(x["encoder_token_ids"]) for x, *_ in given["x"]])
+        for _ in range(3)
+    ]
+    expected = tools.to_numpy(learner.preprocessor(WORDS * 5, PHONEMES * 5)[0]["encoder_token_ids"])
+    moved = [(epoch != expected).any() for epoch in epochs]
+    assert all(moved) if shuffle else not any(moved)
+    assert (epochs[0] != epochs[1]).any() == shuffle
+    for epoch in epochs:
+        np.testing.assert_array_equal(np.unique(epoch, axis=0), np.unique(expected, axis=0))
+
+
+def test_a_part_of_the_pairs_may_validate(learner):
+    history = learner.fit(WORDS, PHONEMES, validation_split=0.34, verbose=0).history
+    assert set(history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    pairs = {"encoder_text": WORDS, "decoder_text": PHONEMES}
+    found = learner.fit(pairs, validation_data=pairs, verbose=0).history
+    assert found["val_loss"] == pytest.approx([learner.evaluate(pairs, verbose=0)[0]], rel=1e-4)
+
+
+def test_sources_and_targets_must_be_as_many(learner):
+    for use in (learner.fit, learner.evaluate):
+        with pytest.raises(ValueError, match="^Targets must come .* Received: x of type list, y="):
+            use(WORDS)
+        with pytest.raises(ValueError, match="as many targets as texts. Received: 6 texts, 1 targ"):
+            use(WORDS, PHONEMES[:1])
+
+
 def test_fit_takes_bucketed_batches_of_ids(learner):
     pairs = list(zip(WORDS, PHONEMES, strict=True))
     batches = data.BucketedBatches(pairs, learner.preprocessor, batch_size=6, num_buckets=1)

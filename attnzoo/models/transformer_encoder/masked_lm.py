@@ -7,7 +7,7 @@ import numpy as np
 from attnzoo.layers.scores.base import check_positive
 from attnzoo.models.packing import as_lists
 from attnzoo.models.policies import policy_for, quantize_again
-from attnzoo.models.text_task import TextTaskMixin, make_dataset, split_samples
+from attnzoo.models.text_task import TextTaskMixin
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.preprocessor import TransformerMaskedLMPreprocessor
 from attnzoo.models.transformer_encoder.task import TransformerTaskMixin, check_length
@@ -97,42 +97,44 @@ class TransformerMaskedLM(TransformerTaskMixin, TextTaskMixin, keras_hub.models.
 
     # === Training ===
 
-    def fit(self, x=None, y=None, *, shuffle: bool = True, validation_split=None, **kwargs):
+    def fit(self, x=None, y=None, batch_size=None, **kwargs):
         """Train, as `keras.Model.fit` does.
 
         Args:
             x: Texts, a list of strings; a `tf.data.Dataset` of batches of strings; or a
                 `keras.utils.PyDataset` whose batches are ids already.
             y: None, but for ids.
-            shuffle: Whether each epoch has another order, where `x` is no dataset.
-            validation_split: Part of the texts, the last ones, to validate with, where `x` is no
-                dataset. In (0, 1).
-            **kwargs: As in `keras.Model.fit`: `epochs`, `batch_size`, `validation_data` (as `x`),
-                ...
+            batch_size: How many texts at a time, where `x` is no dataset; 32 if None.
+            **kwargs: As in `TaskMixin.fit`: `epochs`, `shuffle`, `validation_data` (as `x`),
+                `validation_split`, ...
 
         Raises:
-            ValueError: If a text is empty, or there are labels.
+            ValueError: If a text is empty, or there are labels or weights.
         """
-        if not self._is_texts(x):
-            more = {} if validation_split is None else {"validation_split": validation_split}
-            return super().fit(x, y, shuffle=shuffle, **more, **kwargs)
-        samples = self._samples(x, y)
-        batch_size = kwargs.pop("batch_size", None) or 32
-        validation_data = kwargs.pop("validation_data", None)
-        if self._is_texts(validation_data):
-            validation_data = make_dataset(self._samples(validation_data), batch_size, False)
-        elif validation_split and validation_data is None:
-            samples, rest = split_samples(samples, validation_split)
-            validation_data = make_dataset(rest, batch_size, shuffle=False)
-        x = make_dataset(samples, batch_size, shuffle)
-        return super().fit(x, validation_data=validation_data, shuffle=False, **kwargs)
+        return super().fit(x, y, batch_size, **kwargs)
 
-    def evaluate(self, x=None, y=None, **kwargs):
-        """Loss and metrics over tokens that are hidden for it. `x` as in `fit`."""
-        if kwargs.get("_use_cached_eval_dataset") or not self._is_texts(x):
-            return super().evaluate(x, y, **kwargs)
-        x = make_dataset(self._samples(x, y), kwargs.pop("batch_size", None) or 32, shuffle=False)
-        return super().evaluate(x, **kwargs)
+    def make_samples(self, x, y=None, sample_weight=None):
+        """Texts as an array."""
+        if self.preprocessor is None:
+            return super().make_samples(x, y, sample_weight)
+        if y is not None:
+            raise ValueError(
+                "Hidden tokens are their own labels: `y` must be None. "
+                f"Received: y of type {type(y).__name__}"
+            )
+        if sample_weight is not None:
+            raise ValueError(
+                "Every hidden token counts alike: `sample_weight` must be None. "
+                f"Received: sample_weight of type {type(sample_weight).__name__}"
+            )
+        x = np.asarray(as_lists(x), dtype=object)
+        self.preprocessor.check_texts(x.tolist())
+        return (x,)
+
+    def make_validation_samples(self, data):
+        """Texts alone, where there is a preprocessor."""
+        texts = self.preprocessor is not None
+        return self.make_samples(data) if texts else super().make_validation_samples(data)
 
     # === Filling in ===
 
@@ -191,19 +193,3 @@ class TransformerMaskedLM(TransformerTaskMixin, TextTaskMixin, keras_hub.models.
         if return_probabilities:
             return {"tokens": tokens, "probabilities": probabilities}
         return tokens[0] if is_one else tokens
-
-    def _is_texts(self, x):
-        """Whether `x` is strings, and no dataset."""
-        dataset = isinstance(x, keras.utils.PyDataset) or hasattr(x, "element_spec")
-        return self.preprocessor is not None and x is not None and not dataset
-
-    def _samples(self, x, y=None):
-        """Texts that are no dataset, as an array."""
-        if y is not None:
-            raise ValueError(
-                "Hidden tokens are their own labels: `y` must be None. "
-                f"Received: y of type {type(y).__name__}"
-            )
-        x = np.asarray(as_lists(x), dtype=object)
-        self.preprocessor.check_texts(x.tolist())
-        return (x,)

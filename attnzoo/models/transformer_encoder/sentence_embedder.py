@@ -6,7 +6,8 @@ import numpy as np
 from keras import ops
 
 from attnzoo.models.packing import as_lists
-from attnzoo.models.paired_text_task import PairedTextMixin
+from attnzoo.models.samples import need_as_many
+from attnzoo.models.text_task import TextTaskMixin
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.pooling import PoolingMixin, make_pooling
 from attnzoo.models.transformer_encoder.preprocessor import TransformerSentenceEmbedderPreprocessor
@@ -16,7 +17,7 @@ from attnzoo.training import InBatchNegatives, PartnerAccuracy
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class TransformerSentenceEmbedder(
-    TransformerTaskMixin, PoolingMixin, PairedTextMixin, keras_hub.models.Task
+    TransformerTaskMixin, PoolingMixin, TextTaskMixin, keras_hub.models.Task
 ):
     """Embedding of texts: those that mean the same get vectors that are near each other.
 
@@ -109,7 +110,7 @@ class TransformerSentenceEmbedder(
         """The metric that "auto" stands for."""
         return PartnerAccuracy()
 
-    def fit(self, x=None, y=None, *, shuffle: bool = True, validation_split=None, **kwargs):
+    def fit(self, x=None, y=None, batch_size=None, **kwargs):
         """Train, as `keras.Model.fit` does.
 
         Args:
@@ -117,25 +118,22 @@ class TransformerSentenceEmbedder(
                 of both; or a `keras.utils.PyDataset` whose batches are ids already, with the number
                 of each row's pair.
             y: For each text its partner, a string.
-            shuffle: Whether each epoch has another order, where `x` is no dataset.
-            validation_split: Part of the pairs, the last ones, to validate with, where `x` is no
-                dataset. In (0, 1).
-            **kwargs: As in `keras.Model.fit`: `epochs`, `batch_size` (in pairs), `sample_weight`
-                (of pairs), `validation_data`, ...
+            batch_size: How many pairs at a time, where `x` is no dataset; 32 if None.
+            **kwargs: As in `TaskMixin.fit`: `epochs`, `shuffle`, `sample_weight` (of pairs),
+                `validation_data`, `validation_split`, ...
 
         Raises:
             ValueError: If a text is empty, or texts and partners differ in number.
         """
-        return super().fit(x, y, shuffle=shuffle, validation_split=validation_split, **kwargs)
+        return super().fit(x, y, batch_size, **kwargs)
 
-    def make_samples(self, x, y, sample_weight=None):
+    def make_samples(self, x, y=None, sample_weight=None):
         """Texts and their partners as arrays, and the weights of the pairs."""
+        x, y, sample_weight = super().make_samples(x, y, sample_weight)
+        if self.preprocessor is None:
+            return x, y, sample_weight
         samples = tuple(np.asarray(as_lists(one), dtype=object) for one in (x, y))
-        if len(samples[0]) != len(samples[1]):
-            raise ValueError(
-                "There must be as many partners as texts. "
-                f"Received: {len(samples[0])} texts, {len(samples[1])} partners"
-            )
+        need_as_many("partners", *samples)
         for one in samples:
             self.preprocessor.check_texts(one.tolist())
         return *samples, sample_weight

@@ -5,9 +5,9 @@ import keras_hub
 import numpy as np
 from keras import ops
 
-from attnzoo.models.paired_text_task import PairedTextMixin
 from attnzoo.models.policies import policy_for
 from attnzoo.models.span_preprocessor import find_spans
+from attnzoo.models.text_task import TextTaskMixin
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.preprocessor import TransformerSpanQAPreprocessor
 from attnzoo.models.transformer_encoder.task import TransformerTaskMixin, check_length
@@ -17,7 +17,7 @@ _NOWHERE = -1e4
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class TransformerSpanQA(TransformerTaskMixin, PairedTextMixin, keras_hub.models.Task):
+class TransformerSpanQA(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Task):
     """Extractive question answering: the answer is some words of the context, in a row.
 
         p_start[b, s] = softmax over the words s of the context of u · output[b, s]
@@ -99,7 +99,7 @@ class TransformerSpanQA(TransformerTaskMixin, PairedTextMixin, keras_hub.models.
             )
         super().compile(*args, **kwargs)
 
-    def fit(self, x=None, y=None, *, shuffle: bool = True, validation_split=None, **kwargs):
+    def fit(self, x=None, y=None, batch_size=None, **kwargs):
         """Train, as `keras.Model.fit` does.
 
         Args:
@@ -107,20 +107,21 @@ class TransformerSpanQA(TransformerTaskMixin, PairedTextMixin, keras_hub.models.
                 are ids already.
             y: For each pair the answer's `(start, end)`: its first character and the one after its
                 last, in characters of the context.
-            shuffle: Whether each epoch has another order, where `x` is no dataset.
-            validation_split: Part of the pairs, the last ones, to validate with, where `x` is no
-                dataset. In (0, 1).
-            **kwargs: As in `keras.Model.fit`: `epochs`, `batch_size`, `sample_weight`,
-                `validation_data`, ...
+            batch_size: How many pairs of texts at a time, where `x` is no dataset; 32 if None.
+            **kwargs: As in `TaskMixin.fit`: `epochs`, `shuffle`, `sample_weight` (of pairs),
+                `validation_data`, `validation_split`, ...
 
         Raises:
             ValueError: If a text is empty, a span is outside its context, or there are no spans, or
                 not as many as pairs.
         """
-        return super().fit(x, y, shuffle=shuffle, validation_split=validation_split, **kwargs)
+        return super().fit(x, y, batch_size, **kwargs)
 
-    def make_samples(self, x, y, sample_weight=None):
+    def make_samples(self, x, y=None, sample_weight=None):
         """Pairs packed, and their spans in words."""
+        x, y, sample_weight = super().make_samples(x, y, sample_weight)
+        if self.preprocessor is None:
+            return x, y, sample_weight
         return self.preprocessor.pack_spans(x, y, sample_weight)
 
     def preprocess_samples(self, x, y=None, sample_weight=None):

@@ -97,6 +97,8 @@ def test_alignments_are_of_texts_with_nothing_hidden(task):
 def test_what_does_not_fit_is_refused(task):
     with pytest.raises(ValueError, match="`y` must be None. Received: y of type list"):
         task.fit(["a"], [1])
+    with pytest.raises(ValueError, match="^Every hidden .* Received: sample_weight of type list"):
+        task.fit(["a"], sample_weight=[1.0])
     with pytest.raises(ValueError, match="^A text must .* Received: '' at position 0"):
         task.fit([""])
     with pytest.raises(ValueError, match="Received: 'a' at position 0"):
