@@ -13,16 +13,6 @@ from tests.models import tiny
 
 WORDS = ["cat", "hat", "that", "chat"]
 SPELLED = [" ".join(word) for word in WORDS]
-FAMILIES = ["RNN", "Transformer"]
-BACKBONES = {
-    "RNN": {"embedding_dim": 5, "hidden_dim": 6},
-    "Transformer": {
-        "hidden_dim": 8,
-        "num_heads": 2,
-        "num_encoder_layers": 1,
-        "num_decoder_layers": 1,
-    },
-}
 TOKENIZERS = {
     "characters": (data.CharacterTokenizer.from_texts, WORDS),
     "symbols": (data.SymbolTokenizer.from_texts, SPELLED),
@@ -37,7 +27,7 @@ TOKENIZERS = {
 def make_task(family, source_tokenizer, tokenizer, **arguments):
     """A task whose weights are set."""
     backbone = getattr(models, f"{family}Seq2SeqBackbone")(
-        source_tokenizer.vocabulary_size(), tokenizer.vocabulary_size(), **BACKBONES[family]
+        source_tokenizer.vocabulary_size(), tokenizer.vocabulary_size(), **tiny.FAMILIES[family]
     )
     cls = getattr(models, f"{family}Seq2SeqLM")
     lengths = {"encoder_sequence_length": 11, "decoder_sequence_length": 7}
@@ -51,7 +41,7 @@ def make_task(family, source_tokenizer, tokenizer, **arguments):
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_one_tokenizer_for_both_sides_survives_a_preset(family, name, tmp_path):
     make, texts = TOKENIZERS[name]
     tokenizer = make(texts)
@@ -117,7 +107,7 @@ def caught(run):
     return [message for message in messages if "were cut" in message], result
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_long_texts_are_cut_with_one_warning_for_each_side(family):
     preprocessor = make(family).preprocessor
     with (
@@ -222,7 +212,7 @@ def test_a_graph_warns_once_and_may_raise(pointer_generator):
             next(iter((few.batch(1) if batched else few).map(strict)))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_a_preset_keeps_what_happens_to_long_texts(family, tmp_path):
     task = make(family, truncate="error")
     task.save_to_preset(str(tmp_path))

@@ -8,26 +8,18 @@ from keras import ops
 from attnzoo import data, export, models
 from attnzoo.samplers import BeamSampler
 from tests import tools
+from tests.models import tiny
 
 WORDS = ["cat", "hat", "that", "chat"]
 BACKWARDS = [word[::-1] for word in WORDS]
 TOKENIZER = data.CharacterTokenizer.from_texts(WORDS)
 SIZE = TOKENIZER.vocabulary_size()
-FAMILIES = {
-    "RNN": {"embedding_dim": 6, "hidden_dim": 6},
-    "Transformer": {
-        "hidden_dim": 8,
-        "num_heads": 2,
-        "num_encoder_layers": 1,
-        "num_decoder_layers": 1,
-    },
-}
 EACH = pytest.mark.parametrize("tied", [False, True], ids=["own output", "tied"])
-FAMILY = pytest.mark.parametrize("family", FAMILIES)
+FAMILY = pytest.mark.parametrize("family", tiny.FAMILIES)
 
 
 def make_task(family, tokenizers=(TOKENIZER, TOKENIZER), **arguments):
-    arguments = {"share_embeddings": True, **FAMILIES[family], **arguments}
+    arguments = {"share_embeddings": True, **tiny.FAMILIES[family], **arguments}
     backbone = getattr(models, f"{family}Seq2SeqBackbone")(SIZE, SIZE, **arguments)
     cls = getattr(models, f"{family}Seq2SeqLM")
     preprocessor = cls.preprocessor_cls(
@@ -114,7 +106,7 @@ def test_it_is_exported(family, tmp_path):
 def test_what_cannot_be_shared_is_refused(family):
     cls = getattr(models, f"{family}Seq2SeqBackbone")
     with pytest.raises(ValueError, match="source_vocabulary_size=9, target_vocabulary_size=8 with"):
-        cls(9, 8, share_embeddings=True, **FAMILIES[family])
+        cls(9, 8, share_embeddings=True, **tiny.FAMILIES[family])
     other = data.CharacterTokenizer.from_texts(["dogs"])
     assert other.vocabulary_size() == SIZE
     with pytest.raises(ValueError, match="^Where source .* Received: two of different vocabular"):

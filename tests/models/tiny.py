@@ -10,6 +10,16 @@ PHONEMES = ["K AE T", "HH AE T", "DH AE T", "CH AE T", "T AE K", "HH AE CH"]
 SOURCE_VOCABULARY, TARGET_VOCABULARY = 8, 10  # With the four special tokens.
 S, T = 11, 7  # Longest source and target, in tokens.
 START, END = 2, 3
+# Of the two families of sequence-to-sequence backbones, what makes them small.
+FAMILIES = {
+    "RNN": {"embedding_dim": 5, "hidden_dim": 6},
+    "Transformer": {
+        "hidden_dim": 8,
+        "num_heads": 2,
+        "num_encoder_layers": 1,
+        "num_decoder_layers": 1,
+    },
+}
 
 # For classifiers, and for taggers.
 TEXTS = ["a good film", "a bad film", "good", "bad bad film", "not bad at all", "a film"]
