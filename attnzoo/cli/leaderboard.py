@@ -7,6 +7,13 @@ it. The table is Markdown, the best run first; runs are compared by the first me
   attnzoo evaluate runs/soft/preset --data test.tsv.gz --json runs/soft/greedy.json
   attnzoo leaderboard runs/hard runs/soft
 
+With --side-by-side each argument is a folder of runs, such as those on one data set, and becomes a
+column, with the first of the metrics that its runs have; runs of one name share a row. A cell is of
+the evaluation with --decoding, and rows are in the order of their mean rank.
+
+  attnzoo leaderboard --side-by-side runs/cmudict runs/latin --decoding "beam 5" \\
+      --metrics word_error_rate exact_match
+
 With --curves the runs' loss on the dev set is drawn too, by epoch, and with --quantity any other
 that is in their history.csv.
 """
@@ -28,6 +35,15 @@ def add_arguments(parser):
         metavar="NAME",
         help="columns; the first one ranks (default: %(default)s)",
     )
+    parser.add_argument(
+        "--side-by-side", action="store_true", help="a column for each folder of runs"
+    )
+    parser.add_argument(
+        "--decoding",
+        default="greedy",
+        metavar="HOW",
+        help="of which evaluations --side-by-side is, as the table says it (default: %(default)s)",
+    )
     parser.add_argument("--curves", metavar="FILE", help=".png, .pdf or .svg of training")
     parser.add_argument(
         "--quantity",
@@ -38,6 +54,9 @@ def add_arguments(parser):
 
 
 def run(arguments):
+    if arguments.side_by_side:
+        print(make_overview(arguments.runs, arguments.metrics, arguments.decoding))
+        return
     print(make_table(arguments.runs, arguments.metrics))
     if arguments.curves:
         draw_curves(arguments.runs, arguments.quantity).savefig(arguments.curves)
@@ -89,14 +108,66 @@ def make_table(runs, metrics) -> str:
         ValueError: If a folder holds no finished run, or no evaluation with these metrics.
     """
     rows = [row for folder in runs for row in _rows(pathlib.Path(folder), metrics)]
-    sign = -1 if metrics[0] in _LARGER_IS_BETTER else 1
-    rows.sort(key=lambda row: sign * row["figures"][metrics[0]])
+    rows.sort(key=lambda row: _sign(metrics[0]) * row["figures"][metrics[0]])
     head = ["run", "attention", "decoding", *metrics, "parameters", "epochs", "minutes", "seed"]
     lines = [head, ["---"] * len(head)]
     for row in rows:
         shown = [_show(name, row["figures"][name]) for name in metrics]
         lines.append([*row["start"], *shown, *row["end"]])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def make_overview(folders, metrics, decoding: str = "greedy") -> str:
+    """One Markdown column for each folder of runs, one row for each name of a run.
+
+    Args:
+        folders: Folders of folders that `attnzoo train` made.
+        metrics: Names of metrics, as `attnzoo evaluate` wrote them: of each folder the first that
+            its runs have.
+        decoding: Of which evaluations, as `attnzoo evaluate` called it.
+
+    Raises:
+        ValueError: If a folder holds no run with such an evaluation.
+    """
+    columns = [_column(pathlib.Path(folder), metrics, decoding) for folder in folders]
+    ranks = {}
+    for metric, values in columns:
+        order = sorted(values, key=lambda run: _sign(metric) * values[run])
+        for rank, run in enumerate(order, 1):
+            ranks.setdefault(run, []).append(rank / len(order))
+    names = sorted(ranks, key=lambda run: (sum(ranks[run]) / len(ranks[run]), run))
+    heads = [
+        f"{pathlib.Path(folder).name}, {metric}"
+        for folder, (metric, _) in zip(folders, columns, strict=True)
+    ]
+    lines = [["run", *heads], ["---"] * (1 + len(heads))]
+    for name in names:
+        lines.append(
+            [name, *(_show(metric, at[name]) if name in at else "" for metric, at in columns)]
+        )
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _column(folder, metrics, decoding):
+    """The first metric that runs in a folder were measured by so, and its value for each."""
+    for metric in metrics:
+        values = {}
+        for record in sorted(folder.glob("*/metrics.json")):
+            for path in sorted(record.parent.glob("*.json")):
+                figures = json.loads(path.read_text())
+                if figures.get("decoding") == decoding and metric in figures:
+                    values[record.parent.name] = figures[metric]
+        if values:
+            return metric, values
+    raise ValueError(
+        f"A folder of runs needs finished ones with one of {metrics} in an evaluation with "
+        f"decoding={decoding!r}. Received: {folder}"
+    )
+
+
+def _sign(metric) -> int:
+    """1 where a smaller value is better, else -1."""
+    return -1 if metric in _LARGER_IS_BETTER else 1
 
 
 def _rows(folder, metrics):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from attnzoo.cli.leaderboard import make_table
+from attnzoo.cli.leaderboard import make_overview, make_table
 
 ROOT = Path(__file__).parents[2]
 RUNS = ROOT / "benchmarks" / "runs"
@@ -26,3 +26,9 @@ def test_every_record_is_a_row_of_the_readme(data):
     assert len(rows) >= len(runs)
     for row in rows:
         assert row in readme
+
+
+def test_the_overview_is_of_the_records():
+    folders = [RUNS / data for data in ("cmudict", "finnish", "latin", "turkish")]
+    table = make_overview(folders, ["word_error_rate", "exact_match"], "beam 5")
+    assert table in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -121,6 +121,31 @@ def test_the_leaderboard_ranks_runs_by_their_records(tmp_path, capsys):
     assert table[2].startswith("| one | hard | greedy | 50.00 | 50.0 % |")
 
 
+def test_folders_of_runs_stand_side_by_side(tmp_path, capsys):
+    for data in ("cmudict", "latin"):
+        (tmp_path / data).mkdir()
+    finished_run(tmp_path / "cmudict" / "one", "hard", greedy=0.5, beam=0.25)
+    finished_run(tmp_path / "cmudict" / "two", "soft", greedy=0.375)
+    finished_run(tmp_path / "latin" / "two", "soft", greedy=0.75)
+    finished_run(tmp_path / "latin" / "three", "soft", greedy=0.875, beam=0.5)
+    command = ["leaderboard", "--side-by-side", str(tmp_path / "cmudict"), str(tmp_path / "latin")]
+    assert main([*command, "--metrics", "accuracy", "bleu"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "| run | cmudict, bleu | latin, bleu |",
+        "| --- | --- | --- |",
+        "| one | 50.00 |  |",
+        "| three |  | 87.50 |",
+        "| two | 37.50 | 75.00 |",
+    ]
+    assert main([*command, "--decoding", "beam"]) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "| one | 25.0 % |  |",
+        "| three |  | 50.0 % |",
+    ]
+    assert main([*command, "--decoding", "beam 5"]) == 2
+    assert f"decoding='beam 5'. Received: {tmp_path / 'cmudict'}" in capsys.readouterr().err
+
+
 def test_the_leaderboard_needs_finished_and_evaluated_runs(tmp_path, capsys):
     assert main(["leaderboard", str(tmp_path)]) == 2
     assert f"has finished. Received: run={tmp_path}" in capsys.readouterr().err
