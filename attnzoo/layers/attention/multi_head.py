@@ -5,11 +5,12 @@ from keras import ops
 
 from attnzoo.layers.attention.base import Attention, check_attention_inputs, check_mask
 from attnzoo.layers.attention.scored import pop_layer_arguments
+from attnzoo.layers.dense import apply_dense
 from attnzoo.layers.scores import Score, get_score
 from attnzoo.layers.scores.base import check_positive
 from attnzoo.layers.transformer.positions import POSITIONS, get_position
 from attnzoo.layers.transformer.sharing import part_config
-from attnzoo.ops import get_normalizer, linear
+from attnzoo.ops import get_normalizer
 from attnzoo.ops.dot_product import (
     align_heads,
     check_mask_shape,
@@ -179,13 +180,13 @@ class MultiHeadAttention(Attention):
 
     def project_query(self, query):
         """Query [B, T, Dq] to the heads' [B, N, T, D]."""
-        heads = self._split(self._project(self.query_dense, query), self.num_heads)
+        heads = self._split(apply_dense(self.query_dense, query), self.num_heads)
         return self._normalize(heads, self.query_factor) if self.qk_norm else heads
 
     def project_memory(self, memory):
         """Memory [B, S, Dm] to the heads' keys [B, M, S, D] and values [B, M, S, Dv]."""
-        key = self._split(self._project(self.key_dense, memory), self.num_key_value_heads)
-        value = self._split(self._project(self.value_dense, memory), self.num_key_value_heads)
+        key = self._split(apply_dense(self.key_dense, memory), self.num_key_value_heads)
+        value = self._split(apply_dense(self.value_dense, memory), self.num_key_value_heads)
         return (self._normalize(key, self.key_factor) if self.qk_norm else key), value
 
     def project_output(self, contexts):
@@ -193,7 +194,7 @@ class MultiHeadAttention(Attention):
         batch, _, length, _ = ops.shape(contexts)
         contexts = ops.transpose(contexts, (0, 2, 1, 3))
         rows = ops.reshape(contexts, (batch, length, self.num_heads * self.value_dim))
-        return self._project(self.output_dense, rows)
+        return apply_dense(self.output_dense, rows)
 
     # === What all heads do ===
 
@@ -408,14 +409,6 @@ class MultiHeadAttention(Attention):
 
     def _dense(self, name: str, units: int):
         return keras.layers.Dense(units, use_bias=self.use_bias, name=name, dtype=self.dtype_policy)
-
-    def _project(self, dense, rows):
-        rows = ops.cast(rows, self.compute_dtype)
-        if dense.quantization_mode is None:
-            bias = None if dense.bias is None else self._read(dense.bias)
-            return linear(rows, self._read(dense.kernel), bias)
-        flat = dense(ops.reshape(rows, (-1, rows.shape[-1])))  # Of integers, by Keras's equations.
-        return ops.reshape(flat, (*ops.shape(rows)[:-1], dense.units))
 
     def _read(self, weight):
         """A weight in the layer's compute dtype: the doors run outside `call` too."""

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from attnzoo.layers.dense import apply_dense
 from attnzoo.layers.scores.base import check_positive, check_rate
 
 # What a gated feed-forward is called, and what its gate goes through.
@@ -92,12 +93,11 @@ class FeedForward(keras.layers.Layer):
         self.built = True
 
     def call(self, x, training: bool = False):
-        # As one matrix: faster, and under XLA TensorFlow has no gradient for the other form.
         rows = ops.reshape(x, (-1, x.shape[-1]))
-        hidden = self.hidden_dense(rows)  # [B T, U]
+        hidden = apply_dense(self.hidden_dense, rows)  # [B T, U]
         if self.gated:
-            hidden = self.gate_dense(rows) * hidden
-        outputs = self.output_dense(self.dropout_layer(hidden, training=training))
+            hidden = apply_dense(self.gate_dense, rows) * hidden
+        outputs = apply_dense(self.output_dense, self.dropout_layer(hidden, training=training))
         return ops.reshape(outputs, ops.shape(x))
 
     def compute_output_shape(self, x_shape):
