@@ -36,15 +36,16 @@ def add_arguments(parser):
         help="columns; the first one ranks (default: %(default)s)",
     )
     parser.add_argument(
+        "--decoding",
+        metavar="HOW",
+        help='evaluations with this one alone, as the table says it: greedy, "beam 5" '
+        "(default: all, and with --side-by-side greedy)",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
         "--side-by-side", action="store_true", help="a column for each folder of runs"
     )
-    parser.add_argument(
-        "--decoding",
-        default="greedy",
-        metavar="HOW",
-        help="of which evaluations --side-by-side is, as the table says it (default: %(default)s)",
-    )
-    parser.add_argument("--curves", metavar="FILE", help=".png, .pdf or .svg of training")
+    form.add_argument("--curves", metavar="FILE", help=".png, .pdf or .svg of training")
     parser.add_argument(
         "--quantity",
         default="val_loss",
@@ -55,9 +56,9 @@ def add_arguments(parser):
 
 def run(arguments):
     if arguments.side_by_side:
-        print(make_overview(arguments.runs, arguments.metrics, arguments.decoding))
+        print(make_overview(arguments.runs, arguments.metrics, arguments.decoding or "greedy"))
         return
-    print(make_table(arguments.runs, arguments.metrics))
+    print(make_table(arguments.runs, arguments.metrics, arguments.decoding))
     if arguments.curves:
         draw_curves(arguments.runs, arguments.quantity).savefig(arguments.curves)
 
@@ -97,17 +98,18 @@ def _curve(folder, quantity):
     return [logged_number(epoch[quantity]) for epoch in epochs]
 
 
-def make_table(runs, metrics) -> str:
+def make_table(runs, metrics, decoding: str | None = None) -> str:
     """One Markdown row for each evaluation of each run.
 
     Args:
         runs: Folders that `attnzoo train` made.
         metrics: Names of metrics, as `attnzoo evaluate` wrote them.
+        decoding: Of which evaluations, as `attnzoo evaluate` called it; None for all.
 
     Raises:
         ValueError: If a folder holds no finished run, or no evaluation with these metrics.
     """
-    rows = [row for folder in runs for row in _rows(pathlib.Path(folder), metrics)]
+    rows = [row for folder in runs for row in _rows(pathlib.Path(folder), metrics, decoding)]
     rows.sort(key=lambda row: _sign(metrics[0]) * row["figures"][metrics[0]])
     head = ["run", "attention", "decoding", *metrics, "parameters", "epochs", "minutes", "seed"]
     lines = [head, ["---"] * len(head)]
@@ -170,7 +172,7 @@ def _sign(metric) -> int:
     return -1 if metric in _LARGER_IS_BETTER else 1
 
 
-def _rows(folder, metrics):
+def _rows(folder, metrics, decoding):
     records = [folder / "recipe.json", folder / "metrics.json"]
     if not all(record.is_file() for record in records):
         raise ValueError(
@@ -181,6 +183,8 @@ def _rows(folder, metrics):
     for path in sorted(folder.glob("*.json")):
         figures = json.loads(path.read_text())
         if path in records or not set(metrics) <= set(figures):
+            continue
+        if decoding not in (None, figures.get("decoding")):
             continue
         end = (
             f"{training['parameters']:,}",
@@ -194,6 +198,7 @@ def _rows(folder, metrics):
         raise ValueError(
             f"A run needs an evaluation with {metrics} in its folder: `attnzoo evaluate "
             f"{folder}/preset --data ... --json {folder}/greedy.json`. Received: run={folder}"
+            + ("" if decoding is None else f", with decoding={decoding!r}")
         )
     return found
 

@@ -177,7 +177,7 @@ class TaskMixin:
 
     def make_validation_samples(self, data) -> tuple:
         """The same of `validation_data`."""
-        return self.make_samples(*data)
+        return self.make_samples(*(data if isinstance(data, (tuple, list)) else [data]))
 
     def check_dataset(self, dataset):
         """Raise if something speaks against a dataset that shows what it has."""

@@ -119,6 +119,14 @@ def test_the_leaderboard_ranks_runs_by_their_records(tmp_path, capsys):
     assert main(["leaderboard", *runs, "--metrics", "bleu", "word_error_rate"]) == 0
     table = capsys.readouterr().out.splitlines()
     assert table[2].startswith("| one | hard | greedy | 50.00 | 50.0 % |")
+    assert main(["leaderboard", *runs, "--decoding", "greedy"]) == 2  # Without phonemes' errors.
+    rows = ["leaderboard", *runs, "--metrics", "bleu", "--decoding"]
+    assert main([*rows, "greedy"]) == 0
+    assert [row.split(" | ")[2] for row in capsys.readouterr().out.splitlines()[2:]] == [
+        "greedy"
+    ] * 2
+    assert main([*rows, "beam"]) == 2
+    assert f"run={runs[1]}, with decoding='beam'" in capsys.readouterr().err
 
 
 def test_folders_of_runs_stand_side_by_side(tmp_path, capsys):
@@ -142,6 +150,9 @@ def test_folders_of_runs_stand_side_by_side(tmp_path, capsys):
         "| one | 25.0 % |  |",
         "| three |  | 50.0 % |",
     ]
+    with pytest.raises(SystemExit):
+        main([*command, "--curves", "curves.png"])
+    assert "not allowed with" in capsys.readouterr().err
     assert main([*command, "--decoding", "beam 5"]) == 2
     assert f"decoding='beam 5'. Received: {tmp_path / 'cmudict'}" in capsys.readouterr().err
 

@@ -171,6 +171,8 @@ def test_what_cannot_be_learned_is_refused_before_anything_is(learner):
         learner.fit(["good"], ["positive"], validation_data=(["bad"], [3]))
     with pytest.raises(ValueError, match="as many labels as texts. Received: 2 texts, 1 labels"):
         learner.fit(["good", "bad"], ["positive"])
+    with pytest.raises(ValueError, match="^Labels must come .* Received: x of type dict, y=None"):
+        learner.fit(["good"], ["positive"], validation_data={"text": ["good"]})
     with pytest.raises(ValueError, match="^A text must .* Received: '' at position 0"):
         learner.evaluate([""], ["positive"])
 
