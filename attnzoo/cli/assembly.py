@@ -81,7 +81,7 @@ def _of_rnn(recipe: Recipe) -> dict:
 
 def _of_transformer(recipe: Recipe, longest: int) -> dict:
     """What every Transformer backbone is told; `longest` is the length of a learned position."""
-    names = ("hidden_dim", "num_heads", "feed_forward_dim", "position", "dropout")
+    names = ("hidden_dim", "num_heads", "feed_forward_dim", "position", "share_position", "dropout")
     return {
         "dtype": _dtype(recipe),
         "max_length": longest if recipe.position == "learned" else None,

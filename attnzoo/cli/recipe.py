@@ -29,6 +29,7 @@ class Recipe:
     num_heads: int = 4
     feed_forward_dim: int | None = None
     position: str | None = "sinusoidal"
+    share_position: bool = False
     block_options: dict | None = None
     num_encoder_layers: int = 1
     num_decoder_layers: int = 1
@@ -66,7 +67,10 @@ class Recipe:
 # What belongs to one kind of task or model alone.
 _BELONGS_TO = (
     ({"model": "rnn"}, ("cell", "embedding_dim", "bidirectional", "recurrent_dropout")),
-    ({"model": "transformer"}, ("num_heads", "feed_forward_dim", "position", "block_options")),
+    (
+        {"model": "transformer"},
+        ("num_heads", "feed_forward_dim", "position", "share_position", "block_options"),
+    ),
     (
         {"task": "seq2seq"},
         (
@@ -132,6 +136,7 @@ _HELP = {
     "num_heads": "heads of each attention of a transformer",
     "feed_forward_dim": "width of a transformer's feed-forward; 4 hidden-dim if not given",
     "position": "of a transformer: sinusoidal, learned, rotary, relative, t5, alibi or none",
+    "share_position": "let all blocks of a side have one table, of relative or t5 positions",
     "block_options": "arguments of a transformer's blocks, as in the layer: norm_first=false "
     "activation=swiglu stochastic_depth=0.1",
     "bidirectional": "read the source in both directions",

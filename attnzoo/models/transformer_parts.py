@@ -14,8 +14,8 @@ class TransformerParts:
     """Makes the layers of one backbone, which are alike in all that is said here once.
 
     Args:
-        hidden_dim, num_heads, feed_forward_dim, position, max_length, dropout, block, dtype: As in
-            `TransformerEncoderBackbone`.
+        hidden_dim, num_heads, feed_forward_dim, position, share_position, max_length, dropout,
+            block, dtype: As in `TransformerEncoderBackbone`.
 
     Raises:
         ValueError: For a size below 1, heads that do not divide, a rate outside [0, 1), a position
@@ -30,6 +30,7 @@ class TransformerParts:
         num_heads: int,
         feed_forward_dim: int | None,
         position: str | None,
+        share_position: bool,
         max_length: int | None,
         dropout: float,
         block: dict | None,
@@ -58,6 +59,7 @@ class TransformerParts:
         self.num_heads = num_heads
         self.feed_forward_dim = feed_forward_dim
         self.position = position
+        self.share_position = share_position
         self.max_length = max_length
         self.dropout = dropout
         self.block = _map_parts(block, _serialized)
@@ -79,14 +81,7 @@ class TransformerParts:
 
     def make_position(self, name: str):
         """The position that acts at the input, or one that does nothing there."""
-        return get_position(
-            self.position if self._at_input() else "none",
-            num_heads=self.num_heads,
-            key_dim=self.hidden_dim // self.num_heads,
-            value_dim=self.hidden_dim // self.num_heads,
-            max_length=self.max_length,
-            **self._named(name),
-        )
+        return self._position(self.position if self._at_input() else "none", name)
 
     def make_dropout(self):
         """The dropout of what enters the first block."""
@@ -95,9 +90,12 @@ class TransformerParts:
     def make_blocks(self, cls, count: int, name: str) -> list:
         """A stack of blocks of this class."""
         width = self.feed_forward_dim
+        position = None if self._at_input() else self.position
+        if self.share_position and position is not None:
+            position = self._position(position, f"{name}_position", bidirectional=not cls.causal)
         arguments = {
             "feed_forward_dim": 4 * self.hidden_dim if width is None else width,
-            "position": None if self._at_input() else self.position,
+            "position": position,
             "dropout": self.dropout,
             **self.block_arguments,
         }
@@ -115,6 +113,17 @@ class TransformerParts:
     def _at_input(self) -> bool:
         """Whether the position acts at the input, not within attention."""
         return POSITIONS[self.position or "none"].at_input
+
+    def _position(self, position, name: str, **arguments):
+        return get_position(
+            position,
+            num_heads=self.num_heads,
+            key_dim=self.hidden_dim // self.num_heads,
+            value_dim=self.hidden_dim // self.num_heads,
+            max_length=self.max_length,
+            **arguments,
+            **self._named(name),
+        )
 
     def _named(self, name):
         return {"name": name, "dtype": policy_for(self.dtype, name)}
@@ -134,6 +143,7 @@ class TransformerBackbone(keras_hub.models.Backbone):
         self.num_heads = parts.num_heads
         self.feed_forward_dim = parts.feed_forward_dim
         self.position = parts.position
+        self.share_position = parts.share_position
         self.max_length = parts.max_length
         self.dropout = parts.dropout
         self.block = parts.block
@@ -167,6 +177,7 @@ class TransformerBackbone(keras_hub.models.Backbone):
             "num_heads": self.num_heads,
             "feed_forward_dim": self.feed_forward_dim,
             "position": self.position,
+            "share_position": self.share_position,
             "max_length": self.max_length,
             "dropout": self.dropout,
             "block": self.block,

@@ -317,11 +317,15 @@ def test_both_sides_may_share_tokenizer_and_embedding(model):
 @pytest.mark.parametrize("task", ["seq2seq", "classifier"])
 def test_options_of_blocks_come_to_every_block(task):
     options = {"norm_first": False, "activation": "swiglu", "attention": {"num_key_value_heads": 1}}
-    recipe = Recipe(task=task, model="transformer", hidden_dim=8, num_heads=2, position="rotary")
-    recipe = dataclasses.replace(recipe, block_options=options, max_target_length=5)
+    recipe = Recipe(task=task, model="transformer", hidden_dim=8, num_heads=2, position="t5")
+    recipe = dataclasses.replace(
+        recipe, num_encoder_layers=2, num_decoder_layers=2 if task == "seq2seq" else 1
+    )
+    recipe = dataclasses.replace(recipe, block_options=options, share_position=True)
     backbone = make_task(recipe, PAIRS).backbone
     blocks = backbone.blocks if task == "classifier" else backbone.decoder_blocks
     assert all(options.items() <= block.get_config().items() for block in blocks)
+    assert len({id(block.self_attention.position) for block in blocks}) == 1
     assert backbone.output_norm is None if task == "classifier" else backbone.decoder_norm is None
 
 

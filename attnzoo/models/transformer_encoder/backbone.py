@@ -32,6 +32,8 @@ class TransformerEncoderBackbone(TransformerBackbone):
         num_layers: L, how many blocks. At least 1.
         position: `"sinusoidal"`, `"learned"` (with `max_length`), `"rotary"`, `"relative"`, `"t5"`,
             `"alibi"` or None. The first two act at the input, the others in each self-attention.
+        share_position: Whether the blocks have one such position for all, as in T5, and not one
+            each.
         max_length: The longest text, in tokens, for a learned position.
         dropout: Probability of dropping a feature of the embedding and of branches. In [0, 1).
         block: dict of further arguments of all blocks, such as `norm_first`, `norm`, `activation`,
@@ -70,6 +72,7 @@ class TransformerEncoderBackbone(TransformerBackbone):
         feed_forward_dim: int | None = None,
         num_layers: int = 3,
         position: str | None = "sinusoidal",
+        share_position: bool = False,
         max_length: int | None = None,
         dropout: float = 0.1,
         block: dict | None = None,
@@ -82,6 +85,7 @@ class TransformerEncoderBackbone(TransformerBackbone):
             num_heads=num_heads,
             feed_forward_dim=feed_forward_dim,
             position=position,
+            share_position=share_position,
             max_length=max_length,
             dropout=dropout,
             block=block,

@@ -38,6 +38,8 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
         num_decoder_layers: M, blocks of the decoder. At least 1.
         position: `"sinusoidal"`, `"learned"` (with `max_length`), `"rotary"`, `"relative"`, `"t5"`,
             `"alibi"` or None. The first two act at the input, the others in each self-attention.
+        share_position: Whether the blocks of a side have one such position for all, as in T5, and
+            not one each.
         max_length: The longest sequence of either side, in tokens, for a learned position.
         dropout: Probability of dropping a feature of embeddings and branches. In [0, 1).
         tie_embeddings: Whether the output layer is the transposed target embedding.
@@ -84,6 +86,7 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
         num_encoder_layers: int = 3,
         num_decoder_layers: int = 3,
         position: str | None = "sinusoidal",
+        share_position: bool = False,
         max_length: int | None = None,
         dropout: float = 0.1,
         tie_embeddings: bool = False,
@@ -103,6 +106,7 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
             num_heads=num_heads,
             feed_forward_dim=feed_forward_dim,
             position=position,
+            share_position=share_position,
             max_length=max_length,
             dropout=dropout,
             block=block,

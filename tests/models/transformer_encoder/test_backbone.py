@@ -13,7 +13,7 @@ CONFIGURATIONS = {
     "post": {"block": {"norm_first": False, "norm": "rms", "activation": "geglu"}},
     "learned": {"position": "learned", "max_length": 11, "feed_forward_dim": 13},
     "rotary": {"position": "rotary", "block": {"attention": {"num_key_value_heads": 1}}},
-    "t5": {"position": "t5"},
+    "t5": {"position": "t5", "share_position": True},
     "none": {"position": None, "dropout": 0.3},
 }
 

@@ -18,7 +18,7 @@ CONFIGURATIONS = {
     "learned": {"position": "learned", "max_length": 11},
     "rotary": {"position": "rotary", "block": {"attention": {"num_key_value_heads": 1}}},
     "relative": {"position": "relative"},
-    "t5": {"position": "t5", "block": {"activation": "geglu"}},
+    "t5": {"position": "t5", "share_position": True, "block": {"activation": "geglu"}},
     "alibi": {"position": "alibi", "block": {"attention": {"window": 2}}},
     "none": {"position": None},
 }
@@ -53,6 +53,24 @@ def tensors(inputs):
 def test_a_coverage_loss_is_refused():
     with pytest.raises(ValueError, match="needs an attention .* Received: coverage_loss=1.0"):
         make_task().compile(coverage_loss=1.0)
+
+
+@pytest.mark.parametrize("position", ["relative", "t5"])
+def test_the_blocks_of_a_side_may_have_one_position(position, tmp_path):
+    one_each = make_task(position=position)
+    task = make_task(make_preprocessor(), position=position, share_position=True)
+    table = task.backbone.encoder_blocks[0].self_attention.position.weights[0]
+    assert one_each.count_params() == task.count_params() + 2 * int(np.prod(table.shape))
+    task.save_to_preset(str(tmp_path))
+    task = models.TransformerSeq2SeqLM.from_preset(str(tmp_path))
+    sides = []
+    for blocks in (task.backbone.encoder_blocks, task.backbone.decoder_blocks):
+        first, second = (block.self_attention.position for block in blocks)
+        assert first is second
+        sides.append(first)
+    assert sides[0] is not sides[1]
+    if position == "t5":
+        assert [one.bidirectional for one in sides] == [True, False]
 
 
 @pytest.mark.parametrize("position", ["relative", "t5"])

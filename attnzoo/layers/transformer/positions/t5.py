@@ -21,8 +21,8 @@ class T5Position(Position):
         bucket(r) = n/2 + floor(log(r / (n/2)) / log(max_distance / (n/2)) * n/2)  above, < n
 
     so that near tokens are told apart and far ones are not: any length will do. The paper does not
-    divide its scores by sqrt(d), and shares one table between all layers: give them one instance,
-    or a backbone `position=None, block={"position": T5Position(num_heads)}`.
+    divide its scores by sqrt(d), and shares one table between all layers of a side: give them one
+    instance, or a backbone `position="t5", share_position=True`.
 
     Differs from the paper: the edges of the buckets are found in whole numbers, without rounding.
 
