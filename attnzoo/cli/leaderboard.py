@@ -9,7 +9,8 @@ it. The table is Markdown, the best run first; runs are compared by the first me
 
 With --side-by-side each argument is a folder of runs, such as those on one data set, and becomes a
 column, with the first of the metrics that its runs have; runs of one name share a row. A cell is of
-the evaluation with --decoding, and rows are in the order of their mean rank.
+the evaluation with --decoding. Rows are in the order of their mean rank, where a rank is taken as a
+share of its column's runs.
 
   attnzoo leaderboard --side-by-side runs/cmudict runs/latin --decoding "beam 5" \\
       --metrics word_error_rate exact_match
@@ -157,8 +158,14 @@ def _column(folder, metrics, decoding):
         for record in sorted(folder.glob("*/metrics.json")):
             for path in sorted(record.parent.glob("*.json")):
                 figures = json.loads(path.read_text())
-                if figures.get("decoding") == decoding and metric in figures:
-                    values[record.parent.name] = figures[metric]
+                if figures.get("decoding") != decoding or metric not in figures:
+                    continue
+                if record.parent.name in values:
+                    raise ValueError(
+                        "A run needs one evaluation with each decoding to stand beside others. "
+                        f"Received: run={record.parent} with two of decoding={decoding!r}"
+                    )
+                values[record.parent.name] = figures[metric]
         if values:
             return metric, values
     raise ValueError(

@@ -1,6 +1,7 @@
 """What decides how a run of `attnzoo train` turns out, but for the data: options, and the steps."""
 
 import argparse
+import ast
 import dataclasses
 import json
 
@@ -194,7 +195,7 @@ def add_recipe_arguments(parser):
 
 
 class _Options(argparse.Action):
-    """Reads NAME=VALUE words into a dict; a value that is no JSON is a string."""
+    """Reads NAME=VALUE words into a dict."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         options = {}
@@ -207,10 +208,13 @@ class _Options(argparse.Action):
 
 
 def _read_value(text: str):
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    """What JSON or Python makes of a value, else the string: `false`, `False`, `1e-3`, `hard`."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError):
+            pass
+    return text
 
 
 def check_recipe(recipe: Recipe):

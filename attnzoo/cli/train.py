@@ -130,7 +130,7 @@ def train(recipe: Recipe, train_pairs, dev_pairs, output, *, overwrite=False, ve
         return task_class(preset).from_preset(preset)
 
     keras.utils.set_random_seed(recipe.seed)
-    task = make_task(recipe, train_pairs)
+    task = _make_task(recipe, train_pairs)
     batches, dev_batches = make_batches(recipe, task, train_pairs, dev_pairs)
     compile_task(task, recipe, steps=recipe.epochs * len(batches))
     callbacks, checkpoints, backup = _make_callbacks(recipe, task, output)
@@ -164,6 +164,19 @@ def train(recipe: Recipe, train_pairs, dev_pairs, output, *, overwrite=False, ve
     if verbose:
         print(f"Trained in {seconds:.0f} s. The model is in {preset}")
     return task
+
+
+def _make_task(recipe: Recipe, pairs):
+    try:
+        return make_task(recipe, pairs)
+    except TypeError as error:
+        options = {"attention": recipe.attention_options, "block": recipe.block_options}
+        given = {f"{name}_options": value for name, value in options.items() if value}
+        if not given:
+            raise
+        raise ValueError(
+            f"Options must be what the layer takes. Received: {given}: {error}"
+        ) from error
 
 
 def claim_folder(output: pathlib.Path, recipe: Recipe, overwrite: bool):

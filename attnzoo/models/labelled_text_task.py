@@ -1,13 +1,12 @@
 """What the tasks that label texts share: raw strings and labels."""
 
 import keras
-import numpy as np
 
 from attnzoo.data.labelled_batches import LabelledBatches
 from attnzoo.models.class_labels import ClassLabels
 from attnzoo.models.packing import as_lists
 from attnzoo.models.policies import policy_for
-from attnzoo.models.samples import need_as_many
+from attnzoo.models.samples import as_strings, need_as_many
 from attnzoo.models.text_task import TextTaskMixin
 
 
@@ -75,7 +74,7 @@ class LabelledTextMixin(TextTaskMixin):
         if self.preprocessor is None:
             self._check_label_array(y)
             return x, y, sample_weight
-        x = np.asarray(as_lists(x), dtype=object)
+        x = as_strings("Texts", x)
         y = self.label_ids(as_lists(y))
         self.check_samples(x.tolist(), y)
         return x, y, sample_weight
@@ -91,7 +90,7 @@ class LabelledTextMixin(TextTaskMixin):
 
     def check_samples(self, texts, label_ids):
         """Raise unless each of these texts can be read, and has a label."""
-        need_as_many("labels", texts, label_ids)
+        need_as_many(texts=texts, labels=label_ids)
         self.preprocessor.check_texts(texts)
 
     def check_dataset(self, dataset):

@@ -1,12 +1,29 @@
 """From samples, which are no dataset yet, to one of batches."""
 
+import keras
 import numpy as np
 from keras import ops
 
+from attnzoo.models.packing import as_lists
+
 
 def is_samples(x) -> bool:
-    """Whether these are strings or arrays, not a dataset of batches."""
-    return isinstance(x, (str, bytes, list, tuple, dict)) or hasattr(x, "dtype")
+    """Whether these are strings, arrays or other sequences, not a dataset of batches."""
+    if isinstance(x, (str, bytes, dict)) or hasattr(x, "dtype"):
+        return True
+    sequence = hasattr(x, "__len__") and hasattr(x, "__getitem__")
+    return sequence and not isinstance(x, keras.utils.PyDataset) and not hasattr(x, "map")
+
+
+def as_strings(name: str, texts):
+    """Texts as an array of objects [B]; `name` is what they are called, in the plural."""
+    if texts is None or isinstance(texts, (str, bytes)):
+        raise ValueError(f"{name} must be in a list, one or more. Received: {texts!r}")
+    texts = texts if hasattr(texts, "dtype") else list(texts)
+    texts = np.asarray(as_lists(texts), dtype=object)
+    if not texts.size:
+        raise ValueError("There must be at least one text. Received: none")
+    return texts
 
 
 def need_targets(name: str, x, y):
@@ -18,12 +35,13 @@ def need_targets(name: str, x, y):
         )
 
 
-def need_as_many(name: str, texts, targets):
-    """Raise unless there is one target for each text; `name` is what they are called."""
-    if len(texts) != len(targets):
+def need_as_many(**two):
+    """Raise unless there is one of the second for each of the first; they come by their names."""
+    (name, items), (other, belonging) = two.items()
+    if len(items) != len(belonging):
         raise ValueError(
-            f"There must be as many {name} as texts. "
-            f"Received: {len(texts)} texts, {len(targets)} {name}"
+            f"There must be as many {other} as {name}. "
+            f"Received: {len(items)} {name}, {len(belonging)} {other}"
         )
 
 
@@ -58,7 +76,7 @@ def make_dataset(samples, batch_size, shuffle):
     def convert(sample):
         if isinstance(sample, dict):
             return {name: convert(value) for name, value in sample.items()}
-        if isinstance(sample, list) and sample and isinstance(sample[0], list):
+        if isinstance(sample, list) and _is_ragged(sample):
             return tf.ragged.constant(sample, dtype=tf.int32, ragged_rank=1)
         if isinstance(sample, list):
             return np.asarray(sample)
@@ -71,3 +89,8 @@ def make_dataset(samples, batch_size, shuffle):
     if shuffle:
         dataset = dataset.shuffle(len(dataset))
     return dataset.batch(batch_size or 32)
+
+
+def _is_ragged(rows: list) -> bool:
+    """Whether these are lists that differ in length."""
+    return all(isinstance(row, list) for row in rows) and len({len(row) for row in rows}) > 1

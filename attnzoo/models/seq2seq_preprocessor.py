@@ -276,13 +276,14 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
             )
 
     def check_texts(self, x, y=None):
-        """Raise on texts that are too long where `truncate="error"`.
+        """Raise on empty sources, and on texts that are too long where `truncate="error"`.
 
         A call would find them too, but a graph only later, and with TensorFlow's error.
         """
+        sources, targets = (x["encoder_text"], x["decoder_text"]) if isinstance(x, dict) else (x, y)
+        refuse_empty(sources, "source")
         if self.truncate != "error":
             return
-        sources, targets = (x["encoder_text"], x["decoder_text"]) if isinstance(x, dict) else (x, y)
         for kind, tokenizer, texts, length in (
             ("source", self.source_tokenizer, sources, self.encoder_sequence_length),
             ("target", self.tokenizer, targets, self.decoder_sequence_length),

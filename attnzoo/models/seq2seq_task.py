@@ -5,9 +5,8 @@ import keras_hub
 import numpy as np
 from keras import ops
 
-from attnzoo.models.packing import as_lists
 from attnzoo.models.reinforce_model import ReinforceMixin
-from attnzoo.models.samples import need_as_many
+from attnzoo.models.samples import as_strings, need_as_many
 from attnzoo.models.scheduled_sampling import ScheduledSampling, check_probability
 from attnzoo.models.task_mixin import TaskMixin
 from attnzoo.samplers import BeamSampler
@@ -143,8 +142,8 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
         if isinstance(x, dict):
             x, y = x["encoder_text"], x["decoder_text"]
         x, y, sample_weight = super().make_samples(x, y, sample_weight)
-        x, y = (np.asarray(as_lists(one), dtype=object) for one in (x, y))
-        need_as_many("targets", x, y)
+        x, y = as_strings("Sources", x), as_strings("Targets", y)
+        need_as_many(sources=x, targets=y)
         self.preprocessor.check_texts(x.tolist(), y.tolist())
         return x, y, sample_weight
 
@@ -307,11 +306,7 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
             inputs = {"encoder_text": inputs[0], "decoder_text": inputs[1]}
         _, inputs = _batched(inputs)
         sources, targets = (list(inputs[k]) for k in ("encoder_text", "decoder_text"))
-        if len(sources) != len(targets):
-            raise ValueError(
-                "There must be as many targets as sources. "
-                f"Received: {len(sources)} sources, {len(targets)} targets"
-            )
+        need_as_many(sources=sources, targets=targets)
         inputs, following, real = self.preprocessor(sources, targets)
         inputs = {name: ops.convert_to_numpy(value) for name, value in inputs.items()}
         following, real = ops.convert_to_numpy(following), ops.convert_to_numpy(real)

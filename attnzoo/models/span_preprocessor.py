@@ -8,6 +8,7 @@ import numpy as np
 
 from attnzoo.models.encoder_preprocessor import EncoderPreprocessor
 from attnzoo.models.packing import as_lists, refuse_empty, weigh
+from attnzoo.models.samples import need_as_many
 from attnzoo.models.tagging_preprocessor import tokenize_words
 
 # What `\s` matches, as code points.
@@ -64,11 +65,7 @@ class SpanPreprocessor(EncoderPreprocessor):
         packed = {**self.pack_tokens(ids, length), "span_mask": span_mask}
         if y is None:
             return packed
-        if len(y) != len(pairs):
-            raise ValueError(
-                "There must be as many spans as pairs. "
-                f"Received: {len(pairs)} pairs, {len(y)} spans"
-            )
+        need_as_many(pairs=pairs, spans=y)
         found = [find_words(context, span) for (_, context), span in zip(pairs, y, strict=True)]
         places = np.zeros((len(pairs), 2), "int32")
         weight = np.zeros((len(pairs), 2), "float32")

@@ -117,6 +117,11 @@ class TaskMixin:
             validation_split: Part of the samples, the last ones, to validate with, where `x` is no
                 dataset. In (0, 1).
             **kwargs: As in `keras.Model.fit`: `epochs`, `callbacks`, ...
+
+        Raises:
+            ValueError: If only one of `x` and `validation_data` is a `keras.utils.PyDataset`,
+                `validation_split` is asked of a dataset, or leaves nothing on a side; and what a
+                task says of its samples.
         """
         ids = isinstance(x, keras.utils.PyDataset)
         if validation_data is not None and ids != isinstance(
@@ -128,7 +133,7 @@ class TaskMixin:
                 f"{type(validation_data).__name__}"
             )
         samples = self._samples_of(x, y, sample_weight)
-        if samples is None and validation_split:
+        if samples is None and validation_split and validation_data is None:
             raise ValueError(
                 "`validation_split` is of samples; of a dataset, split off `validation_data`. "
                 f"Received: validation_split={validation_split}, x of type {type(x).__name__}"

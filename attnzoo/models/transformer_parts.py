@@ -55,6 +55,13 @@ class TransformerParts:
                 '`max_length`, or take one without a table, such as "sinusoidal" or "rotary". '
                 f"Received: position={position!r}, max_length={max_length}"
             )
+        named = position in POSITIONS and not POSITIONS[position].at_input
+        if share_position and (not named or "position" in (block or {})):
+            raise ValueError(
+                "What blocks share is a `position` that acts in attention, by its name: "
+                '"rotary", "relative", "t5" or "alibi". Received: share_position=True with '
+                f"position={position!r}, block={block}"
+            )
         self.hidden_dim = hidden_dim
         self.num_heads = num_heads
         self.feed_forward_dim = feed_forward_dim
@@ -92,7 +99,13 @@ class TransformerParts:
         width = self.feed_forward_dim
         position = None if self._at_input() else self.position
         if self.share_position and position is not None:
-            position = self._position(position, f"{name}_position", bidirectional=not cls.causal)
+            attention = self.block_arguments.get("attention") or {}
+            position = self._position(
+                position,
+                f"{name}_position",
+                value_dim=attention.get("value_dim"),
+                bidirectional=not cls.causal,
+            )
         arguments = {
             "feed_forward_dim": 4 * self.hidden_dim if width is None else width,
             "position": position,
@@ -114,12 +127,13 @@ class TransformerParts:
         """Whether the position acts at the input, not within attention."""
         return POSITIONS[self.position or "none"].at_input
 
-    def _position(self, position, name: str, **arguments):
+    def _position(self, position, name: str, value_dim: int | None = None, **arguments):
+        width = self.hidden_dim // self.num_heads
         return get_position(
             position,
             num_heads=self.num_heads,
-            key_dim=self.hidden_dim // self.num_heads,
-            value_dim=self.hidden_dim // self.num_heads,
+            key_dim=width,
+            value_dim=width if value_dim is None else value_dim,
             max_length=self.max_length,
             **arguments,
             **self._named(name),

@@ -153,6 +153,9 @@ def test_folders_of_runs_stand_side_by_side(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([*command, "--curves", "curves.png"])
     assert "not allowed with" in capsys.readouterr().err
+    (tmp_path / "latin" / "two" / "dev.json").write_text('{"decoding": "greedy", "bleu": 1.0}')
+    assert main([*command, "--metrics", "bleu"]) == 2
+    assert "two with two of decoding='greedy'" in capsys.readouterr().err
     assert main([*command, "--decoding", "beam 5"]) == 2
     assert f"decoding='beam 5'. Received: {tmp_path / 'cmudict'}" in capsys.readouterr().err
 

@@ -1,5 +1,6 @@
 """`attnzoo train`: from files to a preset, and on after a kill."""
 
+import argparse
 import csv
 import dataclasses
 import json
@@ -14,7 +15,7 @@ from keras import ops
 
 from attnzoo import training
 from attnzoo.cli import main
-from attnzoo.cli.recipe import make_rate
+from attnzoo.cli.recipe import add_recipe_arguments, make_rate
 from attnzoo.cli.train import (
     Recipe,
     claim_folder,
@@ -329,6 +330,14 @@ def test_options_of_blocks_come_to_every_block(task):
     assert backbone.output_norm is None if task == "classifier" else backbone.decoder_norm is None
 
 
+def test_options_are_written_as_in_json_or_python():
+    words = ["a=false", "b=False", "c=None", "d=1e-3", "e=hard", 'f={"g": [1]}']
+    parser = argparse.ArgumentParser()
+    add_recipe_arguments(parser)
+    found = parser.parse_args(["--block-options", *words]).block_options
+    assert found == {"a": False, "b": False, "c": None, "d": 0.001, "e": "hard", "f": {"g": [1]}}
+
+
 def test_options_are_read_from_the_command_line_and_shown(tmp_path, capsys):
     data = tmp_path / "data.tsv"
     data.write_text("ab\tA B\nba\tB A\n")
@@ -339,6 +348,8 @@ def test_options_are_read_from_the_command_line_and_shown(tmp_path, capsys):
     # What is refused leaves the folder to the next try.
     assert main([*command, "window=3"]) == 2
     assert "Received: window" in capsys.readouterr().err
+    assert main([*command, "sigmoid_noise=[1]"]) == 2
+    assert "Received: {'attention_options': {'sigmoid_noise': [1]}}" in capsys.readouterr().err
     assert main([*command, "inference_mode=hard", "sigmoid_noise=0.5"]) == 0
     recipe = json.loads((run / "recipe.json").read_text())
     assert recipe["attention_options"] == {"inference_mode": "hard", "sigmoid_noise": 0.5}

@@ -374,8 +374,14 @@ def test_sources_and_targets_must_be_as_many(learner):
     for use in (learner.fit, learner.evaluate):
         with pytest.raises(ValueError, match="^Targets must come .* Received: x of type list, y="):
             use(WORDS)
-        with pytest.raises(ValueError, match="as many targets as texts. Received: 6 texts, 1 targ"):
+        with pytest.raises(ValueError, match="as many targets as sources. Received: 6 sources, "):
             use(WORDS, PHONEMES[:1])
+        with pytest.raises(ValueError, match="^Sources must be in a list, .* Received: 'cat'"):
+            use("cat", "K AE T")
+        with pytest.raises(ValueError, match="There must be at least one text. Received: none"):
+            use([], [])
+        with pytest.raises(ValueError, match="^A source must .* Received: '' at position 1"):
+            use(["cat", ""], PHONEMES[:2])
 
 
 def test_fit_takes_bucketed_batches_of_ids(learner):

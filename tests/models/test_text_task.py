@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from attnzoo.models.samples import is_samples, make_dataset
 from tests.models import tiny
 
 
@@ -19,3 +20,18 @@ def test_token_ids_outside_the_vocabulary_are_seen_before_training():
         task.fit(outside, answers)
     with pytest.raises(ValueError, match=message):
         task.fit(inputs, answers, validation_data=(outside, answers))
+
+
+def test_lists_as_long_as_each_other_are_arrays():
+    samples = {"token_ids": [[1, 2], [3, 4], [5, 6]]}, [[1.0, 0.5], [0.0, 1.0], [1.0, 1.0]]
+    ((x, weight), _) = make_dataset(samples, 2, shuffle=False)
+    np.testing.assert_array_equal(x["token_ids"].numpy(), [[1, 2], [3, 4]])
+    np.testing.assert_array_equal(weight.numpy(), [[1.0, 0.5], [0.0, 1.0]])
+    ((ragged,), *_) = make_dataset(([[1], [2, 3]],), None, shuffle=False)
+    assert ragged.to_list() == [[1], [2, 3]]
+
+
+def test_sequences_are_samples_and_batches_are_not():
+    assert all(is_samples(one) for one in (["a"], ("a",), "a", np.array([1]), {}, range(3)))
+    dataset = make_dataset((np.arange(3),), 2, shuffle=True)
+    assert not any(is_samples(one) for one in (dataset, iter([]), None))

@@ -23,6 +23,15 @@ def _divide(units: int) -> dict:
     return {"num_heads": num_heads, "key_dim": units // num_heads}
 
 
+def _arguments(named: dict, given: dict, units: int) -> dict:
+    """What a name stands for, with what is given in its place."""
+    if "score" in given:
+        named = {name: value for name, value in named.items() if name != "units"}
+    if "num_heads" in given and "key_dim" in named:
+        named = {**named, "key_dim": max(1, units // given["num_heads"])}
+    return {**named, **given}
+
+
 def _with(name: str, **arguments):
     """Arguments for a score that needs the width."""
     return lambda units: {"score": name, "units": units, **arguments}
@@ -76,7 +85,7 @@ def get_attention(attention, units: int, **kwargs) -> Attention:
                 f"Received: attention={attention!r}"
             )
         cls, arguments = ATTENTIONS[attention]
-        return cls(**{**arguments(units), **kwargs})
+        return cls(**_arguments(arguments(units), kwargs, units))
     if isinstance(attention, dict):
         attention = keras.saving.deserialize_keras_object(attention)
     if not isinstance(attention, Attention):

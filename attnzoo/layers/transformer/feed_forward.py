@@ -93,7 +93,7 @@ class FeedForward(keras.layers.Layer):
         self.built = True
 
     def call(self, x, training: bool = False):
-        rows = ops.reshape(x, (-1, x.shape[-1]))
+        rows = ops.reshape(x, (-1, x.shape[-1]))  # One matrix for all that follows.
         hidden = apply_dense(self.hidden_dense, rows)  # [B T, U]
         if self.gated:
             hidden = apply_dense(self.gate_dense, rows) * hidden

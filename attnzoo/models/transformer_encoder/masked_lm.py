@@ -5,8 +5,8 @@ import keras_hub
 import numpy as np
 
 from attnzoo.layers.scores.base import check_positive
-from attnzoo.models.packing import as_lists
 from attnzoo.models.policies import policy_for, quantize_again
+from attnzoo.models.samples import as_strings
 from attnzoo.models.text_task import TextTaskMixin
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.preprocessor import TransformerMaskedLMPreprocessor
@@ -127,7 +127,7 @@ class TransformerMaskedLM(TransformerTaskMixin, TextTaskMixin, keras_hub.models.
                 "Every hidden token counts alike: `sample_weight` must be None. "
                 f"Received: sample_weight of type {type(sample_weight).__name__}"
             )
-        x = np.asarray(as_lists(x), dtype=object)
+        x = as_strings("Texts", x)
         self.preprocessor.check_texts(x.tolist())
         return (x,)
 

@@ -5,8 +5,7 @@ import keras_hub
 import numpy as np
 from keras import ops
 
-from attnzoo.models.packing import as_lists
-from attnzoo.models.samples import need_as_many
+from attnzoo.models.samples import as_strings, need_as_many
 from attnzoo.models.text_task import TextTaskMixin
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.pooling import PoolingMixin, make_pooling
@@ -117,7 +116,9 @@ class TransformerSentenceEmbedder(
             x: Texts, a list of strings, with their partners as `y`; a `tf.data.Dataset` of batches
                 of both; or a `keras.utils.PyDataset` whose batches are ids already, with the number
                 of each row's pair.
-            y: For each text its partner, a string.
+            y: For each text its partner, a string. Without a preprocessor, the number of each row's
+                pair: both rows must come in one batch, and so rows keep their order unless
+                `shuffle=True` is said.
             batch_size: How many pairs at a time, where `x` is no dataset; 32 if None.
             **kwargs: As in `TaskMixin.fit`: `epochs`, `shuffle`, `sample_weight` (of pairs),
                 `validation_data`, `validation_split`, ...
@@ -125,6 +126,8 @@ class TransformerSentenceEmbedder(
         Raises:
             ValueError: If a text is empty, or texts and partners differ in number.
         """
+        if self.preprocessor is None:  # Rows of one pair stand side by side.
+            kwargs.setdefault("shuffle", False)
         return super().fit(x, y, batch_size, **kwargs)
 
     def make_samples(self, x, y=None, sample_weight=None):
@@ -132,8 +135,8 @@ class TransformerSentenceEmbedder(
         x, y, sample_weight = super().make_samples(x, y, sample_weight)
         if self.preprocessor is None:
             return x, y, sample_weight
-        samples = tuple(np.asarray(as_lists(one), dtype=object) for one in (x, y))
-        need_as_many("partners", *samples)
+        samples = as_strings("Texts", x), as_strings("Partners", y)
+        need_as_many(texts=samples[0], partners=samples[1])
         for one in samples:
             self.preprocessor.check_texts(one.tolist())
         return *samples, sample_weight

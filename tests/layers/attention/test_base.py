@@ -122,6 +122,13 @@ def test_a_name_makes_its_attention(name):
     assert attention(QUERY, MEMORY).shape == (2, 3, 5)
 
 
+def test_what_is_given_comes_before_what_a_name_stands_for():
+    attention = get_attention("monotonic", units=7, score="bilinear", sigmoid_noise=0.5)
+    assert isinstance(attention.score, layers.BilinearScore) and attention.sigmoid_noise == 0.5
+    attention = get_attention("multi_head", units=12, num_heads=3)
+    assert (attention.num_heads, attention.key_dim) == (3, 4)
+
+
 def test_an_attention_is_handed_through_or_revived():
     attention = layers.BahdanauAttention(7)
     assert get_attention(attention, units=5) is attention

@@ -121,6 +121,12 @@ def test_places_are_told_apart_by_positions_alone():
         ),
         ({"block": {"attention": {"heads": 4}}}, "Received: {'heads': 4}"),
         ({"block": {"norm": "batch"}}, "Received: norm='batch'"),
+        ({"share_position": True}, "Received: share_position=True with position='sinusoidal'"),
+        ({"share_position": True, "position": None}, "share_position=True with position=None"),
+        (
+            {"share_position": True, "position": "t5", "block": {"position": "rotary"}},
+            "Received: share_position=True with position='t5', block={'position': 'rotary'}",
+        ),
     ],
 )
 def test_wrong_arguments_are_refused(arguments, message):

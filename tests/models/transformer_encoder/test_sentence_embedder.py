@@ -74,6 +74,19 @@ def test_pairs_may_have_weights(task):
     assert found == pytest.approx(np.mean(tools.to_numpy(losses)[[1, 5]]), rel=1e-4)
 
 
+def test_ids_keep_their_order_for_partners_stand_side_by_side(task):
+    packed, pairs = task.preprocessor.pack_pairs(TEXTS, PARTNERS)
+    inputs = {name: tools.to_numpy(value) for name, value in packed.items()}
+    alone = models.TransformerSentenceEmbedder(task.backbone)
+    alone.compile(keras.optimizers.SGD(0.0))
+    order = np.argsort(tools.to_numpy(pairs), kind="stable")
+    inputs = {name: value[order] for name, value in inputs.items()}
+    rows = tools.to_numpy(pairs)[order]
+    expected = alone.evaluate(inputs, rows, batch_size=2, verbose=0)[0]
+    found = alone.fit(inputs, rows, batch_size=2, epochs=2, verbose=0).history["loss"]
+    np.testing.assert_allclose(found, [expected] * 2, rtol=1e-4)
+
+
 def test_it_may_start_from_a_masked_language_model(tmp_path):
     language = tiny.make_transformer("MaskedLM")
     language.save_to_preset(str(tmp_path))

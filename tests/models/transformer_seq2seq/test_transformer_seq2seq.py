@@ -69,6 +69,10 @@ def test_the_blocks_of_a_side_may_have_one_position(position, tmp_path):
         assert first is second
         sides.append(first)
     assert sides[0] is not sides[1]
+    relative = make_backbone(
+        position="relative", share_position=True, block={"attention": {"value_dim": 3}}
+    )
+    assert relative.encoder_blocks[1].self_attention.position.value_dim == 3
     if position == "t5":
         assert [one.bidirectional for one in sides] == [True, False]
 
