@@ -12,13 +12,13 @@ def make_task(recipe: Recipe, pairs):
         ("classifier", "transformer"): _make_transformer_classifier,
     }[recipe.task, recipe.model]
     sources, targets = zip(*pairs, strict=True)
-    if recipe.joint_tokenizer:
-        sources += targets
-    source_tokenizer = _make_tokenizer(recipe.source_tokenizer, sources, recipe)
+    texts = sources + targets if recipe.joint_tokenizer else sources
+    source_tokenizer = _make_tokenizer(recipe.source_tokenizer, texts, recipe)
     if recipe.task == "classifier":
         return make(recipe, source_tokenizer, sorted(set(targets)))
-    tokenizer = source_tokenizer
-    if not recipe.joint_tokenizer:
+    if recipe.joint_tokenizer:
+        tokenizer = source_tokenizer
+    else:
         tokenizer = _make_tokenizer(recipe.target_tokenizer, targets, recipe)
     lengths = {
         "encoder_sequence_length": recipe.max_source_length,

@@ -24,6 +24,7 @@ import pathlib
 
 # Of these a larger value is better; of all others a smaller one.
 _LARGER_IS_BETTER = {"accuracy", "exact_match", "bleu", "chrf"}
+_RECORDS = ("recipe.json", "metrics.json")  # Of a run, beside its evaluations.
 _RATES = {"accuracy", "exact_match", "word_error_rate", "phoneme_error_rate"}
 
 
@@ -117,7 +118,7 @@ def make_table(runs, metrics, decoding: str | None = None) -> str:
     for row in rows:
         shown = [_show(name, row["figures"][name]) for name in metrics]
         lines.append([*row["start"], *shown, *row["end"]])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return _markdown(lines)
 
 
 def make_overview(folders, metrics, decoding: str = "greedy") -> str:
@@ -148,24 +149,24 @@ def make_overview(folders, metrics, decoding: str = "greedy") -> str:
         lines.append(
             [name, *(_show(metric, at[name]) if name in at else "" for metric, at in columns)]
         )
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return _markdown(lines)
 
 
 def _column(folder, metrics, decoding):
     """The first metric that runs in a folder were measured by so, and its value for each."""
+    runs = sorted(record.parent for record in folder.glob("*/metrics.json"))
+    measured = {run: _evaluations(run, decoding) for run in runs}
     for metric in metrics:
         values = {}
-        for record in sorted(folder.glob("*/metrics.json")):
-            for path in sorted(record.parent.glob("*.json")):
-                figures = json.loads(path.read_text())
-                if figures.get("decoding") != decoding or metric not in figures:
-                    continue
-                if record.parent.name in values:
-                    raise ValueError(
-                        "A run needs one evaluation with each decoding to stand beside others. "
-                        f"Received: run={record.parent} with two of decoding={decoding!r}"
-                    )
-                values[record.parent.name] = figures[metric]
+        for run, evaluations in measured.items():
+            found = [figures[metric] for figures in evaluations if metric in figures]
+            if len(found) > 1:
+                raise ValueError(
+                    "A run needs one evaluation with each decoding to stand beside others. "
+                    f"Received: run={run} with two of decoding={decoding!r}"
+                )
+            if found:
+                values[run.name] = found[0]
         if values:
             return metric, values
     raise ValueError(
@@ -174,24 +175,32 @@ def _column(folder, metrics, decoding):
     )
 
 
+def _markdown(lines) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _evaluations(run, decoding=None) -> list[dict]:
+    """What `attnzoo evaluate` wrote into a run's folder, with this decoding or any."""
+    paths = (path for path in sorted(run.glob("*.json")) if path.name not in _RECORDS)
+    found = [json.loads(path.read_text()) for path in paths]
+    return [one for one in found if decoding in (None, one.get("decoding"))]
+
+
 def _sign(metric) -> int:
     """1 where a smaller value is better, else -1."""
     return -1 if metric in _LARGER_IS_BETTER else 1
 
 
 def _rows(folder, metrics, decoding):
-    records = [folder / "recipe.json", folder / "metrics.json"]
+    records = [folder / name for name in _RECORDS]
     if not all(record.is_file() for record in records):
         raise ValueError(
             f"A run must be a folder that `attnzoo train` has finished. Received: run={folder}"
         )
     recipe, training = (json.loads(record.read_text()) for record in records)
     found = []
-    for path in sorted(folder.glob("*.json")):
-        figures = json.loads(path.read_text())
-        if path in records or not set(metrics) <= set(figures):
-            continue
-        if decoding not in (None, figures.get("decoding")):
+    for figures in _evaluations(folder, decoding):
+        if not set(metrics) <= set(figures):
             continue
         end = (
             f"{training['parameters']:,}",

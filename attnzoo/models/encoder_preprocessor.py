@@ -14,6 +14,7 @@ from attnzoo.models.packing import (
     check_truncate,
     find_special_tokens,
     lengths_up_to,
+    need_some,
     refuse_empty,
 )
 
@@ -111,8 +112,7 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
 
         A call would find them too, but a graph only later, and with TensorFlow's error.
         """
-        if not len(texts):
-            raise ValueError("There must be at least one text. Received: none")
+        need_some("text", texts)
         refuse_empty(texts)
         if self.truncate == "error":
             if not self.built:

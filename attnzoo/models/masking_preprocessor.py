@@ -118,8 +118,7 @@ class MaskingPreprocessor(EncoderPreprocessor):
         packed = self.pack_texts(texts, sequence_length=sequence_length, truncate=truncate)
         hide = self._hide_in_graph if in_graph() else self._hide
         token_ids, positions, y, weight = hide(packed["token_ids"])
-        if sample_weight is not None:
-            weight = weigh(weight, sample_weight)
+        weight = weigh(weight, sample_weight)
         x = {**packed, "token_ids": token_ids, "mask_positions": positions}
         if is_one:
             x, y, weight = {name: value[0] for name, value in x.items()}, y[0], weight[0]

@@ -52,6 +52,12 @@ def refuse_empty(texts, kind: str = "text"):
             )
 
 
+def need_some(kind: str, items):
+    """Raise where there are none of what `kind` calls one of."""
+    if not len(items):
+        raise ValueError(f"There must be at least one {kind}. Received: none")
+
+
 def is_symbolic_tensorflow(value) -> bool:
     """Whether `value` is a TensorFlow tensor inside a traced function."""
     return type(value).__module__.startswith("tensorflow") and not hasattr(value, "numpy")

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from attnzoo.models.packing import as_lists
+from attnzoo.models.packing import as_lists, need_some
 
 
 def is_samples(x) -> bool:
@@ -21,8 +21,7 @@ def as_strings(name: str, texts):
         raise ValueError(f"{name} must be in a list, one or more. Received: {texts!r}")
     texts = texts if hasattr(texts, "dtype") else list(texts)
     texts = np.asarray(as_lists(texts), dtype=object)
-    if not texts.size:
-        raise ValueError("There must be at least one text. Received: none")
+    need_some("text", texts)
     return texts
 
 

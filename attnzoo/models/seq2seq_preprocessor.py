@@ -275,12 +275,11 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
                 "as both. Received: two of different vocabularies with share_embeddings=True"
             )
 
-    def check_texts(self, x, y=None):
+    def check_texts(self, sources, targets):
         """Raise on empty sources, and on texts that are too long where `truncate="error"`.
 
         A call would find them too, but a graph only later, and with TensorFlow's error.
         """
-        sources, targets = (x["encoder_text"], x["decoder_text"]) if isinstance(x, dict) else (x, y)
         refuse_empty(sources, "source")
         if self.truncate != "error":
             return

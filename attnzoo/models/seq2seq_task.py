@@ -147,12 +147,6 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
         self.preprocessor.check_texts(x.tolist(), y.tolist())
         return x, y, sample_weight
 
-    def make_validation_samples(self, data):
-        """Of a dict of both too."""
-        if isinstance(data, dict) and self.preprocessor is not None:
-            return self.make_samples(data)
-        return super().make_validation_samples(data)
-
     def generate_step(self, inputs, stop_token_ids=None):
         """Generate for one batch of ids: encode once, then one step a token, in one graph.
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from attnzoo.models.encoder_preprocessor import EncoderPreprocessor
-from attnzoo.models.packing import as_lists, refuse_empty, weigh
+from attnzoo.models.packing import as_lists, need_some, refuse_empty, weigh
 from attnzoo.models.samples import need_as_many
 from attnzoo.models.tagging_preprocessor import tokenize_words
 
@@ -106,8 +106,7 @@ class SpanPreprocessor(EncoderPreprocessor):
 
     def check_texts(self, texts):
         """Raise on pairs that are empty, or too long where `truncate="error"`."""
-        if not len(texts):
-            raise ValueError("There must be at least one pair. Received: none")
+        need_some("pair", texts)
         if not self.built:
             self.build(None)
         ids, _ = self.tokenize_pairs(_as_pairs(texts))

@@ -133,17 +133,17 @@ class TaskMixin:
                 f"{type(validation_data).__name__}"
             )
         samples = self._samples_of(x, y, sample_weight)
-        if samples is None and validation_split and validation_data is None:
-            raise ValueError(
-                "`validation_split` is of samples; of a dataset, split off `validation_data`. "
-                f"Received: validation_split={validation_split}, x of type {type(x).__name__}"
-            )
         validating = None
         if is_samples(validation_data):
             validating = self.make_validation_samples(validation_data)
         elif validation_data is not None:
             self.check_dataset(validation_data)
         elif validation_split:
+            if samples is None:
+                raise ValueError(
+                    "`validation_split` is of samples; of a dataset, split off `validation_data`. "
+                    f"Received: validation_split={validation_split}, x of type {type(x).__name__}"
+                )
             samples, validating = split_samples(samples, validation_split)
         if validating is not None:
             validation_data = make_dataset(validating, batch_size, shuffle=False)

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from attnzoo.layers.scores.base import check_positive
-from attnzoo.models.packing import as_lists
+from attnzoo.models.packing import as_lists, need_some
 from attnzoo.models.task_mixin import TaskMixin
 
 
@@ -50,12 +50,11 @@ class TextTaskMixin(TaskMixin):
         if self.preprocessor is None:
             self._check_token_ids(texts)
             count = len(texts["token_ids"])
+            need_some("text", texts["token_ids"])
         else:
             texts = list(as_lists(texts))
             count = len(texts)
             self.preprocessor.check_texts(texts)
-        if not count:
-            raise ValueError("There must be at least one text. Received: none")
         results = []
         for start in range(0, count, batch_size):
             rows = slice(start, start + batch_size)

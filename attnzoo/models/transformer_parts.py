@@ -98,7 +98,7 @@ class TransformerParts:
         """A stack of blocks of this class."""
         width = self.feed_forward_dim
         position = None if self._at_input() else self.position
-        if self.share_position and position is not None:
+        if self.share_position:
             attention = self.block_arguments.get("attention") or {}
             position = self._position(
                 position,

@@ -5,6 +5,7 @@ import keras_hub
 import numpy as np
 
 from attnzoo.layers.scores.base import check_positive
+from attnzoo.models.packing import need_some
 from attnzoo.models.policies import policy_for, quantize_again
 from attnzoo.models.samples import as_strings
 from attnzoo.models.text_task import TextTaskMixin
@@ -170,8 +171,7 @@ class TransformerMaskedLM(TransformerTaskMixin, TextTaskMixin, keras_hub.models.
         check_positive(batch_size=batch_size)
         is_one = isinstance(texts, (str, bytes))
         texts = [texts] if is_one else list(texts)
-        if not texts:
-            raise ValueError("There must be at least one text. Received: none")
+        need_some("text", texts)
         packed = self.preprocessor.pack_masks(texts)
         known = self.preprocessor.ordinary_token_ids
         if not 1 <= num_candidates <= len(known):
