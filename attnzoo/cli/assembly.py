@@ -1,58 +1,67 @@
-"""From a recipe and data to a new model and its batches."""
+"""From a recipe and data to a model, new or from a preset, and its batches."""
+
+import os
 
 from attnzoo.cli.recipe import SUBWORDS, Recipe
 
 
-def make_task(recipe: Recipe, pairs):
-    """Tokenizers from the data, and a new model."""
-    make = {
-        ("seq2seq", "rnn"): _make_rnn,
-        ("seq2seq", "transformer"): _make_transformer,
-        ("classifier", "rnn"): _make_rnn_classifier,
-        ("classifier", "transformer"): _make_transformer_classifier,
-    }[recipe.task, recipe.model]
-    sources, targets = zip(*pairs, strict=True)
-    texts = sources + targets if recipe.joint_tokenizer else sources
-    source_tokenizer = _make_tokenizer(recipe.source_tokenizer, texts, recipe)
-    if recipe.task == "classifier":
-        return make(recipe, source_tokenizer, sorted(set(targets)))
-    if recipe.joint_tokenizer:
-        tokenizer = source_tokenizer
-    else:
-        tokenizer = _make_tokenizer(recipe.target_tokenizer, targets, recipe)
-    lengths = {
-        "encoder_sequence_length": recipe.max_source_length,
-        "decoder_sequence_length": recipe.max_target_length,
-    }
-    return make(recipe, source_tokenizer, tokenizer, lengths)
+def make_task(recipe: Recipe, data):
+    """A model: a new one, with tokenizers of the data, or one that starts from the preset."""
+    cls = _task_class(recipe)
+    options, head = _of_preprocessor(recipe), _of_head(recipe, data)
+    if recipe.preset is not None:
+        return _start_from_preset(recipe, cls, options, head)
+    preprocessor = cls.preprocessor_cls(*_make_tokenizers(recipe, data), **options)
+    backbone = cls.backbone_cls(*_vocabulary_sizes(preprocessor), **_of_backbone(recipe))
+    return cls(backbone, preprocessor, **head)
 
 
-def make_batches(recipe: Recipe, task, train_pairs, dev_pairs):
+def make_batches(recipe: Recipe, task, train_data, dev_data):
     """Batches for training and for early stopping."""
-    from attnzoo.data import BucketedBatches, LabelledBatches
+    from attnzoo.data import BucketedBatches, LabelledBatches, MaskedBatches
 
-    if recipe.task == "classifier":
+    preprocessor, size = task.preprocessor, {"batch_size": recipe.batch_size}
 
-        def batches(pairs, **order):
-            texts, labels = zip(*pairs, strict=True)
+    def batches(data, **order):
+        if recipe.task == "masked_lm":
+            return MaskedBatches(data, preprocessor, **size, **order)
+        if recipe.task == "classifier":
+            texts, labels = zip(*data, strict=True)
             ids = task.label_ids(list(labels))
-            return LabelledBatches(
-                texts, ids, task.preprocessor, batch_size=recipe.batch_size, **order
-            )
+            return LabelledBatches(texts, ids, preprocessor, **size, **order)
+        limit = size if recipe.max_tokens is None else {"max_tokens": recipe.max_tokens}
+        return BucketedBatches(data, preprocessor, num_buckets=recipe.num_buckets, **limit, **order)
 
-    else:
+    return batches(train_data, seed=recipe.seed), batches(dev_data, shuffle=False)
 
-        def batches(pairs, **order):
-            return BucketedBatches(
-                pairs,
-                task.preprocessor,
-                batch_size=recipe.batch_size if recipe.max_tokens is None else None,
-                max_tokens=recipe.max_tokens,
-                num_buckets=recipe.num_buckets,
-                **order,
-            )
 
-    return batches(train_pairs, seed=recipe.seed), batches(dev_pairs, shuffle=False)
+def _task_class(recipe: Recipe):
+    from attnzoo import models
+
+    return {
+        ("seq2seq", "rnn"): models.RNNSeq2SeqLM,
+        ("seq2seq", "transformer"): models.TransformerSeq2SeqLM,
+        ("classifier", "rnn"): models.RNNTextClassifier,
+        ("classifier", "transformer"): models.TransformerTextClassifier,
+        ("masked_lm", "transformer"): models.TransformerMaskedLM,
+    }[recipe.task, recipe.model]
+
+
+# === Tokenizers ===
+
+
+def _make_tokenizers(recipe: Recipe, data) -> list:
+    """One, or of a sequence-to-sequence model the source's and the target's."""
+    if recipe.task == "masked_lm":
+        return [_make_tokenizer(recipe.source_tokenizer, data, recipe)]
+    sources, targets = zip(*data, strict=True)
+    texts = sources + targets if recipe.joint_tokenizer else sources
+    tokenizer = _make_tokenizer(recipe.source_tokenizer, texts, recipe)
+    if recipe.task == "classifier":
+        return [tokenizer]
+    if recipe.joint_tokenizer:
+        return [tokenizer, tokenizer]
+    return [tokenizer, _make_tokenizer(recipe.target_tokenizer, targets, recipe)]
 
 
 def _make_tokenizer(kind, texts, recipe: Recipe):
@@ -73,64 +82,71 @@ def _make_tokenizer(kind, texts, recipe: Recipe):
     )
 
 
+def _vocabulary_sizes(preprocessor) -> list[int]:
+    """How many ids there may be: one number, or that of the source and that of the target."""
+    source = getattr(preprocessor, "source_tokenizer", None)
+    sizes = [one.vocabulary_size() for one in (source, preprocessor.tokenizer) if one is not None]
+    if hasattr(preprocessor, "hide_tokens"):
+        preprocessor.build(None)
+        sizes = [max(sizes[0], preprocessor.mask_token_id + 1)]  # The mask may follow them.
+    return sizes
+
+
+# === What the parts are told ===
+
+
+def _of_preprocessor(recipe: Recipe) -> dict:
+    if recipe.task == "seq2seq":
+        options = {
+            "encoder_sequence_length": recipe.max_source_length,
+            "decoder_sequence_length": recipe.max_target_length,
+        }
+        # Of a preset it is the preset's.
+        copies = {"pointer_generator": True} if recipe.pointer_generator else {}
+        return {**options, **copies}
+    options = {"sequence_length": recipe.max_source_length}
+    if recipe.task == "masked_lm":
+        return {**options, "mask_rate": recipe.mask_rate}
+    first = recipe.model == "transformer" and recipe.pooling == "first"
+    return {**options, "add_start": True} if first else options
+
+
+def _of_backbone(recipe: Recipe) -> dict:
+    of_model = _of_rnn if recipe.model == "rnn" else _of_transformer
+    options = {"dtype": _dtype(recipe), **of_model(recipe), **_dropout(recipe)}
+    if recipe.task != "seq2seq":
+        return {**options, "num_layers": recipe.num_encoder_layers}
+    names = ("num_encoder_layers", "num_decoder_layers", "tie_embeddings", "share_embeddings")
+    return {**options, **_fields(recipe, *names)}
+
+
 def _of_rnn(recipe: Recipe) -> dict:
-    """What every recurrent backbone is told."""
-    names = ("embedding_dim", "hidden_dim", "cell", "bidirectional", "dropout", "recurrent_dropout")
-    return {"dtype": _dtype(recipe), **{name: getattr(recipe, name) for name in names}}
+    options = _fields(recipe, "embedding_dim", "hidden_dim", "cell", "bidirectional")
+    if recipe.task != "seq2seq":
+        return options
+    names = ("attend", "input_feeding", "bridge", "pointer_generator")
+    return {**options, "attention": _make_attention(recipe), **_fields(recipe, *names)}
 
 
-def _of_transformer(recipe: Recipe, longest: int) -> dict:
-    """What every Transformer backbone is told; `longest` is the length of a learned position."""
-    names = ("hidden_dim", "num_heads", "feed_forward_dim", "position", "share_position", "dropout")
+def _of_transformer(recipe: Recipe) -> dict:
+    longest = recipe.max_source_length
+    if recipe.task == "seq2seq":
+        longest = max(longest, recipe.max_target_length)
+    names = ("hidden_dim", "num_heads", "feed_forward_dim", "position", "share_position")
     return {
-        "dtype": _dtype(recipe),
         "max_length": longest if recipe.position == "learned" else None,
         "block": recipe.block_options,
-        **{name: getattr(recipe, name) for name in names},
+        **_fields(recipe, *names),
     }
 
 
-def _dtype(recipe: Recipe):
-    return "mixed_bfloat16" if recipe.mixed_precision else None
-
-
-def _make_transformer(recipe: Recipe, source_tokenizer, tokenizer, lengths):
-    from attnzoo import models
-
-    backbone = models.TransformerSeq2SeqBackbone(
-        source_tokenizer.vocabulary_size(),
-        tokenizer.vocabulary_size(),
-        num_encoder_layers=recipe.num_encoder_layers,
-        num_decoder_layers=recipe.num_decoder_layers,
-        tie_embeddings=recipe.tie_embeddings,
-        share_embeddings=recipe.share_embeddings,
-        **_of_transformer(recipe, max(lengths.values())),
-    )
-    preprocessor = models.TransformerSeq2SeqLMPreprocessor(source_tokenizer, tokenizer, **lengths)
-    return models.TransformerSeq2SeqLM(backbone, preprocessor)
-
-
-def _make_rnn(recipe: Recipe, source_tokenizer, tokenizer, lengths):
-    from attnzoo import models
-
-    preprocessor = models.RNNSeq2SeqLMPreprocessor(
-        source_tokenizer, tokenizer, pointer_generator=recipe.pointer_generator, **lengths
-    )
-    backbone = models.RNNSeq2SeqBackbone(
-        source_tokenizer.vocabulary_size(),
-        tokenizer.vocabulary_size(),
-        num_encoder_layers=recipe.num_encoder_layers,
-        num_decoder_layers=recipe.num_decoder_layers,
-        attention=_make_attention(recipe),
-        attend=recipe.attend,
-        input_feeding=recipe.input_feeding,
-        bridge=recipe.bridge,
-        tie_embeddings=recipe.tie_embeddings,
-        share_embeddings=recipe.share_embeddings,
-        pointer_generator=recipe.pointer_generator,
-        **_of_rnn(recipe),
-    )
-    return models.RNNSeq2SeqLM(backbone, preprocessor)
+def _of_head(recipe: Recipe, data) -> dict:
+    if recipe.task != "classifier":
+        return {}
+    options = {"class_names": sorted({label for _, label in data}), "dropout": recipe.dropout}
+    if recipe.model == "rnn":
+        return {**options, "num_hops": recipe.num_hops, "penalty": recipe.hop_penalty}
+    return {**options, "pooling": recipe.pooling}
 
 
 def _make_attention(recipe: Recipe):
@@ -143,40 +159,40 @@ def _make_attention(recipe: Recipe):
     return get_attention(recipe.attention, recipe.hidden_dim, **options)
 
 
-def _make_rnn_classifier(recipe: Recipe, tokenizer, class_names):
-    from attnzoo import models
-
-    backbone = models.RNNEncoderBackbone(
-        tokenizer.vocabulary_size(), num_layers=recipe.num_encoder_layers, **_of_rnn(recipe)
-    )
-    preprocessor = models.RNNTextClassifierPreprocessor(
-        tokenizer, sequence_length=recipe.max_source_length
-    )
-    return models.RNNTextClassifier(
-        backbone,
-        preprocessor,
-        class_names=class_names,
-        num_hops=recipe.num_hops,
-        penalty=recipe.hop_penalty,
-        dropout=recipe.dropout,
-    )
+def _dropout(recipe: Recipe) -> dict:
+    return _fields(recipe, "dropout", *(["recurrent_dropout"] if recipe.model == "rnn" else []))
 
 
-def _make_transformer_classifier(recipe: Recipe, tokenizer, class_names):
-    from attnzoo import models
+def _dtype(recipe: Recipe):
+    return "mixed_bfloat16" if recipe.mixed_precision else None
 
-    backbone = models.TransformerEncoderBackbone(
-        tokenizer.vocabulary_size(),
-        num_layers=recipe.num_encoder_layers,
-        **_of_transformer(recipe, recipe.max_source_length),
-    )
-    preprocessor = models.TransformerTextClassifierPreprocessor(
-        tokenizer, sequence_length=recipe.max_source_length, add_start=recipe.pooling == "first"
-    )
-    return models.TransformerTextClassifier(
-        backbone,
-        preprocessor,
-        class_names=class_names,
-        pooling=recipe.pooling,
-        dropout=recipe.dropout,
-    )
+
+def _fields(recipe: Recipe, *names) -> dict:
+    return {name: getattr(recipe, name) for name in names}
+
+
+# === From a preset ===
+
+
+def _start_from_preset(recipe: Recipe, cls, options: dict, head: dict):
+    """Tokenizers and backbone of the preset, and what stands on it too where it is no classifier.
+
+    The recipe says its dropout.
+    """
+    from attnzoo.models.presets import explain_preset_errors, saved_dtype, task_class
+
+    held = task_class(recipe.preset)
+    if held is not None and held.backbone_cls is not cls.backbone_cls:
+        raise ValueError(
+            f"A {cls.__name__} starts from a preset with a {cls.backbone_cls.__name__}. "
+            f"Received: preset={recipe.preset!r}, which holds a {held.__name__}"
+        )
+    with explain_preset_errors(recipe.preset) as place:
+        preprocessor = cls.preprocessor_cls.from_preset(place, **options)
+        dtype = _dtype(recipe) or (saved_dtype(place) if os.path.isdir(place) else None)
+        backbone = cls.backbone_cls.from_preset(place, dtype=dtype, **_dropout(recipe))
+    task = cls(backbone, preprocessor, **head)
+    weights = os.path.join(place, "task.weights.h5")
+    if held is cls and recipe.task != "classifier" and os.path.exists(weights):
+        task.load_task_weights(weights)
+    return task

@@ -12,6 +12,7 @@ class Recipe:
 
     task: str = "seq2seq"
     model: str = "rnn"
+    preset: str | None = None
     source_tokenizer: str = "symbol"
     target_tokenizer: str = "symbol"
     joint_tokenizer: bool = False
@@ -42,6 +43,7 @@ class Recipe:
     pooling: str = "mean"
     num_hops: int = 1
     hop_penalty: float = 0.0
+    mask_rate: float = 0.15
     dropout: float = 0.2
     recurrent_dropout: float = 0.0
     label_smoothing: float = 0.0
@@ -65,8 +67,38 @@ class Recipe:
     seed: int = 0
 
 
-# What belongs to one kind of task or model alone.
+# What belongs to one kind of task or model alone, or to a model that starts from no preset.
 _BELONGS_TO = (
+    (
+        {"preset": None},
+        (
+            "source_tokenizer",
+            "target_tokenizer",
+            "joint_tokenizer",
+            "lowercase",
+            "min_count",
+            "max_vocabulary",
+            "attention",
+            "attention_options",
+            "attend",
+            "input_feeding",
+            "cell",
+            "embedding_dim",
+            "hidden_dim",
+            "num_heads",
+            "feed_forward_dim",
+            "position",
+            "share_position",
+            "block_options",
+            "num_encoder_layers",
+            "num_decoder_layers",
+            "bidirectional",
+            "bridge",
+            "tie_embeddings",
+            "share_embeddings",
+            "pointer_generator",
+        ),
+    ),
     ({"model": "rnn"}, ("cell", "embedding_dim", "bidirectional", "recurrent_dropout")),
     (
         {"model": "transformer"},
@@ -100,11 +132,12 @@ _BELONGS_TO = (
     ),
     ({"task": "classifier", "model": "rnn"}, ("num_hops", "hop_penalty")),
     ({"task": "classifier", "model": "transformer"}, ("pooling",)),
+    ({"task": "masked_lm"}, ("mask_rate",)),
 )
 SUBWORDS = ("unigram", "bpe", "byte_bpe", "word_piece")
 _TOKENIZERS = ("symbol", "character", *SUBWORDS)
 _CHOICES = {
-    "task": ("seq2seq", "classifier"),
+    "task": ("seq2seq", "classifier", "masked_lm"),
     "model": ("rnn", "transformer"),
     "pooling": ("mean", "first", "attention"),
     "source_tokenizer": _TOKENIZERS,
@@ -116,8 +149,10 @@ _CHOICES = {
 _LEAST = {"accumulate": 1, "warmup": 0, "weight_decay": 0, "gradient_clip": 0, "average": 1}
 
 _HELP = {
-    "task": "from texts to texts, or from a text to its class",
+    "task": "from texts to texts, from a text to its class, or from a text to what is hidden in it",
     "model": "recurrent, or a Transformer",
+    "preset": "start from this preset's tokenizers and backbone, which may be another task's, and "
+    "not from nothing; a classifier's own layers start anew",
     "source_tokenizer": "symbols between white space, characters, or subwords of four kinds",
     "target_tokenizer": "the same for the target",
     "joint_tokenizer": "one tokenizer for both sides, made of the texts of both",
@@ -149,6 +184,7 @@ _HELP = {
     "pooling": "how a transformer's vectors of a text become one, for its class",
     "num_hops": "views of a text that attentive pooling takes",
     "hop_penalty": "weight of the loss that keeps these views apart",
+    "mask_rate": "part of a text's tokens that is hidden",
     "dropout": "dropout of embeddings, layers and readout",
     "recurrent_dropout": "variational dropout of the recurrent state",
     "label_smoothing": "mass spread over the vocabulary",
@@ -240,6 +276,11 @@ def check_recipe(recipe: Recipe):
         raise ValueError(
             "Sides share an embedding where they share a tokenizer: give `joint_tokenizer` too. "
             "Received: share_embeddings=True, joint_tokenizer=False"
+        )
+    if recipe.task == "masked_lm" and recipe.model != "transformer":
+        raise ValueError(
+            "A masked language model is a Transformer's: give `model='transformer'`. "
+            f"Received: model={recipe.model!r}"
         )
     for owner, names in _BELONGS_TO:
         wrong = {key: getattr(recipe, key) for key in owner if getattr(recipe, key) != owner[key]}

@@ -1,12 +1,12 @@
-"""Train a model on pairs of strings, or on texts with labels.
+"""Train a model on pairs of strings, on texts with labels, or on texts alone.
 
 Data is one TSV file (source, tab, target) or two parallel files, plain or .gz; with --inflections
 one TSV file of lemma, form and tags, as SIGMORPHON gives them; with --task classifier one file
-whose lines are a label, white space and a text. The run folder then
-holds recipe.json (the settings), history.csv (a line an epoch), best.weights.h5, and at the end
-preset/ (the best epoch's model, or with --average the mean of the best ones, for the other
-commands) and metrics.json. A run that was interrupted goes on where it stopped when the same
-command is given again.
+whose lines are a label, white space and a text; with --task masked_lm files with a text a line. The
+run folder then holds recipe.json (the settings), history.csv (a line an epoch), best.weights.h5,
+and at the end preset/ (the best epoch's model, or with --average the mean of the best ones, for the
+other commands, and for --preset) and metrics.json. A run that was interrupted goes on where it
+stopped when the same command is given again.
 
   attnzoo train --train train.tsv.gz --dev dev.tsv.gz --output runs/g2p
   attnzoo train --train train.en train.de --dev val.en val.de --output runs/en-de \\
@@ -18,6 +18,10 @@ command is given again.
       --attention monotonic --attention-options sigmoid_noise=1 inference_mode=hard
   attnzoo train --inflections --train finnish.train.tsv --dev finnish.dev.tsv --output runs/finnish
   attnzoo train --task classifier --train train.txt --dev dev.txt --output runs/sentiment
+  attnzoo train --task masked_lm --model transformer --train news.txt --dev other.txt \\
+      --output runs/language
+  attnzoo train --task classifier --model transformer --preset runs/language/preset \\
+      --train train.txt --dev dev.txt --output runs/fine-tuned
 """
 
 import dataclasses
@@ -40,7 +44,11 @@ from attnzoo.cli.recipe import (
 
 def add_arguments(parser):
     parser.add_argument(
-        "--train", nargs="+", required=True, metavar="FILE", help="one TSV or two parallel files"
+        "--train",
+        nargs="+",
+        required=True,
+        metavar="FILE",
+        help="one TSV or two parallel files; of a masked language model any number",
     )
     parser.add_argument("--dev", nargs="+", required=True, metavar="FILE", help="likewise")
     add_inflections_argument(parser)
@@ -74,11 +82,18 @@ def add_inflections_argument(parser):
 
 
 def read_data(paths, task: str = "seq2seq", inflections: bool = False):
-    """The pairs of texts, or of a text and its label, that a task is for."""
-    if task != "classifier":
+    """The pairs of texts, or of a text and its label, or the texts that a task is for."""
+    if task == "seq2seq":
         return read_pairs(paths, inflections)
-    from attnzoo.data import read_labelled
+    from attnzoo.data import read_labelled, read_texts
 
+    if task == "masked_lm":
+        if inflections:
+            raise ValueError(
+                "A masked language model reads texts, and no inflections. Received: "
+                f"{paths}, inflections={inflections}"
+            )
+        return [text for path in paths for text in read_texts(path)]
     if len(paths) != 1 or inflections:
         received = f"{paths}, inflections={inflections}"
         raise ValueError(f"Labelled texts are one file, and no inflections. Received: {received}")
@@ -98,13 +113,14 @@ def read_pairs(paths, inflections: bool = False):
     return list(read_tsv(*paths) if len(paths) == 1 else read_parallel(*paths))
 
 
-def train(recipe: Recipe, train_pairs, dev_pairs, output, *, overwrite=False, verbose=1):
+def train(recipe: Recipe, train_data, dev_data, output, *, overwrite=False, verbose=1):
     """Train as the recipe says, or go on where an interrupted run stopped.
 
     Args:
         recipe: The settings.
-        train_pairs: (source, target) pairs of strings; for a classifier (text, label) pairs.
-        dev_pairs: Likewise, for early stopping.
+        train_data: (source, target) pairs of strings; for a classifier (text, label) pairs; for a
+            masked language model texts.
+        dev_data: Likewise, for early stopping.
         output: The run folder.
         overwrite: Whether to start anew in a folder that holds a run.
         verbose: 0, 1 (a progress bar) or 2 (a line an epoch).
@@ -130,8 +146,8 @@ def train(recipe: Recipe, train_pairs, dev_pairs, output, *, overwrite=False, ve
         return task_class(preset).from_preset(preset)
 
     keras.utils.set_random_seed(recipe.seed)
-    task = _make_task(recipe, train_pairs)
-    batches, dev_batches = make_batches(recipe, task, train_pairs, dev_pairs)
+    task = _make_task(recipe, train_data)
+    batches, dev_batches = make_batches(recipe, task, train_data, dev_data)
     compile_task(task, recipe, steps=recipe.epochs * len(batches))
     callbacks, checkpoints, backup = _make_callbacks(recipe, task, output)
     batches.epoch = epoch = backup.restore(task)
@@ -166,9 +182,9 @@ def train(recipe: Recipe, train_pairs, dev_pairs, output, *, overwrite=False, ve
     return task
 
 
-def _make_task(recipe: Recipe, pairs):
+def _make_task(recipe: Recipe, data):
     try:
-        return make_task(recipe, pairs)
+        return make_task(recipe, data)
     except TypeError as error:
         options = {"attention": recipe.attention_options, "block": recipe.block_options}
         given = {f"{name}_options": value for name, value in options.items() if value}

@@ -8,14 +8,17 @@ from attnzoo.data.datasets import (
     read_inflections,
     read_labelled,
     read_parallel,
+    read_texts,
     read_tsv,
 )
 from attnzoo.data.labelled_batches import LabelledBatches
+from attnzoo.data.masked_batches import MaskedBatches
 
 __all__ = [
     "BucketedBatches",
     "CharacterTokenizer",
     "LabelledBatches",
+    "MaskedBatches",
     "SymbolTokenizer",
     "cmudict_split",
     "group_references",
@@ -23,6 +26,7 @@ __all__ = [
     "read_inflections",
     "read_labelled",
     "read_parallel",
+    "read_texts",
     "read_tsv",
     "train_subword_tokenizer",
 ]

@@ -138,6 +138,26 @@ def read_parallel(source_path: str | os.PathLike, target_path: str | os.PathLike
     return _read_parallel(source_path, target_path)
 
 
+def read_texts(path: str | os.PathLike) -> Iterator[str]:
+    """Read texts, one a line. Blank lines are skipped.
+
+    Args:
+        path: A UTF-8 file, gzip-compressed if its name ends in `.gz`.
+
+    Returns:
+        An iterator over strings.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: While reading, if a line is not UTF-8 (with file and line number).
+
+    Example:
+        >>> texts = list(attnzoo.data.read_texts("news.en.gz"))
+    """
+    path = _existing(path, "path")
+    return (line.strip() for _, line in _read_lines(path) if line.strip())
+
+
 def group_references(pairs: Iterable[Pair]) -> dict[str, list[str]]:
     """Collect the targets of each source, where a source may have several right answers.
 

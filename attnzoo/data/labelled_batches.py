@@ -1,13 +1,13 @@
-"""Batches of labelled texts of similar length, in an order that a seed reproduces."""
+"""Batches of labelled texts, for a classifier."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from attnzoo.data.planned_batches import PlannedBatches
+from attnzoo.data.text_batches import TextBatches
 
 
-class LabelledBatches(PlannedBatches):
+class LabelledBatches(TextBatches):
     """Tokenized texts and their labels, for `fit` and `evaluate` of a text classifier.
 
     A batch holds texts of similar length, and is padded as the preprocessor pads: to one of few
@@ -40,64 +40,21 @@ class LabelledBatches(PlannedBatches):
         >>> task.fit(batches, initial_epoch=10, epochs=20, shuffle=False)
     """
 
-    def __init__(
-        self,
-        texts: Sequence[str],
-        labels: Sequence[int],
-        preprocessor,
-        *,
-        batch_size: int = 32,
-        shuffle: bool = True,
-        seed: int = 0,
-        **kwargs,
-    ) -> None:
-        super().__init__(**kwargs)
-        for name, value, least in (("batch_size", batch_size, 1), ("seed", seed, 0)):
-            if value < least:
-                raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}")
+    def __init__(self, texts: Sequence[str], labels: Sequence[int], preprocessor, **kwargs) -> None:
         texts, labels = list(texts), list(labels)
         if len(texts) != len(labels):
             raise ValueError(
                 "There must be as many labels as texts. "
                 f"Received: {len(texts)} texts, {len(labels)} labels"
             )
-        preprocessor.check_texts(texts)
-        self.preprocessor = preprocessor
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.seed = seed
-        self._ids = preprocessor.tokenize(texts)
+        super().__init__(texts, preprocessor, **kwargs)
         self._labels = np.asarray(labels, "int32")
-        self._lengths = np.array([len(ids) for ids in self._ids])
-        self.epoch = 0
 
     @property
     def labels(self) -> np.ndarray:
         """The labels of all texts, int32 [number of texts], in the order they were given in."""
         return self._labels
 
-    @property
-    def padding_fraction(self) -> float:
-        """Part of an epoch's cells that holds no token. In [0, 1)."""
-        masks = [self._pack(rows)["padding_mask"] for rows in self._plan]
-        return 1.0 - sum(mask.sum() for mask in masks) / sum(mask.size for mask in masks)
-
     def __getitem__(self, index):
         rows = self._planned(index)
         return self._pack(rows), self._labels[rows]
-
-    def _pack(self, rows):
-        ids = [self._ids[row] for row in rows]
-        return self.preprocessor.pack_tokens(ids, self.preprocessor.length_of(ids))
-
-    def _make_plan(self, epoch):
-        """The epoch's batches in order: rows of each."""
-        count = len(self._ids)
-        if not self.shuffle:
-            rows = np.argsort(self._lengths, kind="stable")
-            return np.split(rows, range(self.batch_size, count, self.batch_size))
-        generator = np.random.default_rng((self.seed, epoch))
-        # Of equally long texts, others meet in each epoch.
-        rows = np.lexsort((generator.random(count), self._lengths))
-        plan = np.split(rows, range(self.batch_size, count, self.batch_size))
-        return [plan[place] for place in generator.permutation(len(plan))]

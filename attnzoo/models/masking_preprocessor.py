@@ -116,13 +116,33 @@ class MaskingPreprocessor(EncoderPreprocessor):
         if is_one:
             sequence_length = sequence_length or self.sequence_length
         packed = self.pack_texts(texts, sequence_length=sequence_length, truncate=truncate)
-        hide = self._hide_in_graph if in_graph() else self._hide
-        token_ids, positions, y, weight = hide(packed["token_ids"])
+        x, y, weight = self.hide_tokens(packed)
         weight = weigh(weight, sample_weight)
-        x = {**packed, "token_ids": token_ids, "mask_positions": positions}
         if is_one:
             x, y, weight = {name: value[0] for name, value in x.items()}, y[0], weight[0]
         return keras.utils.pack_x_y_sample_weight(x, y, weight)
+
+    def hide_tokens(self, packed: dict, generator=None):
+        """Hide some of the tokens of packed texts.
+
+        Args:
+            packed: `token_ids` int [B, S] and `padding_mask` bool [B, S], as `pack_tokens` gives
+                them.
+            generator: The `numpy.random.Generator` to draw from, or None for the one that goes on
+                from call to call; not in a graph.
+
+        Returns:
+            `(x, y, sample_weight)`, as in a call.
+        """
+        if not self.built:
+            self.build(None)
+        if in_graph():
+            token_ids, positions, y, weight = self._hide_in_graph(packed["token_ids"])
+        else:
+            token_ids, positions, y, weight = self._hide(
+                packed["token_ids"], self._draw if generator is None else generator
+            )
+        return {**packed, "token_ids": token_ids, "mask_positions": positions}, y, weight
 
     def pack_masks(self, texts) -> dict:
         """Pack texts in which `"[MASK]"` stands for what is hidden.
@@ -224,19 +244,19 @@ class MaskingPreprocessor(EncoderPreprocessor):
         known = set(self.tokenizer.get_vocabulary())
         return [int(self.tokenizer.token_to_id(token)) for token in spellings if token in known]
 
-    def _hide(self, token_ids):
+    def _hide(self, token_ids, draw):
         """Hidden ids [B, S], positions, what was there, and weights [B, M]."""
         batch, length = token_ids.shape
         may = ~np.isin(token_ids, self.special_token_ids)
         most = max(1, round(self.mask_rate * length))
         wanted = np.maximum(np.rint(self.mask_rate * may.sum(axis=1)), 1)
         count = np.minimum(wanted, may.sum(axis=1))
-        drawn = np.where(may, self._draw.random((batch, length)), 2.0)  # Those that may come first.
+        drawn = np.where(may, draw.random((batch, length)), 2.0)  # Those that may come first.
         places = np.argsort(drawn, axis=1)[:, :most]
         chosen = np.arange(most) < count[:, None]
         there = np.take_along_axis(token_ids, places, axis=1)
-        lot = self._draw.random((batch, most))
-        other = self._draw.choice(self.ordinary_token_ids, (batch, most))
+        lot = draw.random((batch, most))
+        other = draw.choice(self.ordinary_token_ids, (batch, most))
         new = np.where(lot < self.mask_token_rate + self.random_token_rate, other, there)
         new = np.where(lot < self.mask_token_rate, self.mask_token_id, new)
         token_ids = token_ids.copy()

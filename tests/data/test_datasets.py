@@ -13,6 +13,7 @@ from attnzoo.data import (
     read_inflections,
     read_labelled,
     read_parallel,
+    read_texts,
     read_tsv,
 )
 
@@ -56,6 +57,14 @@ def test_an_inflection_without_tags_is_an_error(tmp_path):
 def test_a_label_stands_before_its_text(tmp_path, name):
     path = write(tmp_path / name, "1 a  good film . \n\n0\tbad\n")
     assert list(read_labelled(path)) == [("a  good film .", "1"), ("bad", "0")]
+
+
+@pytest.mark.parametrize("name", ["texts.txt", "texts.txt.gz"])
+def test_texts_are_lines(tmp_path, name):
+    path = write(tmp_path / name, "A  good film .\n\n \nbad\r\n")
+    assert list(read_texts(path)) == ["A  good film .", "bad"]
+    with pytest.raises(FileNotFoundError, match="`path` must be a file that exists. Received:"):
+        read_texts(tmp_path / "nothing.txt")
 
 
 def test_a_label_alone_is_an_error(tmp_path):

@@ -1,0 +1,44 @@
+"""Batches of texts some of whose tokens are hidden, for a masked language model."""
+
+import numpy as np
+
+from attnzoo.data.text_batches import TextBatches
+
+
+class MaskedBatches(TextBatches):
+    """Tokenized texts with hidden tokens, for `fit` and `evaluate` of a masked language model.
+
+    A batch holds texts of similar length, and is padded as the preprocessor pads: to one of few
+    lengths, for each of which a model is compiled. The epoch's order, and what is hidden in it,
+    depend on `seed` and `epoch` alone. `fit` shuffles a dataset's batches once more, from Python's
+    global random state, unless it is told `shuffle=False`: tell it so to see the same order again.
+
+    Args:
+        texts: Strings. At least one.
+        preprocessor: The task's, a `TransformerMaskedLMPreprocessor`: it tokenizes all texts at
+            once, now, packs each batch, and says how much is hidden.
+        batch_size: Texts in a batch; the last batch of an epoch may be smaller. At least 1.
+        shuffle: Whether each epoch has another order and hides other tokens. Otherwise all are
+            alike, from short to long, as it must be where epochs are to be compared.
+        seed: At least 0.
+        **kwargs: For `keras.utils.PyDataset`: `workers`, `use_multiprocessing`, `max_queue_size`.
+
+    Returns:
+        Item i is `(x, y, sample_weight)`, as the preprocessor gives them.
+
+    Raises:
+        ValueError: If there are no texts, one is empty, or a number is out of range.
+
+    Example:
+        >>> batches = attnzoo.data.MaskedBatches(texts, task.preprocessor, batch_size=64, seed=7)
+        >>> task.fit(batches, epochs=10, shuffle=False)
+        >>> batches.epoch = 10  # after a restart: go on as if there had been none
+        >>> task.fit(batches, initial_epoch=10, epochs=20, shuffle=False)
+    """
+
+    def __getitem__(self, index):
+        packed = self._pack(self._planned(index))
+        epoch = self.epoch if self.shuffle else 0
+        return self.preprocessor.hide_tokens(
+            packed, np.random.default_rng((self.seed, epoch, index))
+        )

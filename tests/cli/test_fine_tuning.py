@@ -1,0 +1,164 @@
+"""`attnzoo train --preset`: what one run has learned, another starts from."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from attnzoo import models
+from attnzoo.cli import main
+from attnzoo.cli.assembly import make_batches, make_task
+from attnzoo.cli.train import Recipe, read_data, train
+from tests import tools
+from tests.models import tiny
+
+TEXTS = tiny.TEXTS * 2
+LABELLED = list(zip(tiny.TEXTS, tiny.SENTIMENTS, strict=True))
+LANGUAGE = Recipe(
+    task="masked_lm",
+    model="transformer",
+    hidden_dim=8,
+    num_heads=2,
+    mask_rate=0.4,
+    batch_size=4,
+    max_source_length=16,
+    epochs=2,
+    dropout=0.3,
+)
+PAIRS = list(zip(tiny.WORDS, tiny.PHONEMES, strict=True))
+SEQ2SEQ = Recipe(
+    source_tokenizer="character",
+    pointer_generator=True,
+    embedding_dim=5,
+    hidden_dim=6,
+    batch_size=3,
+    epochs=1,
+    num_buckets=1,
+)
+
+
+@pytest.fixture(scope="module")
+def language(tmp_path_factory):
+    """The preset of a run that saw texts alone, and its task."""
+    run = tmp_path_factory.mktemp("language")
+    task = train(LANGUAGE, TEXTS, TEXTS, run, verbose=0)
+    return str(run / "preset"), task
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory):
+    """The preset of a run that saw words and their sounds, and its task."""
+    run = tmp_path_factory.mktemp("spoken")
+    return str(run / "preset"), train(SEQ2SEQ, PAIRS, PAIRS, run, verbose=0)
+
+
+def same_weights(one, other):
+    pairs = zip(one.weights, other.weights, strict=True)
+    return all(np.array_equal(*map(tools.to_numpy, pair)) for pair in pairs)
+
+
+def test_a_language_is_learned_and_spoken_from_the_command_line(tmp_path, capsys):
+    texts, run = tmp_path / "texts.txt", str(tmp_path / "run")
+    texts.write_text("\n\n".join(TEXTS) + "\n")
+    data = ["--train", str(texts), str(texts), "--dev", str(texts), "--output", run]
+    sizes = ["--hidden-dim", "8", "--num-heads", "2", "--epochs", "1", "--verbose", "2"]
+    assert main(["train", "--task", "masked_lm", "--model", "transformer", *data, *sizes]) == 0
+    assert "val_loss" in capsys.readouterr().out
+    assert read_data([str(texts), str(texts)], "masked_lm") == TEXTS * 2
+    texts.write_text("a [MASK] film\n")
+    assert main(["predict", f"{run}/preset", str(texts)]) == 0
+    assert capsys.readouterr().out.strip() in " ".join(TEXTS).split()
+
+
+def test_other_tokens_are_hidden_in_each_epoch_and_the_same_of_dev():
+    recipe = dataclasses.replace(LANGUAGE, mask_rate=0.2, batch_size=12)
+    task = make_task(recipe, TEXTS)
+    assert task.preprocessor.mask_rate == 0.2
+    assert task.backbone.vocabulary_size == task.preprocessor.tokenizer.vocabulary_size() + 1
+    train_batches, dev_batches = make_batches(recipe, task, TEXTS, TEXTS)
+    for batches, alike in ((train_batches, False), (dev_batches, True)):
+        first = batches[0][0]["token_ids"]
+        batches.on_epoch_end()
+        assert batches.epoch == 1 and np.array_equal(batches[0][0]["token_ids"], first) == alike
+
+
+def test_a_classifier_starts_from_what_a_language_model_knows(language, tmp_path):
+    preset, pretrained = language
+    recipe = Recipe(
+        task="classifier",
+        model="transformer",
+        preset=preset,
+        pooling="first",
+        dropout=0.1,
+        max_source_length=12,
+        batch_size=2,
+        epochs=1,
+    )
+    task = make_task(recipe, LABELLED)
+    assert same_weights(task.backbone, pretrained.backbone)
+    assert task.backbone.dropout == 0.1 and pretrained.backbone.dropout == 0.3
+    assert task.class_names == tiny.CLASSES
+    preprocessor = task.preprocessor
+    assert preprocessor.add_start and preprocessor.sequence_length == 12
+    vocabularies = [one.preprocessor.tokenizer.get_vocabulary() for one in (task, pretrained)]
+    assert vocabularies[0] == vocabularies[1]
+    tuned = train(recipe, LABELLED, LABELLED, tmp_path, verbose=0)
+    assert not same_weights(tuned.backbone, pretrained.backbone)
+    assert set(tuned.classify(TEXTS)) <= set(tiny.CLASSES)
+    # A classifier's head starts anew, of other classes too.
+    others = [("a film", "yes"), ("good", "no")]
+    another = make_task(dataclasses.replace(recipe, preset=str(tmp_path / "preset")), others)
+    assert another.class_names == ["no", "yes"] and same_weights(another.backbone, tuned.backbone)
+
+
+def test_a_language_model_goes_on_with_all_it_knows(language):
+    preset, pretrained = language
+    recipe = Recipe(task="masked_lm", model="transformer", preset=preset)
+    task = make_task(recipe, ["unknown words"])
+    assert type(task) is models.TransformerMaskedLM and same_weights(task, pretrained)
+
+
+def test_a_sequence_to_sequence_model_goes_on_with_all_it_knows(spoken):
+    preset, trained = spoken
+    recipe = Recipe(preset=preset, dropout=0.4, recurrent_dropout=0.1, max_target_length=9)
+    task = make_task(recipe, PAIRS)
+    assert same_weights(task, trained)
+    assert (task.backbone.dropout, task.backbone.recurrent_dropout) == (0.4, 0.1)
+    assert task.preprocessor.pointer_generator and task.preprocessor.decoder_sequence_length == 9
+    outputs = [one.generate(tiny.WORDS, max_length=8) for one in (task, trained)]
+    assert outputs[0] == outputs[1]
+
+
+def test_a_built_in_preset_can_be_fine_tuned(tmp_path):
+    recipe = Recipe(preset="rnn_seq2seq_small_cmudict", epochs=1, num_buckets=1)
+    task = train(recipe, PAIRS, PAIRS, tmp_path, verbose=0)
+    assert len(task.generate(tiny.WORDS)) == len(tiny.WORDS)
+
+
+def test_a_preset_of_another_backbone_is_refused(language, tmp_path):
+    recipe = Recipe(task="classifier", preset=language[0])
+    message = "RNNTextClassifier starts from a preset with a RNNEncoderBackbone. Received: preset="
+    with pytest.raises(ValueError, match=message + ".* holds a TransformerMaskedLM"):
+        train(recipe, LABELLED, LABELLED, tmp_path / "run")
+    with pytest.raises(ValueError, match="A preset must be one of .* Received: preset='nowhere'"):
+        train(Recipe(preset="nowhere"), PAIRS, PAIRS, tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"preset": "runs/a/preset", "hidden_dim": 9}, "option of `preset=None`.* hidden_dim=9"),
+        ({"preset": "a", "source_tokenizer": "bpe"}, "source_tokenizer='bpe' with preset='a'"),
+        ({"task": "masked_lm"}, "is a Transformer's: give `model='transformer'`. Received: model="),
+        ({"mask_rate": 0.5}, "option of `task='masked_lm'`. Received: mask_rate=0.5"),
+    ],
+)
+def test_what_goes_with_no_preset_is_refused_before_the_folder_is_made(tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        train(Recipe(**options), PAIRS, PAIRS, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_language_is_no_table_of_inflections():
+    with pytest.raises(ValueError, match="reads texts, and no inflections. Received: .*'a.tsv'"):
+        read_data(["a.tsv"], "masked_lm", inflections=True)
