@@ -198,6 +198,7 @@ def _rows(folder, metrics, decoding):
             f"A run must be a folder that `attnzoo train` has finished. Received: run={folder}"
         )
     recipe, training = (json.loads(record.read_text()) for record in records)
+    attention = training.get("attention") or _attention(recipe)  # A preset's, or the recipe's.
     found = []
     for figures in _evaluations(folder, decoding):
         if not set(metrics) <= set(figures):
@@ -208,7 +209,7 @@ def _rows(folder, metrics, decoding):
             _minutes(training),
             str(recipe["seed"]),
         )
-        start = (folder.name, _attention(recipe), figures.get("decoding", "?"))
+        start = (folder.name, attention, figures.get("decoding", "?"))
         found.append({"start": start, "figures": figures, "end": end})
     if not found:
         raise ValueError(

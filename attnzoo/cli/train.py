@@ -173,7 +173,7 @@ def train(recipe: Recipe, train_data, dev_data, output, *, overwrite=False, verb
     else:
         task.load_weights(output / "best.weights.h5")
     seconds = time.monotonic() - start
-    _write_metrics(output, task, backup.seconds, seconds)
+    _write_metrics(output, recipe, task, backup.seconds, seconds)
     task.save_to_preset(str(preset))
     (output / "backup.npz").unlink(missing_ok=True)
     shutil.rmtree(checkpoints.folder, ignore_errors=True)
@@ -247,10 +247,11 @@ def _make_callbacks(recipe: Recipe, task, output: pathlib.Path):
     return callbacks, checkpoints, backup
 
 
-def _write_metrics(output: pathlib.Path, task, seconds: float, seconds_since_last_start: float):
+def _write_metrics(output: pathlib.Path, recipe: Recipe, task, seconds, seconds_since_last_start):
     """What the leaderboard tells of a run, but for its evaluations."""
     import keras
 
+    attention = getattr(task.backbone, "attention", None)
     metrics = {
         "backend": keras.backend.backend(),
         "parameters": task.count_params(),
@@ -258,6 +259,9 @@ def _write_metrics(output: pathlib.Path, task, seconds: float, seconds_since_las
         "seconds_since_last_start": round(seconds_since_last_start, 1),
         "epochs": sum(1 for _ in open(output / "history.csv")) - 1,
     }
+    if recipe.preset is not None and attention is not None:  # Else the recipe has it.
+        name = attention if isinstance(attention, str) else type(attention).__name__
+        metrics["attention"] = name
     (output / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
 
 

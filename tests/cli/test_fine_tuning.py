@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from attnzoo import models
+from attnzoo import layers, models
 from attnzoo.cli import main
 from attnzoo.cli.assembly import make_batches, make_task
 from attnzoo.cli.train import Recipe, read_data, train
@@ -127,6 +127,18 @@ def test_a_sequence_to_sequence_model_goes_on_with_all_it_knows(spoken):
     assert task.preprocessor.pointer_generator and task.preprocessor.decoder_sequence_length == 9
     outputs = [one.generate(tiny.WORDS, max_length=8) for one in (task, trained)]
     assert outputs[0] == outputs[1]
+
+
+@pytest.mark.parametrize("attention", ["luong", layers.LuongAttention(name="attention")])
+def test_the_leaderboard_knows_the_attention_of_the_preset(attention, tmp_path, capsys):
+    task = tiny.make_task(tiny.make_preprocessor(), attention=attention)
+    task.save_to_preset(str(tmp_path / "preset"))
+    recipe = Recipe(preset=str(tmp_path / "preset"), epochs=1, num_buckets=1)
+    train(recipe, PAIRS, PAIRS, tmp_path / "run", verbose=0)
+    (tmp_path / "run" / "test.json").write_text('{"decoding": "greedy", "exact_match": 0.5}')
+    assert main(["leaderboard", str(tmp_path / "run"), "--metrics", "exact_match"]) == 0
+    name = "luong" if attention == "luong" else "LuongAttention"
+    assert f"| run | {name} | greedy | 50.0 %" in capsys.readouterr().out
 
 
 def test_a_built_in_preset_can_be_fine_tuned(tmp_path):
