@@ -20,7 +20,10 @@ def make_batches(recipe: Recipe, task, train_data, dev_data):
     """Batches for training and for early stopping."""
     from attnzoo.data import BucketedBatches, LabelledBatches, MaskedBatches
 
-    preprocessor, size = task.preprocessor, {"batch_size": recipe.batch_size}
+    preprocessor = task.preprocessor
+    size = {"batch_size": recipe.batch_size}
+    if recipe.max_tokens is not None:
+        size = {"max_tokens": recipe.max_tokens}
 
     def batches(data, **order):
         if recipe.task == "masked_lm":
@@ -29,8 +32,7 @@ def make_batches(recipe: Recipe, task, train_data, dev_data):
             texts, labels = zip(*data, strict=True)
             ids = task.label_ids(list(labels))
             return LabelledBatches(texts, ids, preprocessor, **size, **order)
-        limit = size if recipe.max_tokens is None else {"max_tokens": recipe.max_tokens}
-        return BucketedBatches(data, preprocessor, num_buckets=recipe.num_buckets, **limit, **order)
+        return BucketedBatches(data, preprocessor, num_buckets=recipe.num_buckets, **size, **order)
 
     return batches(train_data, seed=recipe.seed), batches(dev_data, shuffle=False)
 

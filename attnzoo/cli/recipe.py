@@ -114,7 +114,6 @@ _BELONGS_TO = (
             "tie_embeddings",
             "share_embeddings",
             "sampling_probability",
-            "max_tokens",
             "num_buckets",
         ),
     ),
@@ -191,8 +190,8 @@ _HELP = {
     "sampling_probability": "scheduled sampling: probability that the model's own token enters, "
     "rising linearly from 0 in the first epoch to this in the last",
     "coverage_loss": "weight of the loss on looking twice, for an attention with coverage",
-    "max_tokens": "in place of batch-size: the most tokens of source and of target in a batch, "
-    "padding counted",
+    "max_tokens": "in place of batch-size: the most tokens in a batch, of source and of target "
+    "where there are both, padding counted",
     "accumulate": "batches that make one step: the mean of their gradients, each batch counted "
     "alike however many tokens it has",
     "learning_rate": "highest rate",

@@ -15,13 +15,18 @@ class LabelledBatches(TextBatches):
     alone. `fit` shuffles a dataset's batches once more, from Python's global random state, unless
     it is told `shuffle=False`: tell it so to see the same order again.
 
+    Differs from the usual: the first batch has the shortest texts and the second has the longest.
+    On TensorFlow, Keras takes from these two which sizes vary.
+
     Args:
         texts: Strings. At least one.
         labels: As many whole numbers: ids of classes, as `task.label_ids` gives them.
         preprocessor: The task's: it tokenizes all texts at once, now, and packs each batch.
-        batch_size: Texts in a batch; the last batch of an epoch may be smaller. At least 1.
-        shuffle: Whether each epoch has another order. Otherwise each has the same, from short to
-            long.
+        batch_size: Texts in a batch, with `max_tokens` the most texts. At least 1. None is 32, and
+            with `max_tokens` any number.
+        max_tokens: The most tokens in a batch, padding counted. At least as many as the longest
+            text is padded to. None is no limit.
+        shuffle: Whether each epoch has another order. Otherwise all have the same.
         seed: At least 0.
         **kwargs: For `keras.utils.PyDataset`: `workers`, `use_multiprocessing`, `max_queue_size`.
 

@@ -13,9 +13,11 @@ class TextBatches(PlannedBatches):
     Args:
         texts: Strings. At least one.
         preprocessor: The task's: it tokenizes all texts at once, now, and packs each batch.
-        batch_size: Texts in a batch; the last batch of an epoch may be smaller. At least 1.
-        shuffle: Whether each epoch has another order. Otherwise each has the same, from short to
-            long.
+        batch_size: Texts in a batch, with `max_tokens` the most texts. At least 1. None is 32, and
+            with `max_tokens` any number.
+        max_tokens: The most tokens in a batch, padding counted. At least as many as the longest
+            text is padded to. None is no limit.
+        shuffle: Whether each epoch has another order. Otherwise all have the same.
         seed: At least 0.
         **kwargs: For `keras.utils.PyDataset`.
 
@@ -28,23 +30,27 @@ class TextBatches(PlannedBatches):
         texts: Sequence[str],
         preprocessor,
         *,
-        batch_size: int = 32,
+        batch_size: int | None = None,
+        max_tokens: int | None = None,
         shuffle: bool = True,
         seed: int = 0,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        for name, value, least in (("batch_size", batch_size, 1), ("seed", seed, 0)):
-            if value < least:
+        numbers = (("batch_size", batch_size, 1), ("max_tokens", max_tokens, 1), ("seed", seed, 0))
+        for name, value, least in numbers:
+            if value is not None and value < least:
                 raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}")
         texts = list(texts)
         preprocessor.check_texts(texts)
         self.preprocessor = preprocessor
-        self.batch_size = batch_size
+        self.batch_size = 32 if batch_size is None and max_tokens is None else batch_size
+        self.max_tokens = max_tokens
         self.shuffle = shuffle
         self.seed = seed
         self._ids = preprocessor.tokenize(texts)
         self._lengths = np.array([len(ids) for ids in self._ids])
+        self._bounds = self._cut(np.sort(self._lengths))
         self.epoch = 0
 
     @property
@@ -57,14 +63,35 @@ class TextBatches(PlannedBatches):
         ids = [self._ids[row] for row in rows]
         return self.preprocessor.pack_tokens(ids, self.preprocessor.length_of(ids))
 
+    def _cut(self, lengths):
+        """Where batches of texts of these lengths, the shortest first, begin and end."""
+        # Special tokens counted, and padding; too long texts have been told of.
+        padded = {
+            length: self.preprocessor.length_of([[0] * length], truncate="silent")
+            for length in np.unique(lengths).tolist()
+        }
+        longest = padded[int(lengths[-1])]
+        if self.max_tokens is not None and longest > self.max_tokens:
+            raise ValueError(
+                f"`max_tokens` must be at least {longest}, what the longest text is padded to. "
+                f"Received: max_tokens={self.max_tokens}"
+            )
+        bounds = [0]
+        for place, length in enumerate(lengths.tolist()):
+            count = place + 1 - bounds[-1]
+            full = self.batch_size is not None and count > self.batch_size
+            if full or (self.max_tokens is not None and count * padded[length] > self.max_tokens):
+                bounds.append(place)
+        return [*bounds, len(lengths)]
+
     def _make_plan(self, epoch):
         """The epoch's batches in order: rows of each."""
-        count = len(self._ids)
-        if not self.shuffle:
-            rows = np.argsort(self._lengths, kind="stable")
-            return np.split(rows, range(self.batch_size, count, self.batch_size))
         generator = np.random.default_rng((self.seed, epoch))
         # Of equally long texts, others meet in each epoch.
-        rows = np.lexsort((generator.random(count), self._lengths))
-        plan = np.split(rows, range(self.batch_size, count, self.batch_size))
-        return [plan[place] for place in generator.permutation(len(plan))]
+        ties = generator.random(len(self._ids)) if self.shuffle else np.arange(len(self._ids))
+        plan = np.split(np.lexsort((ties, self._lengths)), self._bounds[1:-1])
+        # Shortest first, longest second, then the others, shuffled if so wanted.
+        plan = [plan[0], *plan[-1:], *plan[1:-1]] if len(plan) > 1 else plan
+        if self.shuffle:
+            plan[2:] = [plan[2 + place] for place in generator.permutation(len(plan[2:]))]
+        return plan

@@ -148,6 +148,8 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
 
     def pack_tokens(self, ids, length):
         """Special tokens and padding around ids: the dict that a call returns."""
+        if not self.built:
+            self.build(None)
         tokenizer = self.tokenizer
         special = tokenizer.start_token_id, tokenizer.end_token_id, tokenizer.pad_token_id
         token_ids, padding_mask = self.pack(ids, length, special)

@@ -438,7 +438,7 @@ def test_a_transformer_on_subwords_is_trained_and_speaks(tmp_path, capsys):
         ({"model": "transformer", "cell": "gru"}, "option of `model='rnn'`.* cell='gru' with"),
         ({"num_heads": 2}, "option of `model='transformer'`.* num_heads=2 with model='rnn'"),
         ({"task": "classifier", "attention": "luong"}, "`task='seq2seq'` and `model='rnn'`"),
-        ({"task": "classifier", "max_tokens": 9}, "max_tokens=9 with task='classifier'"),
+        ({"task": "classifier", "num_buckets": 9}, "num_buckets=9 with task='classifier'"),
         ({"task": "classifier", "pooling": "first"}, "pooling='first' with model='rnn'"),
         ({"block_options": {"norm": "rms"}}, "block_options={'norm': 'rms'} with model='rnn'"),
         ({"share_embeddings": True}, "give `joint_tokenizer` too. Received: share_embeddings=True"),

@@ -1,10 +1,15 @@
 """Batches of labelled texts: what they hold, and in which order they come."""
 
+import keras
 import numpy as np
 import pytest
 
-from attnzoo.data import LabelledBatches, SymbolTokenizer
-from attnzoo.models import RNNTextClassifierPreprocessor
+from attnzoo.data import LabelledBatches, SymbolTokenizer, train_subword_tokenizer
+from attnzoo.models import (
+    RNNEncoderBackbone,
+    RNNTextClassifier,
+    RNNTextClassifierPreprocessor,
+)
 
 # Text i has i + 1 words; its label says which it is.
 TEXTS = [" ".join(["a"] * (i + 1)) for i in range(20)]
@@ -64,10 +69,54 @@ def test_equally_long_texts_meet_others_in_each_epoch(preprocessor):
     assert {frozenset(batch) for batch in first} != {frozenset(batch) for batch in second}
 
 
-def test_unshuffled_it_goes_from_short_to_long(preprocessor):
+def test_unshuffled_all_epochs_are_alike(preprocessor):
     batches = LabelledBatches(TEXTS[::-1], LABELS[::-1], preprocessor, shuffle=False, batch_size=7)
     first, second = orders(batches, epochs=2)
-    assert first == second and sum(first, []) == LABELS
+    assert first == second == [LABELS[:7], LABELS[14:], LABELS[7:14]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_long_batch_among_many_short_ones_can_be_learned_from(seed):
+    texts = ["a b", "b a"] * 20 + ["b " * 30]
+    preprocessor = RNNTextClassifierPreprocessor(SymbolTokenizer.from_texts(texts))
+    backbone = RNNEncoderBackbone(
+        preprocessor.tokenizer.vocabulary_size(), embedding_dim=4, hidden_dim=4
+    )
+    task = RNNTextClassifier(backbone, preprocessor, num_classes=2)
+    task.compile(optimizer="adam", run_eagerly=keras.backend.backend() == "tensorflow")
+    labels = [0, 1] * 20 + [1]
+    for shuffle in (True, False):
+        batches = LabelledBatches(
+            texts, labels, preprocessor, batch_size=4, seed=seed, shuffle=shuffle
+        )
+        shapes = [batches[i][0]["token_ids"].shape for i in range(len(batches))]
+        assert shapes[0] == (4, 8) and shapes[1] == (1, 32)
+        assert len(task.fit(batches, verbose=0, shuffle=False).history["loss"]) == 1
+
+
+def test_subwords_have_special_tokens_too():
+    tokenizer = train_subword_tokenizer(["a good film", "a bad one"], vocabulary_size=20)
+    preprocessor = RNNTextClassifierPreprocessor(tokenizer)
+    x, _ = LabelledBatches(["good", "bad"], [0, 1], preprocessor)[0]
+    lengths = x["padding_mask"].sum(axis=1)
+    assert (x["token_ids"][[0, 1], lengths - 1] == tokenizer.end_token_id).all()
+
+
+@pytest.mark.parametrize("batch_size", [None, 3])
+def test_a_batch_may_be_limited_by_its_tokens(preprocessor, batch_size):
+    limits = {"max_tokens": 32, "batch_size": batch_size}
+    batches = LabelledBatches(TEXTS, LABELS, preprocessor, **limits)
+    found = [batches[i] for i in range(len(batches))]
+    assert sorted(np.concatenate([y for _, y in found])) == LABELS
+    sizes = {}
+    for x, _ in found:
+        count, length = x["token_ids"].shape
+        assert count * length <= 32
+        sizes.setdefault(length, []).append(count)
+    # As many as have room, but for what is left over of a length.
+    for length, counts in sizes.items():
+        most = min(32 // length, batch_size or 32)
+        assert max(counts) == most and sum(count < most for count in counts) <= 1
 
 
 def test_the_start_of_a_fit_is_no_end_of_an_epoch(preprocessor):
@@ -81,6 +130,8 @@ def test_the_start_of_a_fit_is_no_end_of_an_epoch(preprocessor):
     ("arguments", "message"),
     [
         ({"batch_size": 0}, "`batch_size` must be at least 1. Received: batch_size=0"),
+        ({"max_tokens": 0}, "`max_tokens` must be at least 1. Received: max_tokens=0"),
+        ({"max_tokens": 23}, "at least 24, what the longest text is padded to. Received: max_tok"),
         ({"seed": -1}, "`seed` must be at least 0. Received: seed=-1"),
         ({"labels": [0]}, "Received: 20 texts, 1 labels"),
         ({"texts": [], "labels": []}, "at least one text. Received: none"),
