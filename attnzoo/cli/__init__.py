@@ -5,7 +5,7 @@ import os
 import sys
 
 DESCRIPTION = """\
-Train sequence-to-sequence models with attention, and use them.
+Train models with attention, from text to text or on texts, and use them.
 
 The backend is Keras's: set KERAS_BACKEND to tensorflow, jax or torch."""
 

@@ -1,18 +1,17 @@
 """From a recipe and data to a model, new or from a preset, and its batches."""
 
-import os
-
-from attnzoo.cli.recipe import SUBWORDS, Recipe
+from attnzoo.cli.pretrained import start_from_preset
+from attnzoo.cli.recipe import SUBWORDS, Recipe, dropout_of, dtype_of, task_class_of
 
 
 def make_task(recipe: Recipe, data):
     """A model: a new one, with tokenizers of the data, or one that starts from the preset."""
-    cls = _task_class(recipe)
+    cls = task_class_of(recipe)
     options, head = _of_preprocessor(recipe), _of_head(recipe, data)
     if recipe.preset is not None:
-        return _start_from_preset(recipe, cls, options, head)
+        return start_from_preset(recipe, options, head)
     preprocessor = cls.preprocessor_cls(*_make_tokenizers(recipe, data), **options)
-    backbone = cls.backbone_cls(*_vocabulary_sizes(preprocessor), **_of_backbone(recipe))
+    backbone = cls.backbone_cls(*_vocabulary_sizes(recipe, preprocessor), **_of_backbone(recipe))
     return cls(backbone, preprocessor, **head)
 
 
@@ -35,18 +34,6 @@ def make_batches(recipe: Recipe, task, train_data, dev_data):
         return BucketedBatches(data, preprocessor, num_buckets=recipe.num_buckets, **size, **order)
 
     return batches(train_data, seed=recipe.seed), batches(dev_data, shuffle=False)
-
-
-def _task_class(recipe: Recipe):
-    from attnzoo import models
-
-    return {
-        ("seq2seq", "rnn"): models.RNNSeq2SeqLM,
-        ("seq2seq", "transformer"): models.TransformerSeq2SeqLM,
-        ("classifier", "rnn"): models.RNNTextClassifier,
-        ("classifier", "transformer"): models.TransformerTextClassifier,
-        ("masked_lm", "transformer"): models.TransformerMaskedLM,
-    }[recipe.task, recipe.model]
 
 
 # === Tokenizers ===
@@ -84,11 +71,11 @@ def _make_tokenizer(kind, texts, recipe: Recipe):
     )
 
 
-def _vocabulary_sizes(preprocessor) -> list[int]:
+def _vocabulary_sizes(recipe: Recipe, preprocessor) -> list[int]:
     """How many ids there may be: one number, or that of the source and that of the target."""
     source = getattr(preprocessor, "source_tokenizer", None)
     sizes = [one.vocabulary_size() for one in (source, preprocessor.tokenizer) if one is not None]
-    if hasattr(preprocessor, "hide_tokens"):
+    if recipe.task == "masked_lm":
         preprocessor.build(None)
         sizes = [max(sizes[0], preprocessor.mask_token_id + 1)]  # The mask may follow them.
     return sizes
@@ -115,7 +102,7 @@ def _of_preprocessor(recipe: Recipe) -> dict:
 
 def _of_backbone(recipe: Recipe) -> dict:
     of_model = _of_rnn if recipe.model == "rnn" else _of_transformer
-    options = {"dtype": _dtype(recipe), **of_model(recipe), **_dropout(recipe)}
+    options = {"dtype": dtype_of(recipe), **of_model(recipe), **dropout_of(recipe)}
     if recipe.task != "seq2seq":
         return {**options, "num_layers": recipe.num_encoder_layers}
     names = ("num_encoder_layers", "num_decoder_layers", "tie_embeddings", "share_embeddings")
@@ -157,44 +144,9 @@ def _make_attention(recipe: Recipe):
         return recipe.attention
     from attnzoo.layers.attention import get_attention
 
-    options = {"name": "attention", "dtype": _dtype(recipe), **recipe.attention_options}
+    options = {"name": "attention", "dtype": dtype_of(recipe), **recipe.attention_options}
     return get_attention(recipe.attention, recipe.hidden_dim, **options)
-
-
-def _dropout(recipe: Recipe) -> dict:
-    return _fields(recipe, "dropout", *(["recurrent_dropout"] if recipe.model == "rnn" else []))
-
-
-def _dtype(recipe: Recipe):
-    return "mixed_bfloat16" if recipe.mixed_precision else None
 
 
 def _fields(recipe: Recipe, *names) -> dict:
     return {name: getattr(recipe, name) for name in names}
-
-
-# === From a preset ===
-
-
-def _start_from_preset(recipe: Recipe, cls, options: dict, head: dict):
-    """Tokenizers and backbone of the preset, and what stands on it too where it is no classifier.
-
-    The recipe says its dropout.
-    """
-    from attnzoo.models.presets import explain_preset_errors, saved_dtype, task_class
-
-    held = task_class(recipe.preset)
-    if held is not None and held.backbone_cls is not cls.backbone_cls:
-        raise ValueError(
-            f"A {cls.__name__} starts from a preset with a {cls.backbone_cls.__name__}. "
-            f"Received: preset={recipe.preset!r}, which holds a {held.__name__}"
-        )
-    with explain_preset_errors(recipe.preset) as place:
-        preprocessor = cls.preprocessor_cls.from_preset(place, **options)
-        dtype = _dtype(recipe) or (saved_dtype(place) if os.path.isdir(place) else None)
-        backbone = cls.backbone_cls.from_preset(place, dtype=dtype, **_dropout(recipe))
-    task = cls(backbone, preprocessor, **head)
-    weights = os.path.join(place, "task.weights.h5")
-    if held is cls and recipe.task != "classifier" and os.path.exists(weights):
-        task.load_task_weights(weights)
-    return task

@@ -145,13 +145,22 @@ _CHOICES = {
     "monitor": ("loss", "accuracy"),
 }
 # The least that a number may be.
-_LEAST = {"accumulate": 1, "warmup": 0, "weight_decay": 0, "gradient_clip": 0, "average": 1}
+_LEAST = {
+    "max_source_length": 1,
+    "max_target_length": 1,
+    "accumulate": 1,
+    "warmup": 0,
+    "weight_decay": 0,
+    "gradient_clip": 0,
+    "average": 1,
+}
 
 _HELP = {
     "task": "from texts to texts, from a text to its class, or from a text to what is hidden in it",
     "model": "recurrent, or a Transformer",
-    "preset": "start from this preset's tokenizers and backbone, which may be another task's, and "
-    "not from nothing; a classifier's own layers start anew",
+    "preset": "start from what this preset, a directory or a built-in name, has learned: its "
+    "tokenizers and backbone, and all of it if it is of the same task, but for a classifier's own "
+    "layers. Dropout, longest lengths, precision and mask rate are this run's",
     "source_tokenizer": "symbols between white space, characters, or subwords of four kinds",
     "target_tokenizer": "the same for the target",
     "joint_tokenizer": "one tokenizer for both sides, made of the texts of both",
@@ -260,7 +269,9 @@ def check_recipe(recipe: Recipe):
         value = getattr(recipe, name)
         if not value >= least:
             raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}")
-    check_rate(ema=recipe.ema)
+    check_rate(dropout=recipe.dropout, recurrent_dropout=recipe.recurrent_dropout, ema=recipe.ema)
+    if not 0.0 < recipe.mask_rate <= 1.0:
+        raise ValueError(f"`mask_rate` must be in (0, 1]. Received: mask_rate={recipe.mask_rate}")
     if recipe.max_tokens is not None and recipe.batch_size != Recipe.batch_size:
         raise ValueError(
             "`max_tokens` stands in place of `batch_size`. Received: "
@@ -291,6 +302,32 @@ def check_recipe(recipe: Recipe):
                 raise ValueError(
                     f"`{name}` is an option of {owned}. Received: {name}={value!r} with {found}"
                 )
+
+
+def task_class_of(recipe: Recipe):
+    """The class of the model."""
+    from attnzoo import models
+
+    return {
+        ("seq2seq", "rnn"): models.RNNSeq2SeqLM,
+        ("seq2seq", "transformer"): models.TransformerSeq2SeqLM,
+        ("classifier", "rnn"): models.RNNTextClassifier,
+        ("classifier", "transformer"): models.TransformerTextClassifier,
+        ("masked_lm", "transformer"): models.TransformerMaskedLM,
+    }[recipe.task, recipe.model]
+
+
+def dropout_of(recipe: Recipe) -> dict:
+    """What a backbone is told of dropout."""
+    dropout = {"dropout": recipe.dropout}
+    if recipe.model == "rnn":
+        dropout["recurrent_dropout"] = recipe.recurrent_dropout
+    return dropout
+
+
+def dtype_of(recipe: Recipe):
+    """The precision; None is Keras's own."""
+    return "mixed_bfloat16" if recipe.mixed_precision else None
 
 
 def compile_task(task, recipe: Recipe, steps: int):

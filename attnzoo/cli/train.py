@@ -27,11 +27,13 @@ stopped when the same command is given again.
 import dataclasses
 import json
 import math
+import os
 import pathlib
 import shutil
 import time
 
 from attnzoo.cli.assembly import make_batches, make_task
+from attnzoo.cli.pretrained import check_preset
 from attnzoo.cli.recipe import (
     Recipe,
     add_recipe_arguments,
@@ -62,6 +64,10 @@ def run(arguments):
     recipe = Recipe(
         **{field.name: getattr(arguments, field.name) for field in dataclasses.fields(Recipe)}
     )
+    if (
+        recipe.preset is not None and "://" not in recipe.preset
+    ):  # However a path was written, it is the same run.
+        recipe = dataclasses.replace(recipe, preset=os.path.normpath(recipe.preset))
     train(
         recipe,
         read_data(arguments.train, recipe.task, arguments.inflections),
@@ -129,7 +135,8 @@ def train(recipe: Recipe, train_data, dev_data, output, *, overwrite=False, verb
         The trained task, with the weights of its best epoch, or the mean of those of the best ones.
 
     Raises:
-        ValueError: If the folder holds a run of another recipe.
+        ValueError: If the recipe is at odds with itself or its preset, or the folder holds a run of
+            another recipe.
     """
     import keras
 
@@ -139,6 +146,8 @@ def train(recipe: Recipe, train_data, dev_data, output, *, overwrite=False, verb
     output = pathlib.Path(output)
     preset = output / "preset"
     check_recipe(recipe)
+    if recipe.preset is not None and (overwrite or not preset.is_dir()):
+        check_preset(recipe, output)  # Before anything is taken away.
     claim_folder(output, recipe, overwrite)
     if preset.is_dir():
         if verbose:

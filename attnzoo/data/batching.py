@@ -27,8 +27,8 @@ class BucketedBatches(PlannedBatches):
     Python's global random state, unless it is told `shuffle=False`: tell it so to see the same
     order again.
 
-    Differs from the usual: of a shuffled epoch, too, the first batch has the smallest shape and the
-    second has the largest. On TensorFlow, Keras takes from these two which sizes vary.
+    Differs from the usual: the first batch has the smallest shape and the second has the largest.
+    On TensorFlow, Keras takes from these two which sizes vary.
 
     Args:
         pairs: (source, target) pairs of strings. At least one.
@@ -42,8 +42,7 @@ class BucketedBatches(PlannedBatches):
             counted. At least as many as the longest pair has, either way. None is no limit.
         num_buckets: Largest number of shapes. At least 1. Five keep the padding near 12 % for words
             and their pronunciations.
-        shuffle: Whether each epoch has another order. Otherwise each has the same, from short to
-            long.
+        shuffle: Whether each epoch has another order. Otherwise all have the same.
         seed: At least 0.
         long_pairs: What to do with pairs longer than the preprocessor's lengths: "truncate", as its
             own `truncate` says ("warn", "silent" or "error"), or "drop". A warning gives their

@@ -34,8 +34,8 @@ class LabelledBatches(TextBatches):
         Item i is `(x, y)`: what the preprocessor packs, and int32 [B].
 
     Raises:
-        ValueError: If there are no texts, one is empty, labels differ from them in number, or a
-            number is out of range.
+        ValueError: If there are no texts, one is empty, or too long for a preprocessor with
+            `truncate="error"`, labels differ from them in number, or a number is out of range.
 
     Example:
         >>> batches = attnzoo.data.LabelledBatches(

@@ -1,5 +1,7 @@
 """Batches of texts some of whose tokens are hidden, for a masked language model."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from attnzoo.data.text_batches import TextBatches
@@ -33,7 +35,8 @@ class MaskedBatches(TextBatches):
         Item i is `(x, y, sample_weight)`, as the preprocessor gives them.
 
     Raises:
-        ValueError: If there are no texts, one is empty, or a number is out of range.
+        ValueError: If there are no texts, one is empty, or too long for a preprocessor with
+            `truncate="error"`, the preprocessor hides nothing, or a number is out of range.
 
     Example:
         >>> batches = attnzoo.data.MaskedBatches(texts, task.preprocessor, batch_size=64, seed=7)
@@ -41,6 +44,14 @@ class MaskedBatches(TextBatches):
         >>> batches.epoch = 10  # after a restart: go on as if there had been none
         >>> task.fit(batches, initial_epoch=10, epochs=20, shuffle=False)
     """
+
+    def __init__(self, texts: Sequence[str], preprocessor, **kwargs) -> None:
+        if not hasattr(preprocessor, "hide_tokens"):
+            raise ValueError(
+                "`preprocessor` must hide tokens, as a `TransformerMaskedLMPreprocessor` does. "
+                f"Received: preprocessor={preprocessor!r}"
+            )
+        super().__init__(texts, preprocessor, **kwargs)
 
     def __getitem__(self, index):
         packed = self._pack(self._planned(index))

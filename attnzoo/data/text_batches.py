@@ -22,7 +22,8 @@ class TextBatches(PlannedBatches):
         **kwargs: For `keras.utils.PyDataset`.
 
     Raises:
-        ValueError: If there are no texts, one is empty, or a number is out of range.
+        ValueError: If there are no texts, one is empty, one is too long for a preprocessor with
+            `truncate="error"`, or a number is out of range.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class TextBatches(PlannedBatches):
         self.shuffle = shuffle
         self.seed = seed
         self._ids = preprocessor.tokenize(texts)
+        preprocessor.length_of(self._ids)  # Says how many are too long.
         self._lengths = np.array([len(ids) for ids in self._ids])
         self._bounds = self._cut(np.sort(self._lengths))
         self.epoch = 0
@@ -61,11 +63,12 @@ class TextBatches(PlannedBatches):
 
     def _pack(self, rows):
         ids = [self._ids[row] for row in rows]
-        return self.preprocessor.pack_tokens(ids, self.preprocessor.length_of(ids))
+        length = self.preprocessor.length_of(ids, truncate="silent")
+        return self.preprocessor.pack_tokens(ids, length)
 
     def _cut(self, lengths):
         """Where batches of texts of these lengths, the shortest first, begin and end."""
-        # Special tokens counted, and padding; too long texts have been told of.
+        # Special tokens counted.
         padded = {
             length: self.preprocessor.length_of([[0] * length], truncate="silent")
             for length in np.unique(lengths).tolist()

@@ -1,6 +1,10 @@
 """`attnzoo train --preset`: what one run has learned, another starts from."""
 
 import dataclasses
+import json
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +14,7 @@ from attnzoo.cli import main
 from attnzoo.cli.assembly import make_batches, make_task
 from attnzoo.cli.train import Recipe, read_data, train
 from tests import tools
+from tests.cli.test_train import KILLED
 from tests.models import tiny
 
 TEXTS = tiny.TEXTS * 2
@@ -147,13 +152,101 @@ def test_a_built_in_preset_can_be_fine_tuned(tmp_path):
     assert len(task.generate(tiny.WORDS)) == len(tiny.WORDS)
 
 
-def test_a_preset_of_another_backbone_is_refused(language, tmp_path):
-    recipe = Recipe(task="classifier", preset=language[0])
-    message = "RNNTextClassifier starts from a preset with a RNNEncoderBackbone. Received: preset="
-    with pytest.raises(ValueError, match=message + ".* holds a TransformerMaskedLM"):
-        train(recipe, LABELLED, LABELLED, tmp_path / "run")
-    with pytest.raises(ValueError, match="A preset must be one of .* Received: preset='nowhere'"):
-        train(Recipe(preset="nowhere"), PAIRS, PAIRS, tmp_path / "other")
+def test_how_texts_are_packed_goes_from_task_to_task(tmp_path):
+    preprocessor = models.TransformerMaskedLMPreprocessor(
+        tiny.make_text_tokenizer(), add_start=True, truncate="silent"
+    )
+    tiny.make_transformer("MaskedLM", preprocessor).save_to_preset(str(tmp_path))
+    recipe = Recipe(task="classifier", model="transformer", preset=str(tmp_path))
+    preprocessor = make_task(recipe, LABELLED).preprocessor
+    assert preprocessor.add_start and preprocessor.truncate == "silent"
+
+
+def test_one_tokenizer_for_both_sides_is_the_presets_too(tmp_path):
+    shared = {"joint_tokenizer": True, "source_tokenizer": "bpe", "target_tokenizer": "bpe"}
+    sizes = {"max_vocabulary": 40, "hidden_dim": 8, "num_heads": 2, "share_embeddings": True}
+    trained = make_task(Recipe(model="transformer", **shared, **sizes), PAIRS)
+    trained.save_to_preset(str(tmp_path))
+    task = make_task(Recipe(model="transformer", preset=str(tmp_path)), PAIRS)
+    assert same_weights(task, trained) and task.backbone.share_embeddings
+    assert task.generate(tiny.WORDS, max_length=8) == trained.generate(tiny.WORDS, max_length=8)
+
+
+def test_a_killed_run_of_texts_ends_where_an_uninterrupted_run_ends(language, tmp_path):
+    recipe = dataclasses.replace(
+        LANGUAGE, epochs=4, preset=language[0], hidden_dim=256, num_heads=4
+    )
+    whole = train(recipe, TEXTS, TEXTS[:7], tmp_path / "whole", verbose=0)
+    run = tmp_path / "killed"
+    arguments = json.dumps([dataclasses.asdict(recipe), TEXTS, str(run)])
+    killed = subprocess.run([sys.executable, "-c", KILLED, arguments], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
+    resumed = train(recipe, TEXTS, TEXTS[:7], run, verbose=0)
+    for one, other in zip(whole.weights, resumed.weights, strict=True):
+        np.testing.assert_allclose(tools.to_numpy(one), tools.to_numpy(other), atol=1e-5)
+
+
+def test_a_path_may_be_written_in_several_ways(spoken, tmp_path, capsys):
+    data = tmp_path / "words.tsv"
+    data.write_text("\n".join("\t".join(pair) for pair in PAIRS) + "\n")
+    run = ["train", "--train", str(data), "--dev", str(data), "--output", str(tmp_path / "run")]
+    options = ["--epochs", "1", "--num-buckets", "1", "--verbose", "2"]
+    for preset in (spoken[0], spoken[0] + "/"):
+        assert main([*run, *options, "--preset", preset]) == 0
+    assert "is finished" in capsys.readouterr().out
+
+
+def save_quantized(folder):
+    task = tiny.make_task(tiny.make_preprocessor())
+    task.quantize("int8")
+    task.save_to_preset(str(folder))
+
+
+def save_classifier(folder):
+    recipe = Recipe(task="classifier", model="transformer", hidden_dim=8, num_heads=2)
+    make_task(recipe, LABELLED).save_to_preset(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("save", "options", "message"),
+    [
+        (
+            save_quantized,
+            {"task": "classifier"},
+            "starts from a preset with a RNNEncoderBackbone: ",
+        ),
+        (save_quantized, {}, "must not be quantized: its weights could not be trained. Received:"),
+        (save_classifier, {"model": "rnn"}, "`model` must be the preset's too. Received: preset="),
+        (
+            save_classifier,
+            {"model": "transformer", "task": "masked_lm"},
+            "whose backbone knows the mask token.* Received: .* of a TransformerTextClassifier",
+        ),
+    ],
+)
+def test_a_preset_that_does_not_fit_is_refused(save, options, message, tmp_path):
+    save(tmp_path / "preset")
+    data = {"classifier": LABELLED, "masked_lm": TEXTS}.get(options.get("task"), PAIRS)
+    recipe = Recipe(preset=str(tmp_path / "preset"), **options)
+    with pytest.raises(ValueError, match=message):
+        train(recipe, data, data, tmp_path / "run", verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("preset", "message"),
+    [
+        ("nowhere", "A preset must be one of .* Received: preset='nowhere'"),
+        ("hf://someone/something", "from a built-in preset or a directory: load another in Python"),
+        (None, "must lie outside the run folder, which is written anew. Received: preset="),
+    ],
+)
+def test_a_run_is_not_taken_away_for_a_preset_that_is_refused(preset, message, tmp_path):
+    tiny.make_task(tiny.make_preprocessor()).save_to_preset(str(tmp_path / "preset"))
+    (tmp_path / "recipe.json").write_text("{}")
+    recipe = Recipe(preset=preset or str(tmp_path / "preset"))
+    with pytest.raises(ValueError, match=message):
+        train(recipe, PAIRS, PAIRS, tmp_path, overwrite=True)
+    assert (tmp_path / "preset" / "task.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -162,6 +255,10 @@ def test_a_preset_of_another_backbone_is_refused(language, tmp_path):
         ({"preset": "runs/a/preset", "hidden_dim": 9}, "option of `preset=None`.* hidden_dim=9"),
         ({"preset": "a", "source_tokenizer": "bpe"}, "source_tokenizer='bpe' with preset='a'"),
         ({"task": "masked_lm"}, "is a Transformer's: give `model='transformer'`. Received: model="),
+        ({"preset": "a", "dropout": 1.5}, "`dropout` must be in .0, 1.. Received: dropout=1.5"),
+        ({"recurrent_dropout": -1.0}, "`recurrent_dropout` must be .* recurrent_dropout=-1.0"),
+        ({"mask_rate": 0.0}, "`mask_rate` must be in .0, 1.. Received: mask_rate=0.0"),
+        ({"max_source_length": 0}, "`max_source_length` must be at least 1. Received: max_source_"),
         ({"mask_rate": 0.5}, "option of `task='masked_lm'`. Received: mask_rate=0.5"),
     ],
 )

@@ -56,7 +56,7 @@ import os, signal, sys
 import attnzoo.training
 from attnzoo.cli.train import Recipe, train
 import json
-recipe, pairs, output = json.loads(sys.argv[1])
+recipe, data, output = json.loads(sys.argv[1])
 
 def kill(self, batch, logs=None):
     if self.seen_epochs == 2 and batch == 1:
@@ -67,8 +67,8 @@ def count(self, epoch, logs=None):
 
 attnzoo.training.TrainingBackup.on_epoch_begin = count
 attnzoo.training.TrainingBackup.on_train_batch_begin = kill
-pairs = [tuple(pair) for pair in pairs]
-train(Recipe(**recipe), pairs, pairs[:7], output, verbose=0)
+data = [tuple(one) if isinstance(one, list) else one for one in data]
+train(Recipe(**recipe), data, data[:7], output, verbose=0)
 """
 
 

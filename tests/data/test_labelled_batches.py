@@ -1,5 +1,7 @@
 """Batches of labelled texts: what they hold, and in which order they come."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -92,6 +94,22 @@ def test_a_long_batch_among_many_short_ones_can_be_learned_from(seed):
         shapes = [batches[i][0]["token_ids"].shape for i in range(len(batches))]
         assert shapes[0] == (4, 8) and shapes[1] == (1, 32)
         assert len(task.fit(batches, verbose=0, shuffle=False).history["loss"]) == 1
+
+
+def test_how_many_texts_are_too_long_is_told_at_once():
+    preprocessor = RNNTextClassifierPreprocessor(
+        SymbolTokenizer.from_texts(TEXTS), sequence_length=16
+    )
+    with pytest.warns(UserWarning, match="5 of 20 texts have more than 16 tokens"):
+        batches = LabelledBatches(TEXTS, LABELS, preprocessor, batch_size=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert max(batches[i][0]["token_ids"].shape[1] for i in range(len(batches))) == 16
+    preprocessor = RNNTextClassifierPreprocessor(
+        preprocessor.tokenizer, sequence_length=16, truncate="error"
+    )
+    with pytest.raises(ValueError, match="16 tokens"):
+        LabelledBatches(TEXTS, LABELS, preprocessor)
 
 
 def test_subwords_have_special_tokens_too():

@@ -67,6 +67,7 @@ def test_unshuffled_the_same_is_hidden_in_each_epoch(preprocessor):
     ("arguments", "message"),
     [
         ({"batch_size": 0}, "`batch_size` must be at least 1. Received: batch_size=0"),
+        ({"preprocessor": None}, "`preprocessor` must hide tokens, .* Received: preprocessor=None"),
         ({"texts": []}, "at least one text. Received: none"),
     ],
 )

@@ -76,7 +76,7 @@ class TransformerTaskMixin:
             ValueError: If the name is unknown, or the directory is damaged.
         """
         with explain_preset_errors(preset) as place:
-            packing = _packing_of_another(cls, place)
+            packing = packing_of_another(cls, place)
         if packing is not None and "preprocessor" not in kwargs:
             kwargs["preprocessor"] = cls.preprocessor_cls.from_preset(place, **packing)
         return super().from_preset(preset, load_weights, **kwargs)
@@ -88,7 +88,7 @@ def check_length(backbone, preprocessor):
         check_table(backbone, sequence_length=preprocessor.sequence_length)
 
 
-def _packing_of_another(cls, place):
+def packing_of_another(cls, place):
     """How the preprocessor of a preset packs, if it is not one of `cls`; else None."""
     path = os.path.join(place, "preprocessor.json")
     if not os.path.isfile(path):

@@ -1,0 +1,71 @@
+"""Models that start from what a preset has learned."""
+
+import os
+import pathlib
+
+from attnzoo.cli.recipe import Recipe, dropout_of, dtype_of, task_class_of
+
+
+def check_preset(recipe: Recipe, output: pathlib.Path):
+    """Raise unless the recipe's model can start from its preset, for a run in this folder."""
+    import keras
+
+    from attnzoo.models.presets import explain_preset_errors, saved_dtype, task_class
+
+    cls, received = task_class_of(recipe), f"Received: preset={recipe.preset!r}"
+    held = task_class(recipe.preset)
+    if held is None:
+        raise ValueError(
+            "A run starts from a built-in preset or a directory: load another in Python, and save "
+            f"it with `save_to_preset`. {received}"
+        )
+    if held.backbone_cls is not cls.backbone_cls:
+        raise ValueError(
+            f"A {cls.__name__} starts from a preset with a {cls.backbone_cls.__name__}: `model` "
+            f"must be the preset's too. {received}, which holds a {held.__name__}, with "
+            f"model={recipe.model!r}"
+        )
+    with explain_preset_errors(recipe.preset) as place:
+        policy = saved_dtype(place)
+    if isinstance(policy, keras.dtype_policies.DTypePolicyMap) or policy.quantization_mode:
+        raise ValueError(
+            "A preset to start from must not be quantized: its weights could not be trained. "
+            f"{received}"
+        )
+    if output.resolve() in pathlib.Path(place).resolve().parents:
+        raise ValueError(
+            "A preset to start from must lie outside the run folder, which is written anew. "
+            f"{received}, output={output}"
+        )
+
+
+def start_from_preset(recipe: Recipe, options: dict, head: dict):
+    """Tokenizers and backbone of the preset, with the head too where it is of the same task.
+
+    Args:
+        recipe: It says the dropout and the precision.
+        options: For the preprocessor.
+        head: For the task. A classifier's own layers always start anew.
+    """
+    from attnzoo.models.presets import explain_preset_errors, task_class
+    from attnzoo.models.transformer_encoder.task import packing_of_another
+
+    cls, held = task_class_of(recipe), task_class(recipe.preset)
+    with explain_preset_errors(recipe.preset) as place:
+        packing = packing_of_another(cls, place) or {}
+        preprocessor = cls.preprocessor_cls.from_preset(place, **{**packing, **options})
+        backbone = cls.backbone_cls.from_preset(
+            place, dtype=dtype_of(recipe) or "float32", **dropout_of(recipe)
+        )
+    if recipe.task == "masked_lm":
+        preprocessor.build(None)
+        if preprocessor.mask_token_id >= backbone.vocabulary_size:
+            raise ValueError(
+                "A masked language model starts from a preset whose backbone knows the mask token, "
+                f"as one of its kind does. Received: preset={recipe.preset!r}, of a {held.__name__}"
+            )
+    task = cls(backbone, preprocessor, **head)
+    weights = os.path.join(place, "task.weights.h5")
+    if held is cls and recipe.task != "classifier" and os.path.exists(weights):
+        task.load_task_weights(weights)
+    return task
