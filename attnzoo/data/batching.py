@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from attnzoo.data.planned_batches import PlannedBatches
+from attnzoo.data.planned_batches import PlannedBatches, check_least
 
 # Lengths that `find_buckets` tries as bounds, on each axis.
 MAX_CANDIDATES = 40
@@ -88,14 +88,8 @@ class BucketedBatches(PlannedBatches):
                 "batches are of pairs of texts. For texts with labels there is "
                 f"`attnzoo.data.LabelledBatches`. Received: preprocessor={preprocessor!r}"
             )
-        for name, value, least in (
-            ("batch_size", batch_size, 1),
-            ("max_tokens", max_tokens, 1),
-            ("num_buckets", num_buckets, 1),
-            ("seed", seed, 0),
-        ):
-            if value is not None and value < least:
-                raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}")
+        check_least(1, batch_size=batch_size, max_tokens=max_tokens, num_buckets=num_buckets)
+        check_least(0, seed=seed)
         if long_pairs not in ("truncate", "drop"):
             raise ValueError(
                 f'`long_pairs` must be "truncate" or "drop". Received: long_pairs={long_pairs!r}'
@@ -117,7 +111,10 @@ class BucketedBatches(PlannedBatches):
         self._buckets = find_buckets(
             self._source_lengths, self._target_lengths, num_buckets=num_buckets
         )
-        self._batch_sizes = [self._find_batch_size(*bucket) for bucket in self._buckets]
+        self._batch_sizes = [
+            self._find_batch_size(max(bucket), "the length of the longest pair")
+            for bucket in self._buckets
+        ]
         source_bounds, target_bounds = np.array(self._buckets).T
         fits = (self._source_lengths[:, None] <= source_bounds) & (
             self._target_lengths[:, None] <= target_bounds
@@ -230,18 +227,6 @@ class BucketedBatches(PlannedBatches):
             )
         return sources, targets, copies
 
-    def _find_batch_size(self, source_length, target_length):
-        """B of a shape."""
-        if self.max_tokens is None:
-            return self.batch_size
-        longest = max(source_length, target_length)
-        if longest > self.max_tokens:
-            raise ValueError(
-                f"`max_tokens` must be at least {longest}, the length of the longest pair. "
-                f"Received: max_tokens={self.max_tokens}"
-            )
-        return min(self.max_tokens // longest, self.batch_size or self.max_tokens)
-
     def _make_plan(self, epoch):
         """The epoch's batches in order: (bucket, rows), at most B rows each."""
         generator = np.random.default_rng((self.seed, epoch))
@@ -259,11 +244,7 @@ class BucketedBatches(PlannedBatches):
             left_over = rows[num_full:]
         if len(left_over):
             plan.append((len(self._members) - 1, left_over))
-        # Smallest first, largest second, then the others, shuffled if so wanted.
-        plan = [plan[0], *plan[-1:], *plan[1:-1]] if len(plan) > 1 else plan
-        if self.shuffle:
-            plan[2:] = [plan[2 + place] for place in generator.permutation(len(plan[2:]))]
-        return plan
+        return self._arrange(plan, generator)
 
 
 def find_buckets(source_lengths, target_lengths, *, num_buckets: int) -> list[tuple[int, int]]:

@@ -6,8 +6,9 @@ import keras
 class PlannedBatches(keras.utils.PyDataset):
     """Base of the datasets whose order depends on seed and epoch alone.
 
-    A subclass gives `_make_plan(epoch)`, the list of what its batches are made of, sets `epoch = 0`
-    at the end of its constructor, and gets item i by `_planned(i)`.
+    A subclass gives `_make_plan(epoch)`, the list of what its batches are made of, sets `shuffle`,
+    `batch_size` and `max_tokens`, and `epoch = 0` at the end of its constructor, and gets item i by
+    `_planned(i)`.
     """
 
     @property
@@ -17,8 +18,7 @@ class PlannedBatches(keras.utils.PyDataset):
 
     @epoch.setter
     def epoch(self, epoch):
-        if epoch < 0:
-            raise ValueError(f"`epoch` must be at least 0. Received: epoch={epoch}")
+        check_least(0, epoch=epoch)
         self._epoch = int(epoch)
         self._read = set()
         self._plan = self._make_plan(self._epoch)
@@ -42,5 +42,34 @@ class PlannedBatches(keras.utils.PyDataset):
         self._read.add(index)
         return planned
 
+    def _find_batch_size(self, length, what):
+        """How many rows of this length, padding counted, a batch may have."""
+        if self.max_tokens is None:
+            return self.batch_size
+        if length > self.max_tokens:
+            raise ValueError(
+                f"`max_tokens` must be at least {length}, {what}. "
+                f"Received: max_tokens={self.max_tokens}"
+            )
+        return min(self.max_tokens // length, self.batch_size or self.max_tokens)
+
+    def _arrange(self, plan, generator):
+        """Put a plan that goes from small to large in the epoch's order.
+
+        The smallest comes first and the largest second, for on TensorFlow Keras takes from these
+        two which sizes vary; then the others, shuffled if so wanted.
+        """
+        plan = [plan[0], *plan[-1:], *plan[1:-1]] if len(plan) > 1 else plan
+        if self.shuffle:
+            plan[2:] = [plan[2 + place] for place in generator.permutation(len(plan[2:]))]
+        return plan
+
     def _make_plan(self, epoch):
         raise NotImplementedError(f"`{type(self).__name__}` must implement `_make_plan(epoch)`.")
+
+
+def check_least(least: int, **numbers: int | None):
+    """Raise unless every number that is given is at least so large."""
+    for name, value in numbers.items():
+        if value is not None and value < least:
+            raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from attnzoo.data.planned_batches import PlannedBatches
+from attnzoo.data.planned_batches import PlannedBatches, check_least
 
 
 class TextBatches(PlannedBatches):
@@ -38,10 +38,8 @@ class TextBatches(PlannedBatches):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        numbers = (("batch_size", batch_size, 1), ("max_tokens", max_tokens, 1), ("seed", seed, 0))
-        for name, value, least in numbers:
-            if value is not None and value < least:
-                raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}")
+        check_least(1, batch_size=batch_size, max_tokens=max_tokens)
+        check_least(0, seed=seed)
         texts = list(texts)
         preprocessor.check_texts(texts)
         self.preprocessor = preprocessor
@@ -67,34 +65,21 @@ class TextBatches(PlannedBatches):
         return self.preprocessor.pack_tokens(ids, length)
 
     def _cut(self, lengths):
-        """Where batches of texts of these lengths, the shortest first, begin and end."""
-        # Special tokens counted.
-        padded = {
-            length: self.preprocessor.length_of([[0] * length], truncate="silent")
-            for length in np.unique(lengths).tolist()
-        }
-        longest = padded[int(lengths[-1])]
-        if self.max_tokens is not None and longest > self.max_tokens:
-            raise ValueError(
-                f"`max_tokens` must be at least {longest}, what the longest text is padded to. "
-                f"Received: max_tokens={self.max_tokens}"
-            )
+        """Where batches of texts of these lengths, the shortest first, begin, but for the first."""
+        most = {}
+        for length in np.unique(lengths)[::-1].tolist():
+            padded = self.preprocessor.length_of([[0] * length], truncate="silent")
+            most[length] = self._find_batch_size(padded, "what the longest text is padded to")
         bounds = [0]
         for place, length in enumerate(lengths.tolist()):
-            count = place + 1 - bounds[-1]
-            full = self.batch_size is not None and count > self.batch_size
-            if full or (self.max_tokens is not None and count * padded[length] > self.max_tokens):
+            if place - bounds[-1] >= most[length]:
                 bounds.append(place)
-        return [*bounds, len(lengths)]
+        return bounds[1:]
 
     def _make_plan(self, epoch):
         """The epoch's batches in order: rows of each."""
         generator = np.random.default_rng((self.seed, epoch))
         # Of equally long texts, others meet in each epoch.
         ties = generator.random(len(self._ids)) if self.shuffle else np.arange(len(self._ids))
-        plan = np.split(np.lexsort((ties, self._lengths)), self._bounds[1:-1])
-        # Shortest first, longest second, then the others, shuffled if so wanted.
-        plan = [plan[0], *plan[-1:], *plan[1:-1]] if len(plan) > 1 else plan
-        if self.shuffle:
-            plan[2:] = [plan[2 + place] for place in generator.permutation(len(plan[2:]))]
-        return plan
+        plan = np.split(np.lexsort((ties, self._lengths)), self._bounds)
+        return self._arrange(plan, generator)
