@@ -33,7 +33,8 @@ def make_batches(recipe: Recipe, task, train_data, dev_data):
             return LabelledBatches(texts, ids, preprocessor, **size, **order)
         return BucketedBatches(data, preprocessor, num_buckets=recipe.num_buckets, **size, **order)
 
-    return batches(train_data, seed=recipe.seed), batches(dev_data, shuffle=False)
+    order = {"seed": recipe.seed, "subword_sampling": recipe.subword_sampling}
+    return batches(train_data, **order), batches(dev_data, shuffle=False)
 
 
 # === Tokenizers ===

@@ -47,6 +47,7 @@ class Recipe:
     dropout: float = 0.2
     recurrent_dropout: float = 0.0
     label_smoothing: float = 0.0
+    subword_sampling: float | None = None
     sampling_probability: float = 0.0
     coverage_loss: float = 0.0
     epochs: int = 20
@@ -196,6 +197,8 @@ _HELP = {
     "dropout": "dropout of embeddings, layers and readout",
     "recurrent_dropout": "variational dropout of the recurrent state",
     "label_smoothing": "mass spread over the vocabulary",
+    "subword_sampling": "subword regularization: each epoch has other pieces of the same texts, "
+    "drawn from the unigram model with this exponent, such as 0.3; small ones draw all alike",
     "sampling_probability": "scheduled sampling: probability that the model's own token enters, "
     "rising linearly from 0 in the first epoch to this in the last",
     "coverage_loss": "weight of the loss on looking twice, for an attention with coverage",
@@ -230,7 +233,9 @@ def add_recipe_arguments(parser):
             words = {"nargs": "+", "action": _Options, "metavar": "NAME=VALUE"}
             parser.add_argument(flag, default=field.default, help=note, **words)
             continue
-        kind = {"int": int, "int | None": int, "float": float}.get(str(field.type), str)
+        kind = {"int": int, "int | None": int, "float": float, "float | None": float}.get(
+            str(field.type), str
+        )
         if isinstance(field.type, type):
             kind = field.type
         parser.add_argument(
@@ -263,6 +268,7 @@ def _read_value(text: str):
 
 def check_recipe(recipe: Recipe):
     """Raise if a number is out of range, or an option is given that has no use."""
+    from attnzoo.data.subword_sampling import check_alpha
     from attnzoo.layers.scores.base import check_rate
 
     for name, least in _LEAST.items():
@@ -272,6 +278,16 @@ def check_recipe(recipe: Recipe):
     check_rate(dropout=recipe.dropout, recurrent_dropout=recipe.recurrent_dropout, ema=recipe.ema)
     if not 0.0 < recipe.mask_rate <= 1.0:
         raise ValueError(f"`mask_rate` must be in (0, 1]. Received: mask_rate={recipe.mask_rate}")
+    check_alpha(recipe.subword_sampling)
+    kinds = {recipe.source_tokenizer}
+    if recipe.task == "seq2seq":
+        kinds.add(recipe.target_tokenizer)
+    if recipe.subword_sampling is not None and recipe.preset is None and kinds != {"unigram"}:
+        raise ValueError(
+            "Pieces are drawn from unigram models: give `source_tokenizer='unigram'`, and the "
+            f"target's alike. Received: subword_sampling={recipe.subword_sampling} with "
+            + " and ".join(sorted(kinds))
+        )
     if recipe.max_tokens is not None and recipe.batch_size != Recipe.batch_size:
         raise ValueError(
             "`max_tokens` stands in place of `batch_size`. Received: "

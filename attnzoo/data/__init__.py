@@ -13,12 +13,14 @@ from attnzoo.data.datasets import (
 )
 from attnzoo.data.labelled_batches import LabelledBatches
 from attnzoo.data.masked_batches import MaskedBatches
+from attnzoo.data.subword_sampling import SubwordSampler
 
 __all__ = [
     "BucketedBatches",
     "CharacterTokenizer",
     "LabelledBatches",
     "MaskedBatches",
+    "SubwordSampler",
     "SymbolTokenizer",
     "cmudict_split",
     "group_references",

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from attnzoo.data.planned_batches import PlannedBatches, check_least
+from attnzoo.data.subword_sampling import SubwordSampler, check_alpha, tokenize_all
 
 # Lengths that `find_buckets` tries as bounds, on each axis.
 MAX_CANDIDATES = 40
@@ -27,6 +28,10 @@ class BucketedBatches(PlannedBatches):
     Python's global random state, unless it is told `shuffle=False`: tell it so to see the same
     order again.
 
+    With `subword_sampling` (Kudo 2018) each epoch has the same texts in other pieces, drawn from
+    the tokenizers' unigram models; it often helps where there are few pairs. A draw that has no
+    room in its batch's shape gives way to the tokenizer's own pieces.
+
     Differs from the usual: the first batch has the smallest shape and the second has the largest.
     On TensorFlow, Keras takes from these two which sizes vary.
 
@@ -44,6 +49,8 @@ class BucketedBatches(PlannedBatches):
             and their pronunciations.
         shuffle: Whether each epoch has another order. Otherwise all have the same.
         seed: At least 0.
+        subword_sampling: The exponent alpha of `attnzoo.data.SubwordSampler`, above 0; None is the
+            tokenizer's own pieces, always. Not for dev and test.
         long_pairs: What to do with pairs longer than the preprocessor's lengths: "truncate", as its
             own `truncate` says ("warn", "silent" or "error"), or "drop". A warning gives their
             number.
@@ -59,13 +66,17 @@ class BucketedBatches(PlannedBatches):
     Raises:
         ValueError: If the preprocessor has no source tokenizer, there are no pairs, a pair is not
             two strings, a source has no token, one is too long for a preprocessor with
-            `truncate="error"`, or a number is out of range.
+            `truncate="error"`, a number is out of range, or pieces are to be drawn and a tokenizer
+            has no unigram model.
 
     Example:
         >>> batches = attnzoo.data.BucketedBatches(pairs, task.preprocessor, batch_size=64, seed=7)
         >>> task.fit(batches, epochs=10, shuffle=False)
         >>> batches.epoch = 10  # after a restart: go on as if there had been none
         >>> task.fit(batches, initial_epoch=10, epochs=20, shuffle=False)
+
+    References:
+        [Kudo, 2018](https://arxiv.org/abs/1804.10959) (subword regularization).
     """
 
     def __init__(
@@ -78,6 +89,7 @@ class BucketedBatches(PlannedBatches):
         num_buckets: int = 5,
         shuffle: bool = True,
         seed: int = 0,
+        subword_sampling: float | None = None,
         long_pairs: str = "truncate",
         **kwargs,
     ) -> None:
@@ -90,6 +102,7 @@ class BucketedBatches(PlannedBatches):
             )
         check_least(1, batch_size=batch_size, max_tokens=max_tokens, num_buckets=num_buckets)
         check_least(0, seed=seed)
+        check_alpha(subword_sampling)
         if long_pairs not in ("truncate", "drop"):
             raise ValueError(
                 f'`long_pairs` must be "truncate" or "drop". Received: long_pairs={long_pairs!r}'
@@ -100,14 +113,18 @@ class BucketedBatches(PlannedBatches):
         self.num_buckets = num_buckets
         self.shuffle = shuffle
         self.seed = seed
+        self.subword_sampling = subword_sampling
         self.long_pairs = long_pairs
         self._source_pad_id = _special_id(preprocessor.source_tokenizer, "pad")
         self._target_pad_id = _special_id(preprocessor.tokenizer, "pad")
         self._points = getattr(preprocessor, "pointer_generator", False)
-        self._sources, self._targets, self._copies = self._tokenize(pairs, preprocessor)
+        pairs, self._sources, self._targets, self._copies = self._tokenize(pairs, preprocessor)
         self._source_lengths = np.array([len(ids) for ids in self._sources])
         # [START] is input only, [END] is label only.
         self._target_lengths = np.array([len(ids) - 1 for ids in self._targets])
+        self._samplers = None
+        if subword_sampling is not None:
+            self._samplers = self._make_samplers(pairs, preprocessor)
         self._buckets = find_buckets(
             self._source_lengths, self._target_lengths, num_buckets=num_buckets
         )
@@ -136,18 +153,19 @@ class BucketedBatches(PlannedBatches):
     @property
     def padding_fraction(self) -> float:
         """Part of the cells, of source and target together, that holds no token. In [0, 1)."""
-        cells = sum(
-            self._batch_sizes[bucket] * sum(self._buckets[bucket]) for bucket, _ in self._plan
-        )
-        return 1.0 - float(self._source_lengths.sum() + self._target_lengths.sum()) / cells
+        cells = tokens = 0
+        for bucket, rows in self._plan:
+            cells += self._batch_sizes[bucket] * sum(self._buckets[bucket])
+            sources, targets = self._ids_of(bucket, rows)
+            tokens += sum(map(len, sources)) + sum(len(ids) - 1 for ids in targets)
+        return 1.0 - tokens / cells
 
     def __getitem__(self, index):
         bucket, rows = self._planned(index)
         source_length, target_length = self._buckets[bucket]
         copies = np.repeat(rows[:1], self._batch_sizes[bucket] - len(rows))
         filled = np.concatenate([rows, copies])
-        sources = [self._sources[row] for row in filled]
-        targets = [self._targets[row] for row in filled]
+        sources, targets = self._ids_of(bucket, filled)
         encoder_ids, encoder_mask = pack_ids(
             sources, length=source_length, pad_token_id=self._source_pad_id
         )
@@ -173,16 +191,60 @@ class BucketedBatches(PlannedBatches):
             )
         return x, labels, sample_weight
 
+    def _ids_of(self, bucket, rows):
+        """Ids of sources and targets: the epoch's, or their own where these have no room."""
+        source_length, target_length = self._buckets[bucket]
+        return [
+            [drawn[row] if len(drawn[row]) <= room else own[row] for row in rows]
+            for drawn, own, room in (
+                (self._drawn_sources, self._sources, source_length),
+                (self._drawn_targets, self._targets, target_length + 1),
+            )
+        ]
+
+    def _make_samplers(self, pairs, preprocessor):
+        """What draws other pieces; lengths are those that draws usually have, from now on."""
+        tokenizers = preprocessor.source_tokenizer, preprocessor.tokenizer
+        samplers = [
+            SubwordSampler(tokenizer, texts, alpha=self.subword_sampling)
+            for tokenizer, texts in zip(tokenizers, zip(*pairs, strict=True), strict=True)
+        ]
+        limits = preprocessor.encoder_sequence_length, preprocessor.decoder_sequence_length
+        self._source_lengths, self._target_lengths = (
+            np.maximum(own, np.minimum(sampler.usual_lengths + 1, limit or np.inf).astype(int))
+            for own, sampler, limit in zip(
+                (self._source_lengths, self._target_lengths), samplers, limits, strict=True
+            )
+        )
+        return samplers
+
+    def _draw(self, epoch):
+        """The ids of the epoch."""
+        self._drawn_sources, self._drawn_targets = self._sources, self._targets
+        if self._samplers is None:
+            return
+        generator = np.random.default_rng((self.seed, epoch, 1))
+        sources, targets = (sampler.draw(generator) for sampler in self._samplers)
+        # Their own ids have the special tokens.
+        self._drawn_sources = [
+            ids + own[-1:] for ids, own in zip(sources, self._sources, strict=True)
+        ]
+        self._drawn_targets = [
+            own[:1] + ids + own[-1:] for ids, own in zip(targets, self._targets, strict=True)
+        ]
+
     def _tokenize(self, pairs, preprocessor):
-        """Ids of sources, with [END], of targets, with [START] and [END], and of copies."""
+        """The pairs that are kept, and of them the ids of sources, with [END], of targets, with
+        [START] and [END], and of copies.
+        """
         source_tokenizer, tokenizer = preprocessor.source_tokenizer, preprocessor.tokenizer
         source_end = [_special_id(source_tokenizer, "end")]
         start, end = [_special_id(tokenizer, "start")], [_special_id(tokenizer, "end")]
         longest_source = preprocessor.encoder_sequence_length or float("inf")
         longest_target = preprocessor.decoder_sequence_length or float("inf")
-        sources, targets, copies, num_long = [], [], [], 0
-        all_source_ids = _tokenize_all(source_tokenizer, [source for source, _ in pairs])
-        all_target_ids = _tokenize_all(tokenizer, [target for _, target in pairs])
+        kept, sources, targets, copies, num_long = [], [], [], [], 0
+        all_source_ids = tokenize_all(source_tokenizer, [source for source, _ in pairs])
+        all_target_ids = tokenize_all(tokenizer, [target for _, target in pairs])
         treatment = getattr(preprocessor, "truncate", "warn")
         if self.long_pairs == "drop":
             treatment = "drop"
@@ -211,6 +273,7 @@ class BucketedBatches(PlannedBatches):
                 copied, target_ids = _point(preprocessor, source, target, len(ids))
                 target_ids = target_ids[: int(min(len(target_ids), longest_target - 1))]
                 copies.append(copied + end)
+            kept.append(pairs[position])
             sources.append(ids + source_end)
             targets.append(start + target_ids + end)
         if num_long and treatment != "silent":
@@ -225,10 +288,11 @@ class BucketedBatches(PlannedBatches):
                 "`pairs` must hold a pair that is short enough. "
                 f"Received: {len(pairs)} pairs, all dropped"
             )
-        return sources, targets, copies
+        return kept, sources, targets, copies
 
     def _make_plan(self, epoch):
         """The epoch's batches in order: (bucket, rows), at most B rows each."""
+        self._draw(epoch)
         generator = np.random.default_rng((self.seed, epoch))
         plan, left_over = [], np.zeros(0, "int64")
         for bucket, members in enumerate(self._members):
@@ -332,12 +396,6 @@ def _checked(pairs):
                 f"Received: {pair!r} at position {position}"
             )
     return pairs
-
-
-def _tokenize_all(tokenizer, texts):
-    ids = tokenizer.tokenize(texts)
-    ids = ids.to_list() if hasattr(ids, "to_list") else ids  # A tf.RaggedTensor
-    return [list(map(int, row)) for row in ids]
 
 
 def _point(preprocessor, source, target, source_length):

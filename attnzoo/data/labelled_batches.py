@@ -28,6 +28,9 @@ class LabelledBatches(TextBatches):
             text is padded to. None is no limit.
         shuffle: Whether each epoch has another order. Otherwise all have the same.
         seed: At least 0.
+        subword_sampling: The exponent alpha of `attnzoo.data.SubwordSampler`, above 0: each epoch
+            has other pieces of the same texts, as long as they have room in the shapes. None is
+            the tokenizer's own pieces, always.
         **kwargs: For `keras.utils.PyDataset`: `workers`, `use_multiprocessing`, `max_queue_size`.
 
     Returns:
@@ -35,7 +38,8 @@ class LabelledBatches(TextBatches):
 
     Raises:
         ValueError: If there are no texts, one is empty, or too long for a preprocessor with
-            `truncate="error"`, labels differ from them in number, or a number is out of range.
+            `truncate="error"`, labels differ from them in number, a number is out of range, or
+            pieces are to be drawn and the tokenizer has no unigram model.
 
     Example:
         >>> batches = attnzoo.data.LabelledBatches(

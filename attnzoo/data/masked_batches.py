@@ -29,6 +29,9 @@ class MaskedBatches(TextBatches):
         shuffle: Whether each epoch has another order and hides other tokens. Otherwise all are
             alike, as it must be where epochs are to be compared.
         seed: At least 0.
+        subword_sampling: The exponent alpha of `attnzoo.data.SubwordSampler`, above 0: each epoch
+            has other pieces of the same texts, as long as they have room in the shapes. None is
+            the tokenizer's own pieces, always.
         **kwargs: For `keras.utils.PyDataset`: `workers`, `use_multiprocessing`, `max_queue_size`.
 
     Returns:
@@ -36,7 +39,8 @@ class MaskedBatches(TextBatches):
 
     Raises:
         ValueError: If there are no texts, one is empty, or too long for a preprocessor with
-            `truncate="error"`, the preprocessor hides nothing, or a number is out of range.
+            `truncate="error"`, the preprocessor hides nothing, a number is out of range, or pieces
+            are to be drawn and the tokenizer has no unigram model.
 
     Example:
         >>> batches = attnzoo.data.MaskedBatches(texts, task.preprocessor, batch_size=64, seed=7)

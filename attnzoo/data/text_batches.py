@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from attnzoo.data.planned_batches import PlannedBatches, check_least
+from attnzoo.data.subword_sampling import SubwordSampler, check_alpha
 
 
 class TextBatches(PlannedBatches):
@@ -19,11 +20,15 @@ class TextBatches(PlannedBatches):
             text is padded to. None is no limit.
         shuffle: Whether each epoch has another order. Otherwise all have the same.
         seed: At least 0.
+        subword_sampling: The exponent alpha of `attnzoo.data.SubwordSampler`, above 0: each epoch
+            has other pieces of the same texts, as long as they have room in the shapes. None is
+            the tokenizer's own pieces, always.
         **kwargs: For `keras.utils.PyDataset`.
 
     Raises:
         ValueError: If there are no texts, one is empty, one is too long for a preprocessor with
-            `truncate="error"`, or a number is out of range.
+            `truncate="error"`, a number is out of range, or pieces are to be drawn and the
+            tokenizer has no unigram model.
     """
 
     def __init__(
@@ -35,11 +40,13 @@ class TextBatches(PlannedBatches):
         max_tokens: int | None = None,
         shuffle: bool = True,
         seed: int = 0,
+        subword_sampling: float | None = None,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
         check_least(1, batch_size=batch_size, max_tokens=max_tokens)
         check_least(0, seed=seed)
+        check_alpha(subword_sampling)
         texts = list(texts)
         preprocessor.check_texts(texts)
         self.preprocessor = preprocessor
@@ -47,9 +54,16 @@ class TextBatches(PlannedBatches):
         self.max_tokens = max_tokens
         self.shuffle = shuffle
         self.seed = seed
-        self._ids = preprocessor.tokenize(texts)
+        self.subword_sampling = subword_sampling
+        self._ids = self._drawn_ids = preprocessor.tokenize(texts)
         preprocessor.length_of(self._ids)  # Says how many are too long.
         self._lengths = np.array([len(ids) for ids in self._ids])
+        self._sampler = None
+        if subword_sampling is not None:
+            tokenizer = preprocessor.tokenizer
+            self._sampler = SubwordSampler(tokenizer, texts, alpha=subword_sampling)
+            # Those that draws usually have: each epoch has the same texts in a batch of one shape.
+            self._lengths = np.maximum(self._lengths, self._sampler.usual_lengths)
         self._bounds = self._cut(np.sort(self._lengths))
         self.epoch = 0
 
@@ -60,9 +74,15 @@ class TextBatches(PlannedBatches):
         return 1.0 - sum(mask.sum() for mask in masks) / sum(mask.size for mask in masks)
 
     def _pack(self, rows):
-        ids = [self._ids[row] for row in rows]
-        length = self.preprocessor.length_of(ids, truncate="silent")
-        return self.preprocessor.pack_tokens(ids, length)
+        """Pack the epoch's ids; the texts' own where these have no room."""
+        preprocessor = self.preprocessor
+        length = preprocessor.length_of([[0] * self._lengths[rows].max()], truncate="silent")
+        room = length - preprocessor.add_start - preprocessor.add_end
+        ids = [
+            self._drawn_ids[row] if len(self._drawn_ids[row]) <= room else self._ids[row]
+            for row in rows
+        ]
+        return preprocessor.pack_tokens(ids, length)
 
     def _cut(self, lengths):
         """Where batches of texts of these lengths, the shortest first, begin, but for the first."""
@@ -78,6 +98,8 @@ class TextBatches(PlannedBatches):
 
     def _make_plan(self, epoch):
         """The epoch's batches in order: rows of each."""
+        if self._sampler is not None:
+            self._drawn_ids = self._sampler.draw(np.random.default_rng((self.seed, epoch, 1)))
         generator = np.random.default_rng((self.seed, epoch))
         # Of equally long texts, others meet in each epoch.
         ties = generator.random(len(self._ids)) if self.shuffle else np.arange(len(self._ids))

@@ -20,6 +20,7 @@ from attnzoo.cli.train import (
     Recipe,
     claim_folder,
     compile_task,
+    make_batches,
     make_task,
     read_data,
     read_pairs,
@@ -433,6 +434,41 @@ def test_a_transformer_on_subwords_is_trained_and_speaks(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    "options",
+    [
+        {"model": "rnn", "source_tokenizer": "unigram", "target_tokenizer": "unigram"},
+        {"task": "classifier", "model": "rnn", "source_tokenizer": "unigram"},
+    ],
+)
+def test_pieces_are_drawn_to_train_and_not_to_measure(options, tmp_path):
+    texts = ["banana bandana", "nab a banana", "a ban an a bandana", "banana banana"] * 3
+    answers = ["good", "bad"] * 6 if "task" in options else texts[::-1]
+    pairs = list(zip(texts, answers, strict=True))
+    recipe = Recipe(
+        **options,
+        subword_sampling=0.1,
+        max_vocabulary=30,
+        embedding_dim=5,
+        hidden_dim=6,
+        epochs=2,
+        batch_size=12,
+        **({} if "task" in options else {"num_buckets": 1}),
+    )
+    task = train(recipe, pairs, pairs, tmp_path / "run", verbose=0)
+    name = "token_ids" if "task" in options else "encoder_token_ids"
+    drawn, measured = make_batches(recipe, task, pairs, pairs)
+    seen = []
+    for batches in (drawn, measured):
+        epochs = []
+        for epoch in range(2):
+            batches.epoch = epoch
+            epochs.append({tuple(row) for row in batches[0][0][name].tolist()})
+        seen.append(epochs)
+    assert seen[0][0] != seen[0][1]
+    assert seen[1][0] == seen[1][1] and len(seen[1][0]) == 4
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"model": "transformer", "cell": "gru"}, "option of `model='rnn'`.* cell='gru' with"),
@@ -444,6 +480,12 @@ def test_a_transformer_on_subwords_is_trained_and_speaks(tmp_path, capsys):
         ({"share_embeddings": True}, "give `joint_tokenizer` too. Received: share_embeddings=True"),
         ({"joint_tokenizer": True, "target_tokenizer": "bpe"}, "Received: source_tokenizer='sym"),
         ({"pooling": "first"}, "pooling='first' with task='seq2seq', model='rnn'"),
+        ({"subword_sampling": 0.2}, "Received: subword_sampling=0.2 with symbol"),
+        (
+            {"subword_sampling": 0.2, "source_tokenizer": "unigram", "target_tokenizer": "bpe"},
+            "give `source_tokenizer='unigram'`.* subword_sampling=0.2 with bpe and unigram",
+        ),
+        ({"subword_sampling": 0.0}, "must be above 0. Received: subword_sampling=0.0"),
     ],
 )
 def test_an_option_of_another_model_is_refused_before_the_folder_is_made(
