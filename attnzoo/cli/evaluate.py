@@ -72,10 +72,12 @@ def _measure_texts(task, arguments) -> dict:
         predictions = [_spell(text) for text in predictions]
         right = [[_spell(text) for text in texts] for texts in right]
     figures = dict.fromkeys(arguments.metrics or _METRICS)  # In the order asked for.
-    others = [name for name in figures if name != "bleu"]
+    bleus = [name for name in figures if name in ("bleu", "bleu_lowercase")]
+    others = [name for name in figures if name not in bleus]
     figures.update(evaluate_predictions(predictions, right, metrics=others))
-    if "bleu" in figures:
-        figures["bleu"], figures["bleu_signature"] = bleu(predictions, right)
+    for name in bleus:
+        lowercase = name == "bleu_lowercase"
+        figures[name], figures[f"{name}_signature"] = bleu(predictions, right, lowercase=lowercase)
     if arguments.show:
         shown = slice(arguments.show)
         print(format_predictions(sources[shown], predictions[shown], right[shown]))

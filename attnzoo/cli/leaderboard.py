@@ -23,7 +23,7 @@ import json
 import pathlib
 
 # Of these a larger value is better; of all others a smaller one.
-_LARGER_IS_BETTER = {"accuracy", "exact_match", "bleu", "chrf"}
+_LARGER_IS_BETTER = {"accuracy", "exact_match", "bleu", "bleu_lowercase"}
 _RECORDS = ("recipe.json", "metrics.json")  # Of a run, beside its evaluations.
 _RATES = {"accuracy", "exact_match", "word_error_rate", "phoneme_error_rate"}
 

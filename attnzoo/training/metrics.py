@@ -232,6 +232,9 @@ METRICS = {
     "token_error_rate": token_error_rate,
     "mean_edit_distance": mean_edit_distance,
     "bleu": lambda predictions, references: bleu(predictions, references).score,
+    "bleu_lowercase": lambda predictions, references: (
+        bleu(predictions, references, lowercase=True).score
+    ),
 }
 
 
@@ -248,7 +251,7 @@ def evaluate_predictions(
         references: A string, or a list of strings, for each item.
         metrics: Names: "exact_match", "word_error_rate", "phoneme_error_rate",
             "character_error_rate", "token_error_rate", "mean_edit_distance", "bleu" (its score,
-            from 0 to 100).
+            from 0 to 100), "bleu_lowercase" (the same without regard to case).
 
     Returns:
         A dict from the name of each metric to its value, a float, in the order of `metrics`.

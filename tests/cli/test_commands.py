@@ -83,13 +83,15 @@ def test_a_record_tells_how_was_decoded(preset, tmp_path, options, decoding):
 def test_bleu_comes_with_its_signature(preset, tmp_path, capsys):
     data, figures = tmp_path / "data.tsv", tmp_path / "figures.json"
     data.write_text("ab\tA B\nba\tB A\n")
-    command = ["evaluate", str(preset), "--data", str(data), "--metrics", "bleu", "exact_match"]
+    metrics = ["bleu", "exact_match", "bleu_lowercase"]
+    command = ["evaluate", str(preset), "--data", str(data), "--metrics", *metrics]
     assert main([*command, "--json", str(figures)]) == 0
-    record = json.loads(figures.read_text())
-    assert list(record)[2:] == ["bleu", "exact_match", "bleu_signature"]
-    assert 0.0 <= record["bleu"] <= 100.0
-    signature = record["bleu_signature"]
-    assert signature.startswith("nrefs:1|case:mixed") and signature in capsys.readouterr().out
+    record, said = json.loads(figures.read_text()), capsys.readouterr().out
+    assert list(record)[2:] == [*metrics, "bleu_signature", "bleu_lowercase_signature"]
+    for name, case in (("bleu", "mixed"), ("bleu_lowercase", "lc")):
+        assert 0.0 <= record[name] <= 100.0
+        signature = record[f"{name}_signature"]
+        assert signature.startswith(f"nrefs:1|case:{case}") and signature in said
 
 
 def finished_run(folder, attention, seconds=None, **evaluations):

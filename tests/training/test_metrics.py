@@ -187,6 +187,9 @@ def test_evaluation_knows_every_metric():
     assert list(results) == list(METRICS)
     assert all(isinstance(value, float) for value in results.values())
     assert results["bleu"] == bleu(PREDICTIONS, REFERENCES).score
+    assert evaluate_predictions(["A cat sat on a Mat"], ["a cat sat on a mat"], metrics=METRICS)[
+        "bleu_lowercase"
+    ] == pytest.approx(100.0)
     assert evaluate_predictions(PREDICTIONS, REFERENCES, metrics="bleu") == {
         "bleu": results["bleu"]
     }
