@@ -42,81 +42,88 @@ class SubwordSampler:
 
     def __init__(self, tokenizer, texts: Sequence[str], *, alpha: float) -> None:
         check_alpha(alpha, name="alpha")
-        self._processor = _unigram_model(tokenizer)
-        self._alpha = alpha
-        self._number_of = {}  # Of each unit: a word, or a text that stays as it is.
-        self._ids, self._lengths, self._ends = [], [], []  # Of all segmentations of all units.
-        self._means, self._variances = [], []  # Of the length in tokens, for each unit.
         texts = list(texts)
-        units = [
-            self._units(text, ids)
-            for text, ids in zip(texts, tokenize_all(tokenizer, texts), strict=True)
-        ]
+        own = tokenize_all(tokenizer, texts)
+        vocabulary = _Units(_unigram_model(tokenizer))
+        units = [vocabulary.of(text, ids) for text, ids in zip(texts, own, strict=True)]
+        self._num_texts = len(texts)
         self._text_of = np.repeat(np.arange(len(units)), [len(row) for row in units])
         self._units_of = np.array([unit for row in units for unit in row], "int64")
-        self._num_texts = len(texts)
-        self._ids = np.concatenate([np.zeros(0, "int64"), *self._ids]).astype("int64")
-        self._lengths = np.array(self._lengths, "int64")
-        self._ends = np.concatenate([np.zeros(0), *self._ends])
-        self._starts = np.cumsum(self._lengths) - self._lengths
+        # Of all segmentations, those of one unit in a row: their ids, and where these begin.
+        found = vocabulary.segmentations
+        of_all = [ids for unit in found for ids, _ in unit]
+        self._ids = np.array([id for ids in of_all for id in ids], "int64")
+        self._lengths = np.array([len(ids) for ids in of_all], "int64")
+        self._starts = self._lengths.cumsum() - self._lengths
+        # Unit k has its cumulative probabilities in (k, k + 1], so that one array is in order.
+        counts = np.array([len(unit) for unit in found], "int64")
+        self._last = counts.cumsum() - 1
+        self._first = self._last - counts + 1
+        smoothed = [_smooth([score for _, score in unit], alpha) for unit in found]
+        self._ends = np.repeat(np.arange(len(found)), counts).astype("float64")
+        self._ends += np.concatenate([np.zeros(0), *(row.cumsum() for row in smoothed)])
+        lengths = np.split(self._lengths, self._last[:-1] + 1)[: len(found)]
+        self._means = np.array([row @ of for row, of in zip(smoothed, lengths, strict=True)])
+        squares = np.array([row @ of**2 for row, of in zip(smoothed, lengths, strict=True)])
+        self._variances = np.maximum(squares - self._means**2, 0.0)
 
     @property
     def usual_lengths(self) -> np.ndarray:
         """int64 [texts]: a standard deviation above the mean length of a draw, in tokens."""
-        of_units = np.array([self._means, self._variances]).reshape(2, -1)[:, self._units_of]
         mean, variance = (
-            np.bincount(self._text_of, weights=row, minlength=self._num_texts) for row in of_units
+            np.bincount(self._text_of, of_units[self._units_of], self._num_texts)
+            for of_units in (self._means, self._variances)
         )
         return np.ceil(mean + np.sqrt(variance) - 1e-6).astype("int64")
 
     def draw(self, generator: np.random.Generator) -> list[list[int]]:
         """Draw a segmentation of each text: lists of ids, without special tokens."""
-        places = generator.random(len(self._units_of))
-        # Unit k has the ends of its segmentations in (k, k + 1].
-        chosen = np.searchsorted(self._ends, self._units_of + places, side="right")
+        units = self._units_of
+        places = units + generator.random(len(units))
+        chosen = np.searchsorted(self._ends, places, side="right")
+        chosen = np.clip(chosen, self._first[units], self._last[units])  # Against rounding.
         lengths = self._lengths[chosen]
-        before = np.cumsum(lengths) - lengths
+        before = lengths.cumsum() - lengths
         places = np.repeat(self._starts[chosen] - before, lengths) + np.arange(lengths.sum())
-        of_texts = np.bincount(self._text_of, weights=lengths, minlength=self._num_texts)
-        cuts = np.cumsum(of_texts.astype("int64"))[:-1]
-        return [row.tolist() for row in np.split(self._ids[places], cuts)]
+        of_texts = np.bincount(self._text_of, lengths, self._num_texts).astype("int64")
+        return [row.tolist() for row in np.split(self._ids[places], of_texts.cumsum()[:-1])]
 
-    def _units(self, text, ids):
+
+class _Units:
+    """What segmentations are drawn of: words, and texts that stay as they are."""
+
+    def __init__(self, processor):
+        self._processor = processor
+        self._numbers = {}
+        self.segmentations = []  # Of each unit: (ids, log-probability), the best first.
+
+    def of(self, text, ids):
         """Numbers of a text's words; of the text alone, where its ids are not those of words."""
         words = self._processor.Normalize(text).replace("\u2581", " ").split()
-        units, best = [], []
-        for word in words:
-            if word not in self._number_of:
-                self._add(word, self._segmentations(word))
-            unit, first = self._number_of[word]
-            units.append(unit)
-            best += first
-        if best == ids:
-            return units
-        if (text,) not in self._number_of:  # A tuple, so that it is no word.
-            self._add((text,), [(ids, 0.0)])
-        return [self._number_of[(text,)][0]]
+        numbers = [self._number(word) for word in words]
+        if [id for number in numbers for id in self.segmentations[number][0][0]] == ids:
+            return numbers
+        return [self._add((text,), [(ids, 0.0)])]  # A tuple, so that it is no word.
 
-    def _segmentations(self, word):
-        """The best segmentations of a word: ids and log-probability of each."""
-        found = self._processor.NBestEncodeAsIds(word, NUM_BEST)
+    def _number(self, word):
+        if word in self._numbers:
+            return self._numbers[word]
         score = self._processor.GetScore  # Log-probability of a piece.
-        return [(list(ids), sum(score(id) for id in ids)) for ids in found]
+        best = self._processor.NBestEncodeAsIds(word, NUM_BEST)
+        return self._add(word, [(list(ids), sum(map(score, ids))) for ids in best])
 
     def _add(self, unit, segmentations):
-        number = len(self._number_of)
-        self._number_of[unit] = (number, segmentations[0][0])
-        scores = self._alpha * np.array([score for _, score in segmentations], "float64")
-        weights = np.exp(scores - scores.max())
-        weights /= weights.sum()
-        ends = weights.cumsum()
-        ends[-1] = 1.0
-        lengths = np.array([len(ids) for ids, _ in segmentations])
-        self._ids += [ids for ids, _ in segmentations]
-        self._lengths += lengths.tolist()
-        self._ends.append(number + ends)
-        self._means.append(weights @ lengths)
-        self._variances.append(weights @ lengths**2 - self._means[-1] ** 2)
+        if unit not in self._numbers:
+            self._numbers[unit] = len(self.segmentations)
+            self.segmentations.append(segmentations)
+        return self._numbers[unit]
+
+
+def _smooth(scores, alpha):
+    """Probabilities of what has these log-probabilities, to the power of alpha."""
+    scores = alpha * np.array(scores, "float64")
+    weights = np.exp(scores - scores.max())
+    return weights / weights.sum()
 
 
 def check_alpha(alpha, *, name="subword_sampling"):

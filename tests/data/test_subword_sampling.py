@@ -88,6 +88,14 @@ def test_draws_are_other_pieces_of_the_same_texts(tokenizer):
     assert drawn != sampler.draw(np.random.default_rng(1))
 
 
+@pytest.mark.parametrize("texts", [[""], ["", " ", "hats", ""]])
+def test_blank_texts_have_no_pieces(texts, tokenizer):
+    sampler = data.SubwordSampler(tokenizer, texts, alpha=0.2)
+    drawn = sampler.draw(np.random.default_rng(0))
+    assert [bool(ids) for ids in drawn] == [bool(text.strip()) for text in texts]
+    assert [length > 0 for length in sampler.usual_lengths] == [bool(ids) for ids in drawn]
+
+
 def test_a_large_exponent_keeps_to_the_tokenizers_own_pieces(tokenizer):
     sampler = data.SubwordSampler(tokenizer, TEXTS, alpha=1e4)
     own = own_ids(tokenizer, TEXTS)
