@@ -198,7 +198,8 @@ _HELP = {
     "recurrent_dropout": "variational dropout of the recurrent state",
     "label_smoothing": "mass spread over the vocabulary",
     "subword_sampling": "subword regularization: each epoch has other pieces of the same texts, "
-    "drawn from the unigram model with this exponent, such as 0.3; small ones draw all alike",
+    "drawn from the unigram model with this exponent, such as 0.3; small ones draw all alike. For "
+    "unigram tokenizers",
     "sampling_probability": "scheduled sampling: probability that the model's own token enters, "
     "rising linearly from 0 in the first epoch to this in the last",
     "coverage_loss": "weight of the loss on looking twice, for an attention with coverage",
@@ -268,7 +269,6 @@ def _read_value(text: str):
 
 def check_recipe(recipe: Recipe):
     """Raise if a number is out of range, or an option is given that has no use."""
-    from attnzoo.data.subword_sampling import check_alpha
     from attnzoo.layers.scores.base import check_rate
 
     for name, least in _LEAST.items():
@@ -278,16 +278,8 @@ def check_recipe(recipe: Recipe):
     check_rate(dropout=recipe.dropout, recurrent_dropout=recipe.recurrent_dropout, ema=recipe.ema)
     if not 0.0 < recipe.mask_rate <= 1.0:
         raise ValueError(f"`mask_rate` must be in (0, 1]. Received: mask_rate={recipe.mask_rate}")
-    check_alpha(recipe.subword_sampling)
-    kinds = {recipe.source_tokenizer}
-    if recipe.task == "seq2seq":
-        kinds.add(recipe.target_tokenizer)
-    if recipe.subword_sampling is not None and recipe.preset is None and kinds != {"unigram"}:
-        raise ValueError(
-            "Pieces are drawn from unigram models: give `source_tokenizer='unigram'`, and the "
-            f"target's alike. Received: subword_sampling={recipe.subword_sampling} with "
-            + " and ".join(sorted(kinds))
-        )
+    if recipe.subword_sampling is not None:
+        _check_sampling(recipe)
     if recipe.max_tokens is not None and recipe.batch_size != Recipe.batch_size:
         raise ValueError(
             "`max_tokens` stands in place of `batch_size`. Received: "
@@ -318,6 +310,21 @@ def check_recipe(recipe: Recipe):
                 raise ValueError(
                     f"`{name}` is an option of {owned}. Received: {name}={value!r} with {found}"
                 )
+
+
+def _check_sampling(recipe):
+    """Raise if there is nothing to draw pieces from, or no exponent to draw them with."""
+    from attnzoo.data.subword_sampling import check_alpha
+
+    check_alpha(recipe.subword_sampling, name="subword_sampling")
+    sides = ["source_tokenizer", *["target_tokenizer"] * (recipe.task == "seq2seq")]
+    kinds = {side: getattr(recipe, side) for side in sides}
+    if recipe.preset is None and set(kinds.values()) != {"unigram"}:
+        found = ", ".join(f"{side}={kind!r}" for side, kind in kinds.items())
+        raise ValueError(
+            "Pieces are drawn from unigram models: give `source_tokenizer='unigram'`, and the "
+            f"target's alike. Received: subword_sampling={recipe.subword_sampling}, {found}"
+        )
 
 
 def task_class_of(recipe: Recipe):

@@ -29,8 +29,9 @@ class BucketedBatches(PlannedBatches):
     order again.
 
     With `subword_sampling` (Kudo 2018) each epoch has the same texts in other pieces, drawn from
-    the tokenizers' unigram models; it often helps where there are few pairs. A draw that has no
-    room in its batch's shape gives way to the tokenizer's own pieces.
+    the tokenizers' unigram models; it often helps where there are few pairs. There are more of them
+    than the tokenizer's own, the more the smaller the exponent. A draw that has no room in its
+    batch's shape gives way to the tokenizer's own pieces, if these have it.
 
     Differs from the usual: the first batch has the smallest shape and the second has the largest.
     On TensorFlow, Keras takes from these two which sizes vary.
@@ -44,7 +45,8 @@ class BucketedBatches(PlannedBatches):
         batch_size: Pairs in a batch, with `max_tokens` the most pairs. At least 1. None is 64, and
             with `max_tokens` any number.
         max_tokens: The most tokens in a batch, of the source and of the target each, padding
-            counted. At least as many as the longest pair has, either way. None is no limit.
+            counted. At least as many as the longest pair has, or usually has where pieces are
+            drawn, either way. None is no limit.
         num_buckets: Largest number of shapes. At least 1. Five keep the padding near 12 % for words
             and their pronunciations.
         shuffle: Whether each epoch has another order. Otherwise all have the same.
@@ -102,7 +104,8 @@ class BucketedBatches(PlannedBatches):
             )
         check_least(1, batch_size=batch_size, max_tokens=max_tokens, num_buckets=num_buckets)
         check_least(0, seed=seed)
-        check_alpha(subword_sampling)
+        if subword_sampling is not None:
+            check_alpha(subword_sampling)
         if long_pairs not in ("truncate", "drop"):
             raise ValueError(
                 f'`long_pairs` must be "truncate" or "drop". Received: long_pairs={long_pairs!r}'
@@ -216,6 +219,11 @@ class BucketedBatches(PlannedBatches):
                 (self._source_lengths, self._target_lengths), samplers, limits, strict=True
             )
         )
+        # A draw of what was cut is cut too; any other has its text whole, or gives way.
+        self._rooms = [
+            [limit - 1 if limit and length >= limit else None for length in sampler.own_lengths]
+            for sampler, limit in zip(samplers, limits, strict=True)
+        ]
         return samplers
 
     def _draw(self, epoch):
@@ -223,8 +231,11 @@ class BucketedBatches(PlannedBatches):
         self._drawn_sources, self._drawn_targets = self._sources, self._targets
         if self._samplers is None:
             return
-        generator = np.random.default_rng((self.seed, epoch, 1))
-        sources, targets = (sampler.draw(generator) for sampler in self._samplers)
+        generator = self._pieces_generator(epoch)
+        sources, targets = (
+            [ids[:room] for ids, room in zip(sampler.draw(generator), rooms, strict=True)]
+            for sampler, rooms in zip(self._samplers, self._rooms, strict=True)
+        )
         # Their own ids have the special tokens.
         self._drawn_sources = [
             ids + own[-1:] for ids, own in zip(sources, self._sources, strict=True)

@@ -29,8 +29,8 @@ class LabelledBatches(TextBatches):
         shuffle: Whether each epoch has another order. Otherwise all have the same.
         seed: At least 0.
         subword_sampling: The exponent alpha of `attnzoo.data.SubwordSampler`, above 0: each epoch
-            has other pieces of the same texts, as long as they have room in the shapes. None is
-            the tokenizer's own pieces, always.
+            has other pieces of the same texts, or the tokenizer's own where these alone have room
+            in a batch's shape. None is the tokenizer's own, always. Not for dev and test.
         **kwargs: For `keras.utils.PyDataset`: `workers`, `use_multiprocessing`, `max_queue_size`.
 
     Returns:

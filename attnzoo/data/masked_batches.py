@@ -27,11 +27,11 @@ class MaskedBatches(TextBatches):
         max_tokens: The most tokens in a batch, padding counted. At least as many as the longest
             text is padded to. None is no limit.
         shuffle: Whether each epoch has another order and hides other tokens. Otherwise all are
-            alike, as it must be where epochs are to be compared.
+            alike, but for pieces that are drawn, as it must be where epochs are to be compared.
         seed: At least 0.
         subword_sampling: The exponent alpha of `attnzoo.data.SubwordSampler`, above 0: each epoch
-            has other pieces of the same texts, as long as they have room in the shapes. None is
-            the tokenizer's own pieces, always.
+            has other pieces of the same texts, or the tokenizer's own where these alone have room
+            in a batch's shape. None is the tokenizer's own, always. Not for dev and test.
         **kwargs: For `keras.utils.PyDataset`: `workers`, `use_multiprocessing`, `max_queue_size`.
 
     Returns:

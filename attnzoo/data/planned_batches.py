@@ -1,14 +1,15 @@
 """Batches whose order is planned, epoch by epoch, from a seed."""
 
 import keras
+import numpy as np
 
 
 class PlannedBatches(keras.utils.PyDataset):
     """Base of the datasets whose order depends on seed and epoch alone.
 
-    A subclass gives `_make_plan(epoch)`, the list of what its batches are made of, sets `shuffle`,
-    `batch_size` and `max_tokens`, and `epoch = 0` at the end of its constructor, and gets item i by
-    `_planned(i)`.
+    A subclass gives `_make_plan(epoch)`, the list of what its batches are made of, sets `seed`,
+    `shuffle`, `batch_size` and `max_tokens`, and `epoch = 0` at the end of its constructor, and
+    gets item i by `_planned(i)`.
     """
 
     @property
@@ -41,6 +42,10 @@ class PlannedBatches(keras.utils.PyDataset):
         planned = self._plan[index]
         self._read.add(index)
         return planned
+
+    def _pieces_generator(self, epoch):
+        """What draws the epoch's pieces: a stream that neither its order nor a batch draws from."""
+        return np.random.default_rng((self.seed, epoch, 0, 1))
 
     def _find_batch_size(self, length, what):
         """How many rows of this length, padding counted, a batch may have."""

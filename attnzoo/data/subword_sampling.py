@@ -1,5 +1,6 @@
 """Subword regularization: the same text in other pieces, drawn anew in each epoch."""
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,17 +21,19 @@ class SubwordSampler:
     the `NUM_BEST` most probable segmentations of each of its words.
 
     Differs from the paper: the best are found by word, not by sentence. A text that the tokenizer
-    does not cut where words end stays as the tokenizer has it.
+    does not cut word by word, as its model alone would, stays as the tokenizer has it; a warning
+    gives their number. Unknown and user-defined symbols stay whole.
 
     Args:
         tokenizer: A `keras_hub.tokenizers.SentencePieceTokenizer` of a unigram model, such as
             `attnzoo.data.train_subword_tokenizer` gives.
-        texts: Strings.
-        alpha: Above 0. Large values keep to the best segmentation, small ones draw all alike; the
-            paper has 0.1 to 0.5.
+        texts: Strings. At least one.
+        alpha: Above 0, and finite. Large values keep to the best segmentation, small ones draw all
+            alike; the paper has 0.1 to 0.5.
 
     Raises:
-        ValueError: If `alpha` is not above 0, or the tokenizer has no unigram model.
+        ValueError: If `alpha` is out of range, `texts` is one string or holds none, the tokenizer
+            has no unigram model, or it cuts no text as its model does.
 
     Example:
         >>> sampler = SubwordSampler(tokenizer, ["a small boat"], alpha=0.2)
@@ -42,10 +45,14 @@ class SubwordSampler:
 
     def __init__(self, tokenizer, texts: Sequence[str], *, alpha: float) -> None:
         check_alpha(alpha, name="alpha")
+        if isinstance(texts, (str, bytes)) or not len(texts):
+            raise ValueError(f"`texts` must be several strings. Received: texts={texts!r}")
         texts = list(texts)
-        own = tokenize_all(tokenizer, texts)
         vocabulary = _Units(_unigram_model(tokenizer))
+        own = tokenize_all(tokenizer, texts)
         units = [vocabulary.of(text, ids) for text, ids in zip(texts, own, strict=True)]
+        vocabulary.tell_kept(tokenizer, sum(map(bool, own)))
+        self.own_lengths = np.array([len(ids) for ids in own])  # The tokenizer's, in tokens.
         self._num_texts = len(texts)
         self._text_of = np.repeat(np.arange(len(units)), [len(row) for row in units])
         self._units_of = np.array([unit for row in units for unit in row], "int64")
@@ -94,7 +101,10 @@ class _Units:
 
     def __init__(self, processor):
         self._processor = processor
+        # Log-probability of each piece. It is 0 of what is no piece that was learned.
+        self._scores = [processor.GetScore(id) for id in range(processor.GetPieceSize())]
         self._numbers = {}
+        self._num_kept = 0  # Texts that stay as they are.
         self.segmentations = []  # Of each unit: (ids, log-probability), the best first.
 
     def of(self, text, ids):
@@ -103,14 +113,42 @@ class _Units:
         numbers = [self._number(word) for word in words]
         if [id for number in numbers for id in self.segmentations[number][0][0]] == ids:
             return numbers
+        self._num_kept += 1
         return [self._add((text,), [(ids, 0.0)])]  # A tuple, so that it is no word.
+
+    def tell_kept(self, tokenizer, count):
+        """Warn if some of so many texts stay as they are, raise if all do."""
+        if not self._num_kept:
+            return
+        if self._num_kept >= count:
+            raise ValueError(
+                "A tokenizer must cut texts word by word, as its unigram model alone does, where "
+                f"pieces are to be drawn. Received: tokenizer={tokenizer!r}, which cuts none so"
+            )
+        warnings.warn(
+            f"{self._num_kept} of {count} texts keep the tokenizer's own pieces: it does not cut "
+            "them word by word, as its unigram model alone does.",
+            stacklevel=4,
+        )
 
     def _number(self, word):
         if word in self._numbers:
             return self._numbers[word]
-        score = self._processor.GetScore  # Log-probability of a piece.
-        best = self._processor.NBestEncodeAsIds(word, NUM_BEST)
-        return self._add(word, [(list(ids), sum(map(score, ids))) for ids in best])
+        best = [list(ids) for ids in self._processor.NBestEncodeAsIds(word, NUM_BEST)]
+        scores = [[self._scores[id] for id in ids] for ids in best]
+        whole = [self._whole(ids) for ids in best]
+        return self._add(
+            word,
+            [
+                (ids, sum(row))
+                for ids, row, symbols in zip(best, scores, whole, strict=True)
+                if symbols == whole[0]
+            ],
+        )
+
+    def _whole(self, ids):
+        """The symbols that are no learned pieces: none may be taken apart."""
+        return [id for id in ids if self._scores[id] >= 0.0]
 
     def _add(self, unit, segmentations):
         if unit not in self._numbers:
@@ -127,9 +165,9 @@ def _smooth(scores, alpha):
 
 
 def check_alpha(alpha, *, name="subword_sampling"):
-    """Raise unless it is the exponent of a distribution, or None."""
-    if alpha is not None and not alpha > 0.0:
-        raise ValueError(f"`{name}` must be above 0. Received: {name}={alpha}")
+    """Raise unless it is the exponent of a distribution."""
+    if not 0.0 < alpha < float("inf"):
+        raise ValueError(f"`{name}` must be above 0, and finite. Received: {name}={alpha}")
 
 
 def tokenize_all(tokenizer, texts) -> list[list[int]]:

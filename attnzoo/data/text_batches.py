@@ -21,8 +21,8 @@ class TextBatches(PlannedBatches):
         shuffle: Whether each epoch has another order. Otherwise all have the same.
         seed: At least 0.
         subword_sampling: The exponent alpha of `attnzoo.data.SubwordSampler`, above 0: each epoch
-            has other pieces of the same texts, as long as they have room in the shapes. None is
-            the tokenizer's own pieces, always.
+            has other pieces of the same texts, or the tokenizer's own where these alone have room
+            in a batch's shape. None is the tokenizer's own, always. Not for dev and test.
         **kwargs: For `keras.utils.PyDataset`.
 
     Raises:
@@ -46,7 +46,8 @@ class TextBatches(PlannedBatches):
         super().__init__(**kwargs)
         check_least(1, batch_size=batch_size, max_tokens=max_tokens)
         check_least(0, seed=seed)
-        check_alpha(subword_sampling)
+        if subword_sampling is not None:
+            check_alpha(subword_sampling)
         texts = list(texts)
         preprocessor.check_texts(texts)
         self.preprocessor = preprocessor
@@ -74,13 +75,13 @@ class TextBatches(PlannedBatches):
         return 1.0 - sum(mask.sum() for mask in masks) / sum(mask.size for mask in masks)
 
     def _pack(self, rows):
-        """Pack the epoch's ids; the texts' own where these have no room."""
+        """Pack the epoch's ids; the texts' own where these alone have room."""
         preprocessor = self.preprocessor
         length = preprocessor.length_of([[0] * self._lengths[rows].max()], truncate="silent")
         room = length - preprocessor.add_start - preprocessor.add_end
         ids = [
-            self._drawn_ids[row] if len(self._drawn_ids[row]) <= room else self._ids[row]
-            for row in rows
+            own if len(own) <= room < len(drawn) else drawn
+            for own, drawn in ((self._ids[row], self._drawn_ids[row]) for row in rows)
         ]
         return preprocessor.pack_tokens(ids, length)
 
@@ -99,7 +100,7 @@ class TextBatches(PlannedBatches):
     def _make_plan(self, epoch):
         """The epoch's batches in order: rows of each."""
         if self._sampler is not None:
-            self._drawn_ids = self._sampler.draw(np.random.default_rng((self.seed, epoch, 1)))
+            self._drawn_ids = self._sampler.draw(self._pieces_generator(epoch))
         generator = np.random.default_rng((self.seed, epoch))
         # Of equally long texts, others meet in each epoch.
         ties = generator.random(len(self._ids)) if self.shuffle else np.arange(len(self._ids))

@@ -480,12 +480,12 @@ def test_pieces_are_drawn_to_train_and_not_to_measure(options, tmp_path):
         ({"share_embeddings": True}, "give `joint_tokenizer` too. Received: share_embeddings=True"),
         ({"joint_tokenizer": True, "target_tokenizer": "bpe"}, "Received: source_tokenizer='sym"),
         ({"pooling": "first"}, "pooling='first' with task='seq2seq', model='rnn'"),
-        ({"subword_sampling": 0.2}, "Received: subword_sampling=0.2 with symbol"),
+        ({"subword_sampling": 0.2}, "sampling=0.2, source_tokenizer='symbol', target_"),
         (
             {"subword_sampling": 0.2, "source_tokenizer": "unigram", "target_tokenizer": "bpe"},
-            "give `source_tokenizer='unigram'`.* subword_sampling=0.2 with bpe and unigram",
+            "give `source_tokenizer='unigram'`.* subword_sampling=0.2, .* target_tokenizer='bpe'",
         ),
-        ({"subword_sampling": 0.0}, "must be above 0. Received: subword_sampling=0.0"),
+        ({"subword_sampling": 0.0}, "must be above 0, and finite. Received: subword_sampling=0.0"),
     ],
 )
 def test_an_option_of_another_model_is_refused_before_the_folder_is_made(

@@ -1,5 +1,6 @@
 """Subword regularization: which pieces are drawn, how often, and what batches make of them."""
 
+import io
 import warnings
 from collections import Counter
 
@@ -68,15 +69,20 @@ def test_segmentations_come_as_often_as_their_probabilities_say(alpha):
     assert (abs(other - probabilities) > 8 * errors).any()
 
 
-def test_a_usual_length_is_a_standard_deviation_above_the_mean(tokenizer):
-    texts = ["hats", "orange hats", ""] * 2000
-    sampler = data.SubwordSampler(tokenizer, texts, alpha=0.5)
-    drawn = [len(ids) for ids in sampler.draw(np.random.default_rng(1))]
-    for place in range(3):
-        lengths = np.array(drawn[place::3])
-        usual = sampler.usual_lengths[place]
-        assert usual == pytest.approx(lengths.mean() + lengths.std(), abs=1.1)
-        assert usual >= lengths.mean() + 0.9 * lengths.std()
+@pytest.mark.parametrize("alpha", [0.05, 0.2])
+def test_a_usual_length_is_a_standard_deviation_above_the_mean(alpha, tokenizer):
+    words = ["hats", "orange", "outside", "night"] * 5
+    mean = variance = 0.0
+    for word in words:
+        known = segmentations(tokenizer, word)
+        weights = np.exp(alpha * np.array(list(known.values())))
+        weights /= weights.sum()
+        lengths = np.array([len(ids) for ids in known])
+        mean += weights @ lengths
+        variance += weights @ lengths**2 - (weights @ lengths) ** 2
+    sampler = data.SubwordSampler(tokenizer, [" ".join(words)], alpha=alpha)
+    assert sampler.usual_lengths == [np.ceil(mean + variance**0.5)]
+    assert np.ceil(mean) < sampler.usual_lengths[0] < np.ceil(mean + 2 * variance**0.5)
 
 
 def test_draws_are_other_pieces_of_the_same_texts(tokenizer):
@@ -103,23 +109,44 @@ def test_a_large_exponent_keeps_to_the_tokenizers_own_pieces(tokenizer):
     assert sampler.usual_lengths.tolist() == [len(ids) for ids in own]
 
 
-def test_a_text_cut_elsewhere_than_between_words_stays_as_it_is():
-    import io
-
+def trained(texts, **options):
     written = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(["in orange"] * 9 + TEXTS),
+        sentence_iterator=iter(texts),
         model_writer=written,
-        vocab_size=60,
         hard_vocab_limit=False,
-        split_by_whitespace=False,
         minloglevel=2,
+        **options,
     )
-    tokenizer = keras_hub.tokenizers.SentencePieceTokenizer(proto=written.getvalue())
+    return keras_hub.tokenizers.SentencePieceTokenizer(proto=written.getvalue())
+
+
+def test_a_text_cut_elsewhere_than_between_words_stays_as_it_is():
+    tokenizer = trained(["in orange"] * 9 + TEXTS, vocab_size=60, split_by_whitespace=False)
     own = own_ids(tokenizer, ["in orange"])
     assert len(own[0]) == 1
-    sampler = data.SubwordSampler(tokenizer, ["in orange"], alpha=0.01)
-    assert all(sampler.draw(np.random.default_rng(seed)) == own for seed in range(5))
+    with pytest.warns(UserWarning, match="1 of 2 texts keep the tokenizer's own pieces"):
+        sampler = data.SubwordSampler(tokenizer, ["in orange", "outside"], alpha=0.01)
+    drawn = [sampler.draw(np.random.default_rng(seed)) for seed in range(9)]
+    assert all(ids[:1] == own for ids in drawn)
+    assert len({tuple(ids[1]) for ids in drawn}) > 1
+    with pytest.raises(ValueError, match="must cut texts word by word, .*Received: tokenizer="):
+        data.SubwordSampler(tokenizer, ["in orange", ""], alpha=0.01)
+
+
+def test_symbols_of_the_user_stay_whole():
+    tokenizer = trained(TEXTS * 3, vocab_size=60, user_defined_symbols=["<mask>"])
+    symbol = tokenizer.token_to_id("<mask>")
+    sampler = data.SubwordSampler(tokenizer, ["orange <mask>s"] * 200, alpha=0.01)
+    drawn = sampler.draw(np.random.default_rng(0))
+    assert all(ids.count(symbol) == 1 for ids in drawn)
+    assert len(set(map(tuple, drawn))) > 2
+
+
+@pytest.mark.parametrize("texts", ["hats", []])
+def test_texts_are_several_strings(texts, tokenizer):
+    with pytest.raises(ValueError, match="`texts` must be several strings. Received: texts="):
+        data.SubwordSampler(tokenizer, texts, alpha=0.2)
 
 
 @pytest.mark.parametrize("model", ["bpe", "byte_bpe", "word_piece", None])
@@ -131,14 +158,16 @@ def test_what_has_no_unigram_model_is_refused(model):
         data.SubwordSampler(tokenizer, TEXTS, alpha=0.2)
 
 
-@pytest.mark.parametrize("alpha", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("alpha", [0.0, -1.0, float("nan"), float("inf")])
 def test_an_exponent_is_above_zero(alpha, tokenizer):
-    with pytest.raises(ValueError, match="`alpha` must be above 0. Received: alpha="):
+    with pytest.raises(
+        ValueError, match=f"`alpha` must be above 0, and finite. Received: alpha={alpha}"
+    ):
         data.SubwordSampler(tokenizer, TEXTS, alpha=alpha)
     preprocessor = seq2seq_preprocessor(tokenizer)
-    with pytest.raises(ValueError, match="`subword_sampling` must be above 0. Received: subword_"):
+    with pytest.raises(ValueError, match=f"and finite. Received: subword_sampling={alpha}"):
         data.BucketedBatches([("a", "b")], preprocessor, subword_sampling=alpha)
-    with pytest.raises(ValueError, match="`subword_sampling` must be above 0. Received: subword_"):
+    with pytest.raises(ValueError, match=f"and finite. Received: subword_sampling={alpha}"):
         data.LabelledBatches(
             TEXTS, range(4), encoder_preprocessor(tokenizer), subword_sampling=alpha
         )
@@ -222,14 +251,40 @@ def test_pieces_depend_on_seed_and_epoch_alone(lower):
 
 
 def test_a_draw_without_room_gives_way_to_the_own_pieces(lower):
-    # Every draw of single symbols is longer than the preprocessor takes.
     own = max(len(ids) for ids in own_ids(lower, TEXTS)) + 1
     batches = make_pairs(lower, length=own, subword_sampling=1e-6, num_buckets=1)
     assert batches.buckets == [(own, own)]
-    lengths = set()
-    for x, _, _ in epochs_of(batches, 1)[0]:
-        lengths |= set(x["encoder_padding_mask"].sum(axis=1).tolist())
-    assert max(lengths) <= own
+    sampler = data.SubwordSampler(lower, [source for source, _ in PAIRS], alpha=1e-6)
+    assert max(map(len, sampler.draw(np.random.default_rng(0)))) > own
+    sources = [
+        lower.detokenize([int(id) for id in row if id > 3])
+        for x, _, weight in epochs_of(batches, 1)[0]
+        for row in x["encoder_token_ids"][weight[:, 0] > 0]
+    ]
+    assert sorted(sources) == sorted(source for source, _ in PAIRS)
+
+
+def test_of_what_is_too_long_other_pieces_are_drawn_too(lower):
+    text, length = "A man in an orange hat. " * 9, 20
+    preprocessor = seq2seq_preprocessor(lower, length)
+    pairs = data.BucketedBatches([(text, text)], preprocessor, subword_sampling=0.3)
+    texts = data.LabelledBatches(
+        [text], [0], encoder_preprocessor(lower, length), subword_sampling=0.3
+    )
+    drawn = {"source": set(), "target": set(), "text": set()}
+    for (x, y, _), (packed, _) in zip(
+        *(sum(epochs_of(batches, 5), []) for batches in (pairs, texts)), strict=True
+    ):
+        for name, ids in (
+            ("source", x["encoder_token_ids"]),
+            ("target", y),
+            ("text", packed["token_ids"]),
+        ):
+            row = [int(id) for id in ids[0] if id > 3]
+            assert len(row) == length - 1 and ids[0, length - 1] == lower.token_to_id("[END]")
+            assert text.startswith(lower.detokenize(row)[:-1])
+            drawn[name].add(tuple(row))
+    assert all(len(rows) > 2 for rows in drawn.values())
 
 
 def test_padding_is_what_the_epochs_masks_say(lower):
@@ -308,7 +363,7 @@ def test_labelled_texts_come_in_other_pieces_with_their_labels(size, lower):
     assert len(seen) > 3 * len(TEXTS)
 
 
-def test_a_text_too_long_keeps_its_own_pieces(lower):
+def test_a_text_keeps_its_own_pieces_where_these_alone_have_room(lower):
     length = 1 + max(len(ids) for ids in own_ids(lower, TEXTS))
     preprocessor = encoder_preprocessor(lower, length)
     batches = data.LabelledBatches(
