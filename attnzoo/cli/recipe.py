@@ -234,9 +234,7 @@ def add_recipe_arguments(parser):
             words = {"nargs": "+", "action": _Options, "metavar": "NAME=VALUE"}
             parser.add_argument(flag, default=field.default, help=note, **words)
             continue
-        kind = {"int": int, "int | None": int, "float": float, "float | None": float}.get(
-            str(field.type), str
-        )
+        kind = {"int | None": int, "float | None": float}.get(str(field.type), str)
         if isinstance(field.type, type):
             kind = field.type
         parser.add_argument(

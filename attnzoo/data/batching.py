@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from attnzoo.data.planned_batches import PlannedBatches, check_least
-from attnzoo.data.subword_sampling import SubwordSampler, check_alpha, tokenize_all
+from attnzoo.data.subword_sampling import SubwordSampler, check_alpha, choose_ids, tokenize_all
 
 # Lengths that `find_buckets` tries as bounds, on each axis.
 MAX_CANDIDATES = 40
@@ -197,13 +197,10 @@ class BucketedBatches(PlannedBatches):
     def _ids_of(self, bucket, rows):
         """Ids of sources and targets: the epoch's, or their own where these have no room."""
         source_length, target_length = self._buckets[bucket]
-        return [
-            [drawn[row] if len(drawn[row]) <= room else own[row] for row in rows]
-            for drawn, own, room in (
-                (self._drawn_sources, self._sources, source_length),
-                (self._drawn_targets, self._targets, target_length + 1),
-            )
-        ]
+        return (
+            choose_ids(self._drawn_sources, self._sources, rows, source_length),
+            choose_ids(self._drawn_targets, self._targets, rows, target_length + 1),
+        )
 
     def _make_samplers(self, pairs, preprocessor):
         """What draws other pieces; lengths are those that draws usually have, from now on."""

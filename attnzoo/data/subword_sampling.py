@@ -135,16 +135,9 @@ class _Units:
         if word in self._numbers:
             return self._numbers[word]
         best = [list(ids) for ids in self._processor.NBestEncodeAsIds(word, NUM_BEST)]
-        scores = [[self._scores[id] for id in ids] for ids in best]
-        whole = [self._whole(ids) for ids in best]
-        return self._add(
-            word,
-            [
-                (ids, sum(row))
-                for ids, row, symbols in zip(best, scores, whole, strict=True)
-                if symbols == whole[0]
-            ],
-        )
+        whole = self._whole(best[0])
+        kept = [ids for ids in best if self._whole(ids) == whole]
+        return self._add(word, [(ids, sum(self._scores[id] for id in ids)) for ids in kept])
 
     def _whole(self, ids):
         """The symbols that are no learned pieces: none may be taken apart."""
@@ -162,6 +155,11 @@ def _smooth(scores, alpha):
     scores = alpha * np.array(scores, "float64")
     weights = np.exp(scores - scores.max())
     return weights / weights.sum()
+
+
+def choose_ids(drawn, own, rows, room) -> list[list[int]]:
+    """Ids of some texts: what was drawn, or their own where these alone have room."""
+    return [own[row] if len(own[row]) <= room < len(drawn[row]) else drawn[row] for row in rows]
 
 
 def check_alpha(alpha, *, name="subword_sampling"):

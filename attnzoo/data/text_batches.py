@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from attnzoo.data.planned_batches import PlannedBatches, check_least
-from attnzoo.data.subword_sampling import SubwordSampler, check_alpha
+from attnzoo.data.subword_sampling import SubwordSampler, check_alpha, choose_ids
 
 
 class TextBatches(PlannedBatches):
@@ -79,10 +79,7 @@ class TextBatches(PlannedBatches):
         preprocessor = self.preprocessor
         length = preprocessor.length_of([[0] * self._lengths[rows].max()], truncate="silent")
         room = length - preprocessor.add_start - preprocessor.add_end
-        ids = [
-            own if len(own) <= room < len(drawn) else drawn
-            for own, drawn in ((self._ids[row], self._drawn_ids[row]) for row in rows)
-        ]
+        ids = choose_ids(self._drawn_ids, self._ids, rows, room)
         return preprocessor.pack_tokens(ids, length)
 
     def _cut(self, lengths):
