@@ -43,6 +43,8 @@ from attnzoo.cli.recipe import (
     schedules,
 )
 
+RECORD = "recipe.json"  # Of a run folder: what it is a run of.
+
 
 def add_arguments(parser):
     parser.add_argument(
@@ -146,18 +148,19 @@ def train(recipe: Recipe, train_data, dev_data, output, *, overwrite=False, verb
     output = pathlib.Path(output)
     preset = output / "preset"
     check_recipe(recipe)
-    if recipe.preset is not None and (overwrite or not preset.is_dir()):
-        check_preset(recipe, output)  # Before anything is taken away.
-    claim_folder(output, recipe, overwrite)
-    if preset.is_dir():
+    check_folder(output, recipe, overwrite)
+    if preset.is_dir() and not overwrite:
         if verbose:
             print(f"{output} is finished; --overwrite starts it anew.")
         return task_class(preset).from_preset(preset)
+    if recipe.preset is not None:
+        check_preset(recipe, output)
 
     keras.utils.set_random_seed(recipe.seed)
     task = _make_task(recipe, train_data)
     batches, dev_batches = make_batches(recipe, task, train_data, dev_data)
     compile_task(task, recipe, steps=recipe.epochs * len(batches))
+    claim_folder(output, recipe, overwrite)  # Not before all that can be refused is made.
     callbacks, checkpoints, backup = _make_callbacks(recipe, task, output)
     batches.epoch = epoch = backup.restore(task)
     if verbose:
@@ -204,26 +207,32 @@ def _make_task(recipe: Recipe, data):
         ) from error
 
 
+def check_folder(output: pathlib.Path, recipe: Recipe, overwrite: bool):
+    """Raise unless the run folder is new, or of the same recipe, or may be overwritten."""
+    record = output / RECORD
+    if not output.exists() or not any(output.iterdir()):
+        return
+    if not record.exists():
+        raise ValueError(f"The run folder must be new or a run's. Received: output={output}")
+    if overwrite:
+        return
+    # An option that was not there yet had its default's effect.
+    held = {**dataclasses.asdict(Recipe()), **json.loads(record.read_text())}
+    wanted = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    different = sorted(name for name, value in wanted.items() if held.get(name) != value)
+    if different:
+        raise ValueError(
+            f"The run folder holds a run that differs in {different}; choose another folder, "
+            f"or --overwrite it. Received: output={output}"
+        )
+
+
 def claim_folder(output: pathlib.Path, recipe: Recipe, overwrite: bool):
-    """Make the run folder, or see that the one there is of the same recipe."""
-    record = output / "recipe.json"
-    wanted = json.dumps(dataclasses.asdict(recipe), indent=2) + "\n"
-    if overwrite and output.is_dir() and record.exists():
+    """Make the run folder, without the run that was there if it is to be overwritten."""
+    if overwrite and (output / RECORD).exists():
         shutil.rmtree(output)
-    if output.exists() and any(output.iterdir()):
-        if not record.exists():
-            raise ValueError(f"The run folder must be new or a run's. Received: output={output}")
-        # An option that was not there yet had its default's effect.
-        held = {**dataclasses.asdict(Recipe()), **json.loads(record.read_text())}
-        different = sorted(k for k, v in json.loads(wanted).items() if held.get(k) != v)
-        begun = any(path != record for path in output.iterdir())  # Else its recipe was refused.
-        if different and begun:
-            raise ValueError(
-                f"The run folder holds a run that differs in {different}; choose another folder, "
-                f"or --overwrite it. Received: output={output}"
-            )
     output.mkdir(parents=True, exist_ok=True)
-    record.write_text(wanted)
+    (output / RECORD).write_text(json.dumps(dataclasses.asdict(recipe), indent=2) + "\n")
 
 
 def _make_callbacks(recipe: Recipe, task, output: pathlib.Path):

@@ -249,6 +249,15 @@ def test_a_run_is_not_taken_away_for_a_preset_that_is_refused(preset, message, t
     assert (tmp_path / "preset" / "task.json").exists()
 
 
+def test_a_run_is_not_taken_away_for_a_preset_without_pieces_to_draw(spoken, tmp_path):
+    (tmp_path / "recipe.json").write_text("{}")
+    (tmp_path / "best.weights.h5").write_text("of an old run")
+    recipe = Recipe(preset=spoken[0], subword_sampling=0.3)
+    with pytest.raises(ValueError, match="unigram model.* Received: tokenizer="):
+        train(recipe, PAIRS, PAIRS, tmp_path, overwrite=True)
+    assert (tmp_path / "best.weights.h5").read_text() == "of an old run"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -18,7 +18,7 @@ from attnzoo.cli import main
 from attnzoo.cli.recipe import add_recipe_arguments, make_rate
 from attnzoo.cli.train import (
     Recipe,
-    claim_folder,
+    check_folder,
     compile_task,
     make_batches,
     make_task,
@@ -205,13 +205,10 @@ def test_a_run_of_before_an_option_is_a_run_of_its_default(tmp_path):
     old = dataclasses.asdict(RECIPE)
     del old["coverage_loss"], old["sampling_probability"]
     (tmp_path / "recipe.json").write_text(json.dumps(old))
-    (tmp_path / "history.csv").write_text("epoch\n")
-    default = dataclasses.replace(RECIPE, sampling_probability=0.0)
-    claim_folder(tmp_path, default, overwrite=False)
-    assert json.loads((tmp_path / "recipe.json").read_text()) == dataclasses.asdict(default)
-    (tmp_path / "recipe.json").write_text(json.dumps(old))
+    check_folder(tmp_path, dataclasses.replace(RECIPE, sampling_probability=0.0), overwrite=False)
     with pytest.raises(ValueError, match=r"differs in \['sampling_probability'\]"):
-        claim_folder(tmp_path, RECIPE, overwrite=False)
+        check_folder(tmp_path, RECIPE, overwrite=False)
+    assert json.loads((tmp_path / "recipe.json").read_text()) == old
 
 
 def test_a_folder_of_other_things_is_not_touched(tmp_path):
@@ -219,6 +216,17 @@ def test_a_folder_of_other_things_is_not_touched(tmp_path):
     with pytest.raises(ValueError, match=r"must be new or a run's.*Received: output="):
         train(RECIPE, PAIRS, PAIRS, tmp_path, overwrite=True)
     assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("options", [{"window": 3}, {"sigmoid_noise": [1]}])
+def test_a_run_is_not_taken_away_for_an_option_that_is_refused(options, tmp_path):
+    (tmp_path / "recipe.json").write_text("{}")
+    (tmp_path / "best.weights.h5").write_text("of an old run")
+    recipe = dataclasses.replace(RECIPE, attention="monotonic", attention_options=options)
+    with pytest.raises(ValueError, match="Received: "):
+        train(recipe, PAIRS, PAIRS, tmp_path, overwrite=True)
+    assert (tmp_path / "best.weights.h5").read_text() == "of an old run"
+    assert (tmp_path / "recipe.json").read_text() == "{}"
 
 
 def test_bad_data_is_told_with_file_and_line(tmp_path, capsys):
@@ -346,11 +354,11 @@ def test_options_are_read_from_the_command_line_and_shown(tmp_path, capsys):
     command = ["train", "--train", str(data), "--dev", str(data), "--output", str(run)]
     command += ["--embedding-dim", "5", "--hidden-dim", "6", "--epochs", "1", "--verbose", "0"]
     command += ["--attention", "monotonic", "--attention-options"]
-    # What is refused leaves the folder to the next try.
     assert main([*command, "window=3"]) == 2
     assert "Received: window" in capsys.readouterr().err
     assert main([*command, "sigmoid_noise=[1]"]) == 2
     assert "Received: {'attention_options': {'sigmoid_noise': [1]}}" in capsys.readouterr().err
+    assert not run.exists()
     assert main([*command, "inference_mode=hard", "sigmoid_noise=0.5"]) == 0
     recipe = json.loads((run / "recipe.json").read_text())
     assert recipe["attention_options"] == {"inference_mode": "hard", "sigmoid_noise": 0.5}
