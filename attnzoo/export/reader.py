@@ -102,7 +102,7 @@ class ServedReader(Served):
         import tensorflow as tf
 
         def read(door):
-            return self.task.read_through(door, {n: packed[n] for n in self.task.reads(door)})
+            return self.task.read_through({n: packed[n] for n in self.task.reads(door)}, door)
 
         results = self._through_doors(read)
         outputs = {**self.read_out({**packed, **results}), **_alignments_of(results)}

@@ -41,8 +41,8 @@ def after_embedding(backbone):
             `token_embedding`.
 
     Returns:
-        A model of the pair of embedded tokens float [B, S, D] and their mask bool [B, S] to the
-        backbone's outputs.
+        A function of embedded tokens float [B, S, D] and their mask bool [B, S], to the backbone's
+        outputs. Keras finds no model in it, whose layers would be the backbone's own.
     """
     embedded = []
 
@@ -54,7 +54,8 @@ def after_embedding(backbone):
 
     whole = keras.models.clone_model(backbone, clone_function=lambda x: x, call_function=call)
     inputs = [embedded[0], whole.input["padding_mask"]]
-    return keras.Model(inputs, whole.output, name="after_embedding", dtype=backbone.dtype_policy)
+    rest = keras.Model(inputs, whole.output, name="after_embedding", dtype=backbone.dtype_policy)
+    return lambda embedded, mask: rest([embedded, mask])
 
 
 def _tensorflow(score, tensor):

@@ -44,6 +44,23 @@ def need_as_many(**two):
         )
 
 
+def need_batches(name, data):
+    """Raise unless these are batches that a task knows how to read."""
+    if not (isinstance(data, keras.utils.PyDataset) or hasattr(data, "map")):
+        raise ValueError(
+            f"`{name}` must be samples, a `tf.data.Dataset` of batches of samples, or a "
+            "`keras.utils.PyDataset` of batches of token ids, as `attnzoo.data` has them. "
+            f"Received: {name} of type {type(data).__name__}"
+        )
+
+
+def need_weights(x, sample_weight):
+    """Raise where there are weights, and not one for each sample."""
+    if sample_weight is not None:
+        samples = next(iter(x.values())) if isinstance(x, dict) else x
+        need_as_many(samples=samples, weights=sample_weight)
+
+
 def split_samples(samples, fraction):
     """The first samples, and the last ones, which are that part of all."""
     first = samples[0]

@@ -22,7 +22,6 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
 
     resize_cache = None
     _scheduled_sampling = None
-    _replays = None
 
     def compile(
         self,
@@ -66,7 +65,6 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
             jit_compile=jit_compile,
             **kwargs,
         )
-        self._replays = None
 
     def get_compile_config(self):
         """What `compile` was given, for saving."""
@@ -79,8 +77,7 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
     def quantize(self, *args, **kwargs):
         """Quantize the weights, as `TaskMixin.quantize` does."""
         super().quantize(*args, **kwargs)
-        # What was compiled has the weights from before.
-        self.generate_function = self._replays = None
+        self.generate_function = None  # It has the weights from before.
 
     @property
     def sampling_probability(self):
@@ -346,16 +343,9 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
         }
 
     def replay_on_batch(self, inputs, door: str = "replay", **arguments):
-        """`replay`, or another method, compiled once and kept, on one batch: NumPy arrays."""
-        replays, key = self._replays or {}, (door, *arguments.items())
-        # With LoRA or after quantization there are other weights, and what was compiled is old.
-        state = [id(weight) for weight in self.weights]
-        if key not in replays or replays[key].state != state:
-            # Kept out of Keras's tracking: its weights are the task's own.
-            replays = {**replays, key: _Replay(self, door, arguments, state)}
-            object.__setattr__(self, "_replays", replays)
+        """`replay`, or another method, compiled, on one batch: NumPy arrays."""
         inputs = {name: ops.convert_to_numpy(inputs[name]) for name in self.input}
-        return replays[key].predict_on_batch(inputs)
+        return self.compiled_methods(door, inputs, **arguments)
 
     def _check_token_ids(self, inputs):
         """Raise on an id that no embedding has: backends differ in what they would make of it."""
@@ -385,20 +375,6 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
         from attnzoo.export import saved_model
 
         return saved_model(self, path, **kwargs)
-
-
-class _Replay(keras.Model):
-    """A method of a task as a model, so that Keras compiles it on every backend."""
-
-    def __init__(self, task, door, arguments, state):
-        super().__init__(name="replay", dtype=task.dtype_policy)
-        self.task = task
-        self.door = door
-        self.arguments = arguments
-        object.__setattr__(self, "state", state)
-
-    def call(self, inputs):
-        return getattr(self.task, self.door)(inputs, **self.arguments)
 
 
 def _until_stop(token_ids, given, stop_token_ids):

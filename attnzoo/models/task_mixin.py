@@ -5,9 +5,17 @@ import os
 import keras
 
 from attnzoo.layers.output import TokenLogits
+from attnzoo.models.compiled_methods import CompiledMethods
 from attnzoo.models.policies import policy_for, short_collections
 from attnzoo.models.presets import check_head, explain_preset_errors, saved_dtype
-from attnzoo.models.samples import is_samples, make_dataset, need_targets, split_samples
+from attnzoo.models.samples import (
+    is_samples,
+    make_dataset,
+    need_batches,
+    need_targets,
+    need_weights,
+    split_samples,
+)
 from attnzoo.training import SmoothedCrossEntropy, TokenAccuracy
 
 _QUANTIZABLE = (
@@ -27,6 +35,7 @@ class TaskMixin:
 
     targets_name = "Targets"  # As a sentence about those of this task begins.
     head_arguments = ()  # Of the constructor: what the weights on top of the backbone depend on.
+    _compiled_methods = None
 
     def compile(
         self,
@@ -72,6 +81,13 @@ class TaskMixin:
     def make_accuracy(self):
         """The metric that "auto" stands for."""
         return TokenAccuracy()
+
+    @property
+    def compiled_methods(self) -> CompiledMethods:
+        """Calls methods of this task, compiled: see there."""
+        if self._compiled_methods is None:
+            self._compiled_methods = CompiledMethods(self)
+        return self._compiled_methods
 
     def get_compile_config(self):
         """What `compile` was given, for saving."""
@@ -119,9 +135,10 @@ class TaskMixin:
             **kwargs: As in `keras.Model.fit`: `epochs`, `callbacks`, ...
 
         Raises:
-            ValueError: If only one of `x` and `validation_data` is a `keras.utils.PyDataset`,
-                `validation_split` is asked of a dataset, or leaves nothing on a side; and what a
-                task says of its samples.
+            ValueError: If `x` or `validation_data` is of another kind, only one of them is a
+                `keras.utils.PyDataset`, there is not a weight for each sample, `validation_split`
+                is asked of a dataset, or leaves nothing on a side; and what a task says of its
+                samples.
         """
         ids = isinstance(x, keras.utils.PyDataset)
         if validation_data is not None and ids != isinstance(
@@ -137,6 +154,7 @@ class TaskMixin:
         if is_samples(validation_data):
             validating = self.make_validation_samples(validation_data)
         elif validation_data is not None:
+            need_batches("validation_data", validation_data)
             self.check_dataset(validation_data)
         elif validation_split:
             if samples is None:
@@ -178,6 +196,7 @@ class TaskMixin:
         Raises what there is to say against them, before training begins.
         """
         need_targets(self.targets_name, x, y)
+        need_weights(x, sample_weight)
         return x, y, sample_weight
 
     def make_validation_samples(self, data) -> tuple:
@@ -191,6 +210,7 @@ class TaskMixin:
         """What to batch; None if `x` is batches already."""
         if x is None or is_samples(x):
             return self.make_samples(x, y, sample_weight)
+        need_batches("x", x)
         self.check_dataset(x)
         return None
 

@@ -128,8 +128,7 @@ class TextClassifierTask(LabelledTextMixin, keras_hub.models.TextClassifier):
             count = len(texts["token_ids"] if self.preprocessor is None else texts)
             class_ids = np.full(count, self.labels.ids(class_name))
         if self._after_embedding is None:
-            # Kept out of Keras's tracking: its layers are the backbone's own.
-            object.__setattr__(self, "_after_embedding", after_embedding(self.backbone))
+            self._after_embedding = after_embedding(self.backbone)
         by_token = 0.0
         for fraction in [1.0] if steps == 1 else (np.arange(steps) + 0.5) / steps:
             more = {
@@ -152,7 +151,7 @@ class TextClassifierTask(LabelledTextMixin, keras_hub.models.TextClassifier):
         is_chosen = ops.one_hot(inputs["class_ids"], self.num_classes)  # [B, C]
 
         def score(embedded):
-            outputs = self._after_embedding([embedded, mask])["sequence_output"]
+            outputs = self._after_embedding(embedded, mask)["sequence_output"]
             logits = ops.cast(self.finish(outputs, mask), "float32")
             # No text's logits depend on another text: the sum's gradient has those of each.
             return ops.sum(logits * is_chosen)

@@ -1,6 +1,5 @@
 """What the tasks that read texts share: raw strings in, results in NumPy out."""
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -16,8 +15,6 @@ class TextTaskMixin(TaskMixin):
     more such methods: of the backbone's inputs a dict of tensors, batch first, in which `logits`
     are float [..., C].
     """
-
-    _readers = None
 
     def make_samples(self, x, y=None, sample_weight=None):
         """As in `TaskMixin`; token ids in NumPy must be of the vocabulary."""
@@ -43,8 +40,8 @@ class TextTaskMixin(TaskMixin):
             in place of logits, and what else the method gives, float32.
 
         Raises:
-            ValueError: If there is no text, one is empty, a token id is outside the vocabulary, or
-                `batch_size` is below 1.
+            ValueError: If there is no text or no list of them, one is empty, a token id is outside
+                the vocabulary, or `batch_size` is below 1.
         """
         check_positive(batch_size=batch_size)
         if self.preprocessor is None:
@@ -52,7 +49,10 @@ class TextTaskMixin(TaskMixin):
             count = len(texts["token_ids"])
             need_some("text", texts["token_ids"])
         else:
-            texts = list(as_lists(texts))
+            texts = as_lists(texts)
+            if isinstance(texts, dict) or not hasattr(texts, "__iter__"):
+                raise ValueError(f"What is read must be in a list. Received: {texts!r}")
+            texts = list(texts)
             count = len(texts)
             self.preprocessor.check_texts(texts)
         results = []
@@ -66,7 +66,7 @@ class TextTaskMixin(TaskMixin):
             results.append({**packed, **self.read_on_batch(packed, door)})
         return {name: _join([one[name] for one in results]) for name in results[0]}
 
-    def read_through(self, door: str, inputs) -> dict:
+    def read_through(self, inputs, door: str) -> dict:
         """What one method gives, float32, with `probabilities` in place of logits."""
         results = getattr(self, door)(inputs)
         results = {name: ops.cast(value, "float32") for name, value in results.items()}
@@ -75,15 +75,9 @@ class TextTaskMixin(TaskMixin):
         return results
 
     def read_on_batch(self, packed, door: str = "read") -> dict:
-        """`read_through`, compiled once and kept, on one batch as `pack` gives it: NumPy arrays."""
-        # With LoRA or after quantization there are other weights, and what was compiled is old.
-        state = [id(weight) for weight in self.weights]
-        readers = self._readers or {}
-        if door not in readers or readers[door].state != state:
-            # Kept out of Keras's tracking: its weights are the task's own.
-            readers = {**readers, door: _Reader(self, door, state)}
-            object.__setattr__(self, "_readers", readers)
-        return readers[door].predict_on_batch({name: packed[name] for name in self.reads(door)})
+        """`read_through`, compiled, on one batch as `pack` gives it: NumPy arrays."""
+        inputs = {name: packed[name] for name in self.reads(door)}
+        return self.compiled_methods("read_through", inputs, door=door)
 
     def reads(self, door: str) -> list[str]:
         """The names of what a method that reads takes."""
@@ -98,19 +92,6 @@ class TextTaskMixin(TaskMixin):
                 f"`token_ids` must be ids of the vocabulary, in [0, {size}). "
                 f"Received: {int(outside[0])}"
             )
-
-
-class _Reader(keras.Model):
-    """One method of a task as a model, so that Keras compiles it on every backend."""
-
-    def __init__(self, task, door, state):
-        super().__init__(name="reader", dtype=task.dtype_policy)
-        self.task = task
-        self.door = door
-        object.__setattr__(self, "state", state)
-
-    def call(self, inputs):
-        return self.task.read_through(self.door, inputs)
 
 
 def to_the_longest(results, name: str = "alignments"):

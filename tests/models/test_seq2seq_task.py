@@ -469,3 +469,22 @@ def test_labels_are_cut_as_batches_are(task):
     preprocessor = task.preprocessor
     assert len(preprocessor.tokens("c" * 99, "source")) == preprocessor.encoder_sequence_length
     assert len(preprocessor.tokens("K " * 99)) == preprocessor.decoder_sequence_length
+
+
+@pytest.mark.parametrize("kind", [iter, lambda pairs: (pair for pair in pairs)])
+def test_what_is_no_batches_is_refused(learner, kind):
+    pairs = kind([(tiny.WORDS, tiny.PHONEMES)])
+    message = "must be samples, a `tf.data.Dataset` .* Received: {} of type " + type(pairs).__name__
+    for fit in (learner.fit, learner.evaluate):
+        with pytest.raises(ValueError, match=message.format("x")):
+            fit(pairs)
+    with pytest.raises(ValueError, match=message.format("validation_data")):
+        learner.fit(tiny.WORDS, tiny.PHONEMES, validation_data=pairs)
+
+
+def test_there_is_a_weight_for_each_pair(learner):
+    message = "as many weights as samples. Received: 6 samples, 2 weights"
+    with pytest.raises(ValueError, match=message):
+        learner.fit(tiny.WORDS, tiny.PHONEMES, sample_weight=[1.0, 2.0])
+    with pytest.raises(ValueError, match=message):
+        learner.evaluate(tiny.WORDS, tiny.PHONEMES, sample_weight=np.ones(2))
