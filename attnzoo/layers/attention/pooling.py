@@ -108,6 +108,9 @@ class AttentivePooling(keras.layers.Layer):
     def compute_mask(self, memory, mask=None):
         return None  # There are no steps left.
 
+    def compute_output_shape(self, memory_shape):
+        return (memory_shape[0], self.num_hops * memory_shape[-1])
+
     def compute_output_spec(self, memory, mask=None, return_alignments=False, training=False):
         check_mask("mask", mask, ranks=(2,))
         batch, length, width = memory.shape

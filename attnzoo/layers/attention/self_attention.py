@@ -81,6 +81,10 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             inputs, inputs, padding_mask, attention_mask, return_alignments
         )
 
+    def compute_output_shape(self, inputs_shape):
+        width = inputs_shape[-1] if self.output_dim is None else self.output_dim
+        return (*inputs_shape[:-1], width)
+
     def compute_mask(self, inputs, mask=None):
         return mask
 
@@ -139,6 +143,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
                 "What came before changes with each token unless attention is causal: a cache "
                 f"needs `causal=True`. Received: causal={self.causal}"
             )
+        inputs = ops.cast(ops.convert_to_tensor(inputs), self.compute_dtype)  # As `call` has it.
         self._check_cache(inputs, cache, index)
         self._check_own(padding_mask, cache["key"][:, 0])
         index = ops.cast(index, "int32")

@@ -247,6 +247,9 @@ class TransformerEncoderBlock(TransformerBlock):
         x = self.feed(x, training)
         return (x, *alignments) if return_alignments else x
 
+    def compute_output_shape(self, x_shape):
+        return x_shape
+
     def compute_output_spec(
         self,
         x,
@@ -392,6 +395,7 @@ class TransformerDecoderBlock(TransformerBlock):
         Returns:
             float [R, T, D], the alignments with the memory, float [R, N, T, S], and the next cache.
         """
+        x = ops.cast(ops.convert_to_tensor(x), self.compute_dtype)  # As `call` has it.
 
         def look_back(x):
             return self.self_attention.call_with_cache(x, cache, index)

@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from attnzoo.models.policies import policy_for
+from attnzoo.models.samples import is_samples
 from attnzoo.models.span_preprocessor import find_spans
 from attnzoo.models.text_task import TextTaskMixin
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
@@ -129,6 +130,12 @@ class TransformerSpanQA(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Ta
         if isinstance(x, dict) or self.preprocessor is None:
             return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
         return self.preprocessor(x, y, sample_weight)
+
+    def predict(self, x, batch_size=None, **kwargs):
+        """The logits, as `keras.Model.predict` gives them; `x` as in `fit`. See `answer`."""
+        if self.preprocessor is not None and is_samples(x) and not isinstance(x, dict):
+            x = self.preprocessor(x)
+        return super().predict(x, batch_size=batch_size, **kwargs)
 
     # === Answers ===
 

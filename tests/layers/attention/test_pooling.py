@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -75,3 +76,11 @@ def test_bad_arguments_are_refused(arguments, message):
 def test_a_mask_must_be_boolean():
     with pytest.raises(ValueError, match="`mask` must be boolean.* Received: mask.dtype="):
         built()(MEMORY, MASK.astype("float32"))
+
+
+def test_it_pools_the_words_of_each_sentence():
+    sentences = np.stack([MEMORY[:, :4], MEMORY[:, 4:8]], axis=1)  # [B, 2, 4, D]
+    pooling = built(num_hops=2)
+    found = keras.layers.TimeDistributed(pooling)(sentences)
+    for place in range(2):
+        assert_close(found[:, place], pooling(sentences[:, place]), tolerance=1e-6)

@@ -107,3 +107,10 @@ def test_what_does_not_fit_is_refused(task):
         models.TransformerSpanQA(task.backbone).answer(PAIRS)
     with pytest.raises(ValueError, match="Received: label_smoothing=0.1"):
         task.compile(label_smoothing=0.1)
+
+
+def test_logits_are_predicted_of_pairs_as_of_their_ids(task):
+    logits = task.predict(PAIRS, verbose=0)
+    assert logits.shape == (4, 2, 8)
+    of_ids = task.predict(task.preprocessor(PAIRS), verbose=0)
+    np.testing.assert_allclose(logits, of_ids, atol=1e-6)
