@@ -16,7 +16,15 @@ def apply_dense(dense, rows):
 
     Returns:
         float [..., E], in the layer's compute dtype.
+
+    Raises:
+        ValueError: If the layer is not built.
     """
+    if not dense.built:
+        raise ValueError(
+            "What stands around a layer must be built before its methods are called on their own: "
+            f"call it once, or its `build`. Received: layer {dense.name!r}, not built"
+        )
 
     def read(weight):
         return ops.cast(ops.convert_to_tensor(weight), dense.compute_dtype)

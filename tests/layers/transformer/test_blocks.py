@@ -403,3 +403,11 @@ def test_a_step_has_the_dtype_of_the_whole_pass(dtype):
     assert step.dtype == whole.dtype
     tolerance = 0.1 if dtype == "mixed_bfloat16" else 1e-5
     assert_close(step, whole[:, :1], tolerance=tolerance)
+
+
+def test_a_block_that_is_not_built_says_so():
+    block = layers.TransformerDecoderBlock(D, N, feed_forward_dim=U)
+    with pytest.raises(ValueError, match="must be built .* Received: layer 'key', not built"):
+        block.prepare(MEMORY)
+    with pytest.raises(ValueError, match="must be built .* Received: layer 'key', not built"):
+        layers.MultiHeadAttention(N, 3).prepare(MEMORY)
