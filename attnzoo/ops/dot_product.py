@@ -273,10 +273,15 @@ def _with_four_axes(tensor, heads_first: bool = False):
 def _is_small(query_shape, key_shape):
     """Whether [B, N, T, S] may be held at once; a length not known while tracing may be large."""
     batch, heads, query_length, _ = query_shape
+    lengths = query_length, key_shape[2]
     if query_length == 1:
         return True
-    sizes = (_USUAL_BATCH if batch is None else batch, heads, query_length, key_shape[2])
-    return None not in sizes and math.prod(sizes) <= _WHOLE_ELEMENTS
+    if None in lengths:
+        return False
+    if not all(isinstance(length, int) for length in lengths):
+        return True  # A symbol, as JAX has for lengths that stay open in an export: not to be cut.
+    batch = batch if isinstance(batch, int) else _USUAL_BATCH
+    return math.prod((batch, heads, *lengths)) <= _WHOLE_ELEMENTS
 
 
 def _align(scores, bias, terms: Terms, normalizer: str):

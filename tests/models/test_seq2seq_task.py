@@ -488,3 +488,9 @@ def test_there_is_a_weight_for_each_pair(learner):
         learner.fit(tiny.WORDS, tiny.PHONEMES, sample_weight=[1.0, 2.0])
     with pytest.raises(ValueError, match=message):
         learner.evaluate(tiny.WORDS, tiny.PHONEMES, sample_weight=np.ones(2))
+
+
+def test_there_is_a_beginning_for_each_source(task):
+    inputs = {"encoder_text": ["cat", "hat"], "decoder_text": ["K", "HH", "K", "HH"]}
+    with pytest.raises(ValueError, match="as many targets as sources. Received: 2 sources, 4 targ"):
+        task.generate(inputs)

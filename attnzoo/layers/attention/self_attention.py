@@ -81,10 +81,6 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             inputs, inputs, padding_mask, attention_mask, return_alignments
         )
 
-    def compute_output_shape(self, inputs_shape):
-        width = inputs_shape[-1] if self.output_dim is None else self.output_dim
-        return (*inputs_shape[:-1], width)
-
     def compute_mask(self, inputs, mask=None):
         return mask
 

@@ -247,9 +247,6 @@ class TransformerEncoderBlock(TransformerBlock):
         x = self.feed(x, training)
         return (x, *alignments) if return_alignments else x
 
-    def compute_output_shape(self, x_shape):
-        return x_shape
-
     def compute_output_spec(
         self,
         x,

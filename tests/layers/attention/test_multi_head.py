@@ -315,3 +315,17 @@ def test_masks_that_do_not_fit_are_refused(arguments, message, symbolic):
         }
     with pytest.raises(ValueError, match=message):
         layers.MultiHeadAttention(4, 7)(**arguments)
+
+
+@pytest.mark.parametrize("length", [None, 5])
+def test_a_model_around_it_is_exported_by_keras(length, tmp_path):
+    if keras.backend.backend() == "torch":
+        pytest.skip("There Keras exports by another road, without open sizes.")
+    tf = pytest.importorskip("tensorflow")
+    inputs = keras.Input((length, 8))
+    model = keras.Model(inputs, layers.MultiHeadAttention(2, 4)(inputs, inputs))
+    model.export(str(tmp_path), verbose=False)
+    x = np.random.default_rng(0).normal(size=(3, 5, 8)).astype("float32")
+    loaded = tf.saved_model.load(str(tmp_path))
+    found = loaded.serve(x)
+    np.testing.assert_allclose(found, np.asarray(model(x)), atol=1e-5)

@@ -384,16 +384,6 @@ def test_a_block_from_a_config_has_weights_of_its_own(shared):
     assert_close(again(X), block(X))
 
 
-def test_a_block_goes_over_each_sentence():
-    sentences = np.stack([X, X[::-1]], axis=1)  # [B, 2, T, D]
-    block = encoder()
-    found = keras.layers.TimeDistributed(block)(sentences)
-    for place in range(2):
-        assert_close(found[:, place], block(sentences[:, place]), tolerance=1e-5)
-    attention = layers.MultiHeadSelfAttention(N, 3, output_dim=6)
-    assert keras.layers.TimeDistributed(attention)(sentences).shape == (B, 2, T, 6)
-
-
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "float64"])
 def test_a_step_has_the_dtype_of_the_whole_pass(dtype):
     block = decoder(dtype=dtype)
