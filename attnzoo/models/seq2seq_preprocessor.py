@@ -19,6 +19,7 @@ from attnzoo.models.packing import (
     refuse_empty,
     weigh,
 )
+from attnzoo.models.samples import need_as_many
 
 # A pointer-generator goes with these alone.
 SYMBOL_TOKENIZERS = (CharacterTokenizer, SymbolTokenizer)
@@ -176,12 +177,17 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
 
         Returns:
             dict, as the `x` of a call, without end token in the target.
+
+        Raises:
+            ValueError: As in a call, or if there are not as many beginnings as sources.
         """
         if not self.built:
             self.build(None)
         if isinstance(x, dict):
             source = x["encoder_text"]
             target = x.get("decoder_text", self._empty_decoder_text(source))
+            if isinstance(target, (list, tuple)):
+                need_as_many(sources=source, targets=target)
         else:
             source, target = x, self._empty_decoder_text(x)
         length = decoder_sequence_length or sequence_length or self.decoder_sequence_length

@@ -221,8 +221,6 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
                 length = np.shape(inputs["decoder_token_ids"])[1]
                 self.check_generated(**{"decoder_token_ids.shape[1]": length})
         else:
-            if isinstance(inputs, dict) and isinstance(inputs.get("decoder_text"), (list, tuple)):
-                need_as_many(sources=inputs["encoder_text"], targets=inputs["decoder_text"])
             self.check_generated(max_length=max_length or 0)
             if not self.preprocessor.built:  # Then it knows the special ids of any tokenizer.
                 self.preprocessor.build(None)
