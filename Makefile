@@ -5,24 +5,33 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO ?= full
 BACKENDS ?= tensorflow jax torch
+TESTS ?= tests
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 # The demo's backend, if none is asked for: the one that was measured to be fastest on a CPU.
 demo: export KERAS_BACKEND ?= jax
 
-.PHONY: demo test lint benchmark notebooks clean
+.PHONY: demo check test test-all test-nightly lint benchmark notebooks clean
 
 demo: $(VENV)/installed
 	$(RUN) -m attnzoo demo --size $(DEMO) --output runs/demo
 
-# In parts: TensorFlow keeps all that XLA compiles, 20 GB by the end of one whole run.
+# A look in a minute, while one works: lint, and the fast tests of layers and functions on JAX.
+check: lint
+	KERAS_BACKEND=jax $(PYTEST) tests/test_imports.py tests/test_package.py tests/ops tests/layers
+
+# All that must pass. TESTS=tests/layers BACKENDS=jax is a part of it.
 test: lint
 	for backend in $(BACKENDS); do \
-	  for part in tests/models/rnn_seq2seq "tests/models --ignore=tests/models/rnn_seq2seq" \
-	      "tests --ignore=tests/models"; do \
-	    echo "=== $$backend: $$part"; \
-	    KERAS_BACKEND=$$backend OMP_NUM_THREADS=1 $(RUN) -m pytest -q \
-	      -n 2 --dist loadfile --no-loadscope-reorder $$part || exit 1; \
-	  done; \
+	  echo "=== $$backend"; \
+	  KERAS_BACKEND=$$backend $(PYTEST) --shared-by "$(BACKENDS)" $(TESTS) || exit 1; \
+	done
+
+# The same with nothing shared among backends, and what is slow.
+test-all: lint
+	for backend in $(BACKENDS); do \
+	  echo "=== $$backend"; \
+	  KERAS_BACKEND=$$backend $(PYTEST) --slow $(TESTS) || exit 1; \
 	done
 
 lint: $(VENV)/installed

@@ -1,6 +1,6 @@
-"""What every test shares: one thread, quick compilation, and the package beside the tests."""
+"""What every test shares: one thread, quick compilation, and who runs which test."""
 
-import collections
+import json
 import os
 import pathlib
 import sys
@@ -20,9 +20,85 @@ if os.environ.get("KERAS_BACKEND") == "jax":
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
+import keras
 import pytest
 
 from tests import tools
+
+ROOT = pathlib.Path(__file__).parents[1]
+SECONDS = ROOT / "tests" / "seconds.json"  # By backend and file, as `--record-seconds` wrote them.
+# The first of these in a run runs what no backend can change: it starts fastest.
+FASTEST_FIRST = ("jax", "torch", "tensorflow")
+
+_compile = keras.Model.compile
+_with_xla = False
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--shared-by",
+        default="",
+        help="backends that run the suite one after the other, and share what need not run on each",
+    )
+    parser.addoption("--slow", action="store_true", help="run tests marked `slow` too")
+    parser.addoption("--record-seconds", action="store_true", help=f"write {SECONDS.name}")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Keep this backend's share, and begin with the longest files: no worker ends with one."""
+    backends = config.getoption("--shared-by").split() or [keras.backend.backend()]
+    kept, left = [], []
+    cases = {}
+    for item in items:
+        (kept if _is_ours(item, backends, cases, config) else left).append(item)
+    if left:
+        config.hook.pytest_deselected(items=left)
+    recorded = json.loads(SECONDS.read_text()) if SECONDS.exists() else {}
+    seconds = recorded.get(keras.backend.backend(), {})
+    kept.sort(key=lambda item: -seconds.get(_file_of(item), 0.0))
+    items[:] = kept
+
+
+def _is_ours(item, backends, cases, config) -> bool:
+    ours = keras.backend.backend()
+    if item.get_closest_marker("slow") and not config.getoption("--slow"):
+        return False
+    for marker in item.iter_markers():  # The test's own come before those of its file.
+        if marker.name == "everywhere":
+            return True
+        if marker.name == "backend_free":
+            return ours == next(b for b in FASTEST_FIRST if b in backends)
+        if marker.name == "shared":
+            (chosen,) = marker.args
+            return ours == (chosen if chosen in backends else backends[0])
+        if marker.name == "rotates":
+            test = item.nodeid.split("[")[0]
+            case = cases[test] = cases.get(test, -1) + 1
+            return ours == backends[(case + len(test)) % len(backends)]
+    return True
+
+
+def _file_of(item) -> str:
+    return item.path.relative_to(ROOT).as_posix()
+
+
+@pytest.fixture(autouse=True)
+def _only_asked_for_xla(request):
+    """On TensorFlow compile with XLA only in tests that are marked so: it doubles their time."""
+    global _with_xla
+    _with_xla = request.node.get_closest_marker("xla") is not None
+    yield
+    _with_xla = False
+
+
+def _compile_without_xla(self, *args, **kwargs):
+    if not _with_xla and kwargs.get("jit_compile") is True:
+        kwargs["jit_compile"] = False
+    return _compile(self, *args, **kwargs)
+
+
+if keras.backend.backend() == "tensorflow":
+    keras.Model.compile = _compile_without_xla
 
 
 @pytest.fixture
@@ -32,7 +108,17 @@ def without_compilation():
         yield
 
 
-def pytest_collection_modifyitems(items):
-    """Notebooks first, then files by their number of tests: no worker ends with a long file."""
-    counts = collections.Counter(item.path for item in items)
-    items.sort(key=lambda item: (item.path.name != "test_notebooks.py", -counts[item.path]))
+def pytest_terminal_summary(terminalreporter, config):
+    """Write how long each file took, where that is asked for."""
+    if not config.getoption("--record-seconds"):
+        return
+    seconds = {}
+    for report in sum(terminalreporter.stats.values(), []):
+        if hasattr(report, "duration"):
+            file = report.nodeid.split("::")[0]
+            seconds[file] = seconds.get(file, 0.0) + report.duration
+    recorded = json.loads(SECONDS.read_text()) if SECONDS.exists() else {}
+    recorded[keras.backend.backend()] = {
+        file: round(spent) for file, spent in sorted(seconds.items()) if spent >= 1
+    }
+    SECONDS.write_text(json.dumps(recorded, indent=1) + "\n")

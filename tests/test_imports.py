@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.backend_free
+
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGE = ROOT / "attnzoo"
 FILES = sorted(PACKAGE.rglob("*.py"))

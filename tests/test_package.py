@@ -7,6 +7,8 @@ import pytest
 
 import attnzoo
 
+pytestmark = pytest.mark.backend_free
+
 LAZY = ("analysis", "data", "export", "models", "plotting", "presets", "samplers", "training")
 
 

@@ -5,6 +5,8 @@ import pytest
 
 from attnzoo.analysis import attention_rollout
 
+pytestmark = pytest.mark.backend_free
+
 
 def weights(*shape, lengths=None):
     """Alignments with rows that sum to 1, and zeros over padding."""

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.backend_free
+
 if sys.platform != "linux":
     pytest.skip("the benchmarks need Linux", allow_module_level=True)
 

@@ -6,6 +6,8 @@ import pytest
 
 from attnzoo.cli.leaderboard import make_overview, make_table
 
+pytestmark = pytest.mark.backend_free
+
 ROOT = Path(__file__).parents[2]
 RUNS = ROOT / "benchmarks" / "runs"
 METRICS = {

@@ -6,6 +6,8 @@ import pytest
 from attnzoo.data import CharacterTokenizer, SymbolTokenizer
 from attnzoo.data.copying import copy_ids, extend_ids, spell_ids
 
+pytestmark = pytest.mark.backend_free
+
 SPECIAL = ["[PAD]", "[UNK]", "[START]", "[END]"]
 V = 6  # With "is" and "in".
 SOURCES = ["Ada is in Rome", "Bob [UNK] Bob is Rome é", "[END]"]

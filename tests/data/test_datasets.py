@@ -17,6 +17,8 @@ from attnzoo.data import (
     read_tsv,
 )
 
+pytestmark = pytest.mark.backend_free
+
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data" / "cmudict"
 
 

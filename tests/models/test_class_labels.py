@@ -5,6 +5,8 @@ import pytest
 
 from attnzoo.models.class_labels import ClassLabels
 
+pytestmark = pytest.mark.backend_free
+
 NAMES = ["negative", "positive"]
 
 

@@ -5,6 +5,8 @@ import pytest
 
 from attnzoo.models import packing
 
+pytestmark = pytest.mark.backend_free
+
 
 def test_lengths_are_few_and_close_to_each_other():
     assert packing.lengths_up_to(100) == [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 100]

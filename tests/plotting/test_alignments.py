@@ -12,6 +12,8 @@ import pytest
 from attnzoo import plotting
 from attnzoo.plotting import layout, plot_alignment_page, plot_alignments
 
+pytestmark = pytest.mark.backend_free
+
 T, S = 3, 11
 
 

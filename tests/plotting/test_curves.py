@@ -7,6 +7,8 @@ import pytest
 
 from attnzoo.plotting import plot_curves
 
+pytestmark = pytest.mark.backend_free
+
 
 def test_each_run_is_a_line_by_epoch():
     figure = plot_curves({"soft $a": [2.0, 1.5, 1.25], "hard": [3.0]}, "val_loss")

@@ -9,6 +9,8 @@ import pytest
 from attnzoo.plotting import layout, plot_heads
 from attnzoo.plotting.heads import WIDEST_GRID
 
+pytestmark = pytest.mark.backend_free
+
 L, N, T, S = 2, 3, 5, 7
 SENTENCE = "the film is neither as funny nor as touching as its makers seem to believe".split()
 

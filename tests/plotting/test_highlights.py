@@ -7,6 +7,8 @@ import pytest
 
 from attnzoo.plotting import highlight_html, highlight_terminal, highlights
 
+pytestmark = pytest.mark.backend_free
+
 TOKENS = ["not", "bad", "at", "all"]
 
 

@@ -18,6 +18,8 @@ from attnzoo.training.metrics import (
     word_error_rate,
 )
 
+pytestmark = pytest.mark.backend_free
+
 DATA = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data"
 
 WORDS = ["cat", "tomato", "naïve", "İstanbul", "ox"]

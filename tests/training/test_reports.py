@@ -4,6 +4,8 @@ import pytest
 
 from attnzoo.training.reports import format_predictions
 
+pytestmark = pytest.mark.backend_free
+
 
 def test_the_table_marks_right_and_wrong():
     table = format_predictions(["cat", "dog"], ["K AE T", "D AO"], ["K AE T", "D AO G"])

@@ -8,6 +8,8 @@ from attnzoo import layers, samplers
 from tests import references, tools
 from tests.models import tiny
 
+pytestmark = pytest.mark.shared("tensorflow")
+
 WEIGHT = 30.0  # So much that a step follows its gradient, whatever the targets are.
 
 
@@ -73,11 +75,10 @@ def test_a_negative_weight_is_refused():
 @pytest.mark.parametrize("name", ["coverage", "location_sensitive"])
 def test_such_a_model_trains_and_generates_with_every_sampler(name):
     task = tiny.make_task(tiny.make_preprocessor(), attention=name)
-    xla = False if keras.backend.backend() == "tensorflow" else "auto"  # Slow to compile there.
-    task.compile(jit_compile=xla)
+    task.compile()
     task.fit(tiny.WORDS, tiny.PHONEMES, epochs=1, batch_size=3, verbose=0)
     for sampler in ("greedy", samplers.BeamSampler(2)):
-        task.compile(sampler=sampler, jit_compile=xla)
+        task.compile(sampler=sampler)
         results = task.generate(["cat", "that"], return_alignments=True)
         assert [type(output) for output in results["outputs"]] == [str, str]
         sums = results["alignments"].sum(axis=-1)

@@ -10,6 +10,8 @@ from attnzoo.ops import marginal
 from tests import references, tools
 from tests.models import tiny
 
+pytestmark = pytest.mark.shared("torch")
+
 
 def batch():
     inputs = tiny.make_inputs()
@@ -100,6 +102,7 @@ def test_files_and_presets_keep_it(tmp_path):
         tools.assert_close(again(inputs), expected, tolerance=1e-6)
 
 
+@pytest.mark.shared("tensorflow")
 def test_it_is_exported(tmp_path):
     task = tiny.make_task(tiny.make_preprocessor(), attention="exact_monotonic")
     # It compares what the graph gives with what the model gives, beam and alignments too.

@@ -9,6 +9,8 @@ from attnzoo import layers, models
 from tests import tools
 from tests.models import tiny
 
+pytestmark = pytest.mark.shared("torch")
+
 NAMES = ("hard", "hard_straight_through", "hard_gumbel")
 
 

@@ -27,6 +27,7 @@ def make_task(kind, **arguments):
     return task
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize(("kind", "attend"), [("monotonic", "before"), ("hard", "after")])
 def test_it_trains_and_generates(kind, attend):
     task = make_task(kind, attend=attend)

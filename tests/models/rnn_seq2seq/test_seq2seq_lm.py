@@ -49,6 +49,17 @@ CONFIGURATIONS = {
 }
 
 
+# One of each structure: these run on every backend, the others on one of them.
+KINDS = ("bahdanau", "luong", "coverage", "hard", "hard_exact", "monotonic", "two layers")
+
+
+def share(names):
+    return [
+        pytest.param(name, marks=[pytest.mark.everywhere] if name in KINDS else [])
+        for name in names
+    ]
+
+
 def make_task(name):
     arguments = CONFIGURATIONS[name]
     if callable(arguments.get("attention")):
@@ -60,7 +71,8 @@ def tensors(inputs):
     return {name: ops.convert_to_tensor(value) for name, value in inputs.items()}
 
 
-@pytest.mark.parametrize("name", CONFIGURATIONS)
+@pytest.mark.rotates
+@pytest.mark.parametrize("name", share(CONFIGURATIONS))
 def test_step_by_step_it_is_the_teacher_forced_model(name):
     task = make_task(name)
 
@@ -85,6 +97,7 @@ def test_step_by_step_it_is_the_teacher_forced_model(name):
         assert tuple(leaf.shape) in [(2, 2), (2, 5), (2, 6)]
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize(
     "name",
     [
