@@ -63,11 +63,13 @@ def _is_ours(item, backends, cases, config) -> bool:
     ours = keras.backend.backend()
     if item.get_closest_marker("slow") and not config.getoption("--slow"):
         return False
+    if any(marker.name == "everywhere" for marker in item.own_markers):
+        return True
     for marker in item.iter_markers():  # The test's own come before those of its file.
-        if marker.name == "everywhere":
-            return True
         if marker.name == "backend_free":
             return ours == next(b for b in FASTEST_FIRST if b in backends)
+        if marker.name == "only":
+            return ours in marker.args
         if marker.name == "shared":
             (chosen,) = marker.args
             return ours == (chosen if chosen in backends else backends[0])

@@ -4,6 +4,7 @@ import contextlib
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 
@@ -37,6 +38,12 @@ def compiled(function):
             return jax.jit(function)(*args)
 
     return run
+
+
+def shared(names, everywhere):
+    """Cases of a test that `rotates`, but for those that run on every backend."""
+    marks = [pytest.mark.everywhere]
+    return [pytest.param(name, marks=marks if name in everywhere else []) for name in names]
 
 
 def to_numpy(tensors):

@@ -15,6 +15,8 @@ from tests.models import tiny
 
 WORDS = ("ab", "ba", "abc", "cab")
 
+pytestmark = pytest.mark.shared("torch")
+
 
 @pytest.fixture(scope="module")
 def preset(tmp_path_factory):

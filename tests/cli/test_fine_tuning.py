@@ -17,6 +17,8 @@ from tests import tools
 from tests.cli.test_train import KILLED
 from tests.models import tiny
 
+pytestmark = pytest.mark.shared("torch")
+
 TEXTS = tiny.TEXTS * 2
 LABELLED = list(zip(tiny.TEXTS, tiny.SENTIMENTS, strict=True))
 LANGUAGE = Recipe(

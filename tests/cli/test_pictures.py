@@ -7,6 +7,8 @@ from attnzoo import data, models
 from attnzoo.cli import main
 from tests.models import tiny
 
+pytestmark = pytest.mark.shared("torch")
+
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory):

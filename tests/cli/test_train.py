@@ -30,6 +30,9 @@ from attnzoo.cli.train import (
 )
 from attnzoo.models.presets import task_class
 
+# The command is the same on every backend; what it rests on is tested on each.
+pytestmark = pytest.mark.shared("jax")
+
 RECIPE = Recipe(
     source_tokenizer="character",
     target_tokenizer="symbol",
@@ -147,6 +150,7 @@ def test_labelled_texts_are_one_file(options, labelled, tmp_path, capsys):
     assert "Labelled texts are one file, and no inflections. Received:" in capsys.readouterr().err
 
 
+@pytest.mark.everywhere
 def test_a_killed_run_ends_where_an_uninterrupted_run_ends(whole, tmp_path, monkeypatch):
     folder, task = whole
     arguments = json.dumps([dataclasses.asdict(RECIPE), PAIRS, str(tmp_path)])

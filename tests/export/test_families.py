@@ -1,6 +1,5 @@
 """The SavedModels of tasks that read texts: what goes in, what comes out, where it may differ."""
 
-import keras
 import keras_hub
 import numpy as np
 import pytest
@@ -12,10 +11,8 @@ from tests import tools
 from tests.export.consumer import consume
 from tests.models import tiny
 
-BACKEND = keras.backend.backend()
-under_tensorflow = pytest.mark.skipif(
-    BACKEND != "tensorflow", reason="Elsewhere it costs a child process, which does the same"
-)
+# Elsewhere a child process does the same: tests/export/test_child.py.
+pytestmark = pytest.mark.only("tensorflow")
 
 TEXTS = ["a good film", "", "not bad", "bad " * 13]
 # Small, and with the pooling that has something to look at.
@@ -30,13 +27,11 @@ CASES = {
     "masked_lm": (lambda: tiny.make_transformer("MaskedLM", **SMALL), {"num_candidates": 3}),
     "span_qa": (lambda: tiny.make_transformer("SpanQA", **SMALL), {"max_words": 2}),
 }
-# Elsewhere each costs a child process.
-EXPORTED = list(CASES) if BACKEND == "tensorflow" else ["classifier", "embedder"]
 
 
 @pytest.fixture(scope="module")
 def tasks():
-    return {name: CASES[name][0]() for name in EXPORTED}
+    return {name: CASES[name][0]() for name in CASES}
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +42,9 @@ def consumed(tasks, tmp_path_factory):
     for name, task in tasks.items():
         export.saved_model(task, folder / name, **CASES[name][1])
         feeds[name] = {"text": TEXTS}
-    if "span_qa" in tasks:
-        feeds["masked_lm"] = {"text": ["a [MASK] film", "film", "[MASK][MASK] bad"]}
-        contexts = ["é\u00a0not  bad", "", "a film"]
-        feeds["span_qa"] = {"question": ["a film", "good", "x " * 13], "context": contexts}
+    feeds["masked_lm"] = {"text": ["a [MASK] film", "film", "[MASK][MASK] bad"]}
+    contexts = ["é\u00a0not  bad", "", "a film"]
+    feeds["span_qa"] = {"question": ["a film", "good", "x " * 13], "context": contexts}
     feeds = {str(folder / name): [given] for name, given in feeds.items()}
     outputs = consume(feeds, folder)["outputs"]
     return {name: outputs[str(folder / name)][0] for name in tasks}
@@ -71,7 +65,6 @@ def test_a_classifier_gives_labels_and_where_each_hop_looked(tasks, consumed):
     assert outputs["token_ids"][1].tolist() == [3] + [0] * (tiny.S - 1)  # Empty: the end alone.
 
 
-@under_tensorflow
 def test_a_tagger_gives_each_word_its_tag(tasks, consumed):
     outputs = consumed["tagger"]
     live = tasks["tagger"].tag([TEXTS[0], TEXTS[2]], return_probabilities=True)
@@ -95,7 +88,6 @@ def test_an_embedder_gives_unit_vectors_and_all_alignments_when_asked(tasks, con
     assert np.allclose(pooling.sum(axis=-1), 1.0, atol=1e-5)
 
 
-@under_tensorflow
 def test_a_masked_language_model_gives_candidates_at_its_masks(tasks, consumed):
     outputs = consumed["masked_lm"]
     live = tasks["masked_lm"].fill(
@@ -109,7 +101,6 @@ def test_a_masked_language_model_gives_candidates_at_its_masks(tasks, consumed):
     assert outputs["tokens"][2].tolist() == ["[MASK]", "[MASK]", "bad", "[END]"]
 
 
-@under_tensorflow
 def test_questions_are_answered_in_characters_of_their_contexts(tasks, consumed):
     outputs = consumed["span_qa"]
     live = tasks["span_qa"].answer([("a film", "é\u00a0not  bad")], max_words=2, return_spans=True)
@@ -119,7 +110,6 @@ def test_questions_are_answered_in_characters_of_their_contexts(tasks, consumed)
     assert not outputs["probabilities"][1:].any()  # No context; and a question without room for it.
 
 
-@under_tensorflow
 @pytest.mark.parametrize("name", [*CASES, "numbers"])
 def test_ids_go_in_and_what_is_no_text_comes_out(name, tasks):
     import tensorflow as tf
@@ -257,7 +247,6 @@ class _PythonOnly(models.RNNTextClassifierPreprocessor):
         return [[len(str(text.numpy()))] for text in texts]
 
 
-@under_tensorflow
 def test_what_cannot_be_traced_is_told_with_the_way_out(monkeypatch, tmp_path):
     task = tiny.make_classifier(_PythonOnly(tiny.make_text_tokenizer(), sequence_length=tiny.S))
     served = serve(task, "text")

@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import sys
 
 import keras
 import numpy as np
@@ -16,8 +15,8 @@ from tests import tools
 from tests.export.consumer import consume
 from tests.models import tiny
 
-BACKEND = keras.backend.backend()
-in_a_child = pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow exports by itself")
+# Elsewhere a child process does the same: tests/export/test_child.py.
+pytestmark = pytest.mark.only("tensorflow")
 
 CUT = 7  # Longest source, in tokens.
 TEXTS = [["cat", "hatch", "c" * 13], ["that"]]
@@ -185,7 +184,6 @@ def make_subword_task(sources, targets, model):
     return tiny.make_task(preprocessor, scale=0.5)
 
 
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="Elsewhere a child process does the same.")
 @pytest.mark.parametrize("model", MODELS)
 def test_two_subword_tokenizers_of_one_kind_stay_two(model, tmp_path):
     task = make_subword_task(ENGLISH, GERMAN, model)
@@ -193,7 +191,6 @@ def test_two_subword_tokenizers_of_one_kind_stay_two(model, tmp_path):
     export.saved_model(task, tmp_path / "exported", sampler="greedy", verify=ENGLISH)
 
 
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="Elsewhere a child process does the same.")
 def test_two_exports_may_be_loaded_in_one_process(tmp_path):
     import tensorflow as tf
 
@@ -380,22 +377,3 @@ def test_missing_tensorflow_is_named(task, monkeypatch, tmp_path):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, package=None: None)
     with pytest.raises(ImportError, match="pip install tensorflow"):
         export.saved_model(task, tmp_path / "model")
-
-
-@in_a_child
-def test_a_class_from_the_script_is_refused(task, monkeypatch, tmp_path):
-    monkeypatch.setattr(HalvedScore, "__module__", "__main__")
-    with pytest.raises(ValueError, match="Received: 'HalvedScore', defined in __main__"):
-        export.saved_model(task, tmp_path / "model")
-    assert os.listdir(tmp_path) == []
-
-
-@in_a_child
-def test_what_a_failing_child_says_is_shown(task, monkeypatch, tmp_path):
-    python = tmp_path / "python"
-    python.write_text("#!/bin/sh\necho 'no room left' >&2\nexit 7\n")
-    python.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(python))
-    with pytest.raises(RuntimeError, match="exit status 7(?s:.*)no room left"):
-        export.saved_model(task, tmp_path / "model")
-    assert os.listdir(tmp_path) == ["python"]

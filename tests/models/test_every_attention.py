@@ -8,14 +8,18 @@ import pytest
 from attnzoo import export, models, plotting
 from attnzoo.layers.attention import ATTENTIONS
 from attnzoo.samplers import BeamSampler
+from tests import tools
 from tests.models import tiny
 from tests.tools import assert_close
 
+# One of each structure: stateless, stateful, stochastic, marginal, with heads.
+KINDS = ("bahdanau", "coverage", "hard", "hard_exact", "multi_head")
 # Exports of the others have tests of their own.
 EXPORTED = sorted(set(ATTENTIONS) - {"bahdanau", "chunkwise", "hard_exact", "exact_monotonic"})
 
 
-@pytest.mark.parametrize("name", sorted(ATTENTIONS))
+@pytest.mark.rotates
+@pytest.mark.parametrize("name", tools.shared(sorted(ATTENTIONS), KINDS))
 def test_a_model_with_it_trains_decodes_and_comes_back(name, tmp_path):
     task = tiny.make_task(tiny.make_preprocessor(), attention=name, dropout=0.1)
     before = [weight.numpy() for weight in task.trainable_weights]
@@ -49,9 +53,7 @@ def test_a_model_with_it_trains_decodes_and_comes_back(name, tmp_path):
         np.testing.assert_array_equal(weight.numpy(), same.numpy())
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="Elsewhere a child process does the same."
-)
+@pytest.mark.only("tensorflow")
 @pytest.mark.parametrize("name", EXPORTED)
 def test_a_model_with_it_is_exported(name, tmp_path):
     task = tiny.make_task(tiny.make_preprocessor(), attention=name)

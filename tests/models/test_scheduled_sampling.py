@@ -180,6 +180,7 @@ def step(task, inputs):
     return float(loss), task.get_weights()
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_training_is_teacher_forcing_on_what_was_drawn(attention, monkeypatch):
     """So no gradient flows through a draw, and with probability 0 it is plain training."""

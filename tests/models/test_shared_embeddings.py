@@ -91,9 +91,7 @@ def test_low_rank_is_of_the_one_there_is():
     }
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="Elsewhere a child process does the same."
-)
+@pytest.mark.only("tensorflow")
 @FAMILY
 def test_it_is_exported(family, tmp_path):
     task = make_task(family, tie_embeddings=True)

@@ -50,9 +50,7 @@ def test_it_trains_and_generates(kind, attend):
     assert len(task.generate(tiny.WORDS)) == len(found["outputs"]) == len(tiny.WORDS)
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="Elsewhere a child process does the same."
-)
+@pytest.mark.only("tensorflow")
 def test_a_walk_over_the_memory_is_exported(tmp_path):
     # It compares what the graph gives with what the model gives: text, scores and alignments.
     task = make_task("hard")

@@ -53,13 +53,6 @@ CONFIGURATIONS = {
 KINDS = ("bahdanau", "luong", "coverage", "hard", "hard_exact", "monotonic", "two layers")
 
 
-def share(names):
-    return [
-        pytest.param(name, marks=[pytest.mark.everywhere] if name in KINDS else [])
-        for name in names
-    ]
-
-
 def make_task(name):
     arguments = CONFIGURATIONS[name]
     if callable(arguments.get("attention")):
@@ -72,7 +65,7 @@ def tensors(inputs):
 
 
 @pytest.mark.rotates
-@pytest.mark.parametrize("name", share(CONFIGURATIONS))
+@pytest.mark.parametrize("name", tools.shared(CONFIGURATIONS, KINDS))
 def test_step_by_step_it_is_the_teacher_forced_model(name):
     task = make_task(name)
 

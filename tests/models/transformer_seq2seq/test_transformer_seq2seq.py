@@ -266,6 +266,7 @@ def test_a_preset_holds_the_task(trained, tmp_path):
     assert again.backbone.get_config() == trained.backbone.get_config()
 
 
+@pytest.mark.shared("tensorflow")
 def test_it_is_exported(trained, tmp_path):
     path = export.saved_model(trained, tmp_path / "model", sampler="beam", verify=tiny.WORDS)
     assert (tmp_path / "model" / "saved_model.pb").is_file() and path.endswith("model")
