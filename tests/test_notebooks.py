@@ -10,6 +10,8 @@ nbformat = pytest.importorskip("nbformat")
 pytest.importorskip("nbclient")
 pytest.importorskip("ipykernel")
 
+pytestmark = pytest.mark.backend_free
+
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LONGEST = 180  # seconds of one CPU core
@@ -51,6 +53,7 @@ def test_there_are_notebooks():
     assert [path.name[:3] for path in NOTEBOOKS[:2]] == ["01_", "02_"]
 
 
+@pytest.mark.rotates
 @each_notebook
 def test_a_notebook_runs_from_a_clean_kernel_in_minutes(path):
     pytest.importorskip("matplotlib")
