@@ -27,6 +27,8 @@ from tests import tools
 
 ROOT = pathlib.Path(__file__).parents[1]
 SECONDS = ROOT / "tests" / "seconds.json"  # By backend and file, as `--record-seconds` wrote them.
+# What is whole models: folders of tests.
+EAGER = ("models", "cli")
 # The first of these in a run runs what no backend can change: it starts fastest.
 FASTEST_FIRST = ("jax", "torch", "tensorflow")
 
@@ -80,17 +82,30 @@ def _is_ours(item, backends, cases, config) -> bool:
     return True
 
 
+def _folder_of(item) -> str:
+    return item.path.relative_to(ROOT / "tests").parts[0]
+
+
 def _file_of(item) -> str:
     return item.path.relative_to(ROOT).as_posix()
 
 
-@pytest.fixture(autouse=True)
-def _only_asked_for_xla(request):
-    """On TensorFlow compile with XLA only in tests that are marked so: it doubles their time."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """On TensorFlow whole models run eagerly, and none with XLA, unless a test asks for it.
+
+    Tracing a model costs more there than a small one takes to run, and XLA doubles that. Layers are
+    traced by their contracts, and models by the tests marked `graph`, by those of exports, and on
+    JAX by all.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
     global _with_xla
-    _with_xla = request.node.get_closest_marker("xla") is not None
-    yield
-    _with_xla = False
+    _with_xla = item.get_closest_marker("xla") is not None
+    in_graph = _with_xla or item.get_closest_marker("graph") is not None
+    tf.config.run_functions_eagerly(_folder_of(item) in EAGER and not in_graph)
 
 
 def _compile_without_xla(self, *args, **kwargs):

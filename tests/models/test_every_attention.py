@@ -18,6 +18,7 @@ KINDS = ("bahdanau", "coverage", "hard", "hard_exact", "multi_head")
 EXPORTED = sorted(set(ATTENTIONS) - {"bahdanau", "chunkwise", "hard_exact", "exact_monotonic"})
 
 
+@pytest.mark.graph
 @pytest.mark.rotates
 @pytest.mark.parametrize("name", tools.shared(sorted(ATTENTIONS), KINDS))
 def test_a_model_with_it_trains_decodes_and_comes_back(name, tmp_path):

@@ -112,7 +112,8 @@ def test_sampled_targets_and_drawn_places_go_through_all_of_it():
         assert np.isfinite(other).all() and np.abs(one - other).max() > 0.0
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="Only TensorFlow traces.")
+@pytest.mark.graph
+@pytest.mark.only("tensorflow")
 def test_a_step_is_traced_once():
     task = tiny.make_transformer("TokenTagger", preprocessor=None, encoder={"num_layers": 1})
     task.compile(keras.optimizers.Adam(), jit_compile=False)

@@ -187,6 +187,7 @@ CASES = {
 }
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("arguments", CASES.values(), ids=list(CASES))
 def test_the_mean_of_many_estimates_is_the_gradient_of_the_expected_loss(arguments):
     model = make_model(**arguments)
@@ -213,6 +214,7 @@ def present(losses, draws):
     return draws.log_probs * losses
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("wrong", [flipped, past, present, "no constant"])
 def test_a_wrong_estimate_would_be_found_out(wrong, monkeypatch):
     arguments = {"baseline": None}
@@ -284,6 +286,7 @@ def mean_of_all(y_true, y_pred):
     return ops.mean(ops.square(y_true - y_pred))
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize(
     ("loss", "copies"), [("mse", 100), (mean_of_squares, 100), (mean_of_all, 3)]
 )
@@ -307,6 +310,7 @@ def test_a_loss_that_is_no_sequence_charges_every_draw(loss, copies):
     assert deviation(found, -expected) > 8.0
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("estimator", ["reinforce", "straight_through", "gumbel"])
 def test_it_learns_which_of_two_places_is_right(estimator):
     query, memory = keras.Input((1, 1)), keras.Input((2, 1))
@@ -372,7 +376,8 @@ def test_a_loop_that_charges_nothing_is_told():
             model(x, training=True)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="The others know lengths.")
+@pytest.mark.graph
+@pytest.mark.only("tensorflow")
 @pytest.mark.parametrize("stride", [1, 2])
 def test_lengths_need_not_be_known_while_tracing(stride):
     import tensorflow as tf

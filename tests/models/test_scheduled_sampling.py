@@ -146,12 +146,7 @@ def test_zero_is_never_and_one_is_always(probability, expected):
 def make_task(sampling, attention="luong", **arguments):
     keras.utils.set_random_seed(3)
     task = tiny.make_task(attention=attention, **arguments)
-    jit = attention == "luong" or keras.backend.backend() != "tensorflow"
-    task.compile(
-        optimizer=keras.optimizers.SGD(RATE),
-        sampling_probability=sampling,
-        jit_compile="auto" if jit else False,
-    )
+    task.compile(optimizer=keras.optimizers.SGD(RATE), sampling_probability=sampling)
     return task
 
 
@@ -182,6 +177,7 @@ def step(task, inputs):
 
 @pytest.mark.rotates
 @pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.graph
 def test_training_is_teacher_forcing_on_what_was_drawn(attention, monkeypatch):
     """So no gradient flows through a draw, and with probability 0 it is plain training."""
 

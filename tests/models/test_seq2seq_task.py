@@ -398,6 +398,7 @@ def test_training_changes_what_is_generated(learner):
     assert np.abs(before - after).max() > 1e-4
 
 
+@pytest.mark.graph
 def test_a_trained_task_says_what_it_learned(learner):
     pairs = list(zip(WORDS, PHONEMES, strict=True))
     batches = data.BucketedBatches(pairs, learner.preprocessor, batch_size=6, num_buckets=1)

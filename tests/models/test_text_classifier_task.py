@@ -142,6 +142,7 @@ def test_fit_validates(learner):
     assert history["val_accuracy"][-1] == pytest.approx(accuracy)
 
 
+@pytest.mark.graph
 def test_a_trained_task_says_what_it_learned(learner):
     before = learner.classify(TEXTS, return_probabilities=True)["probabilities"]
     learner.fit(TEXTS * 10, LABELS * 10, batch_size=6, epochs=4, verbose=0)

@@ -70,6 +70,7 @@ def test_fit_takes_tags_in_strings_lists_and_datasets(learner):
     assert_learns(learner, dataset, validation_data=(TEXTS, LISTS))
 
 
+@pytest.mark.graph
 def test_a_trained_task_says_what_it_learned(learner):
     learner.fit(TEXTS * 10, TAGS * 10, batch_size=6, epochs=3, verbose=0)
     assert learner.tag(TEXTS) == LISTS

@@ -30,9 +30,9 @@ TAG_NAMES = ["A", "D", "N", "P", "R"]
 TEXT_VOCABULARY = 11  # With the four special tokens.
 
 
-def make_preprocessor(**arguments):
+def make_preprocessor(family="RNN", **arguments):
     arguments = {"encoder_sequence_length": S, "decoder_sequence_length": T, **arguments}
-    return models.RNNSeq2SeqLMPreprocessor(
+    return getattr(models, f"{family}Seq2SeqLMPreprocessor")(
         data.CharacterTokenizer.from_texts(WORDS),
         data.SymbolTokenizer.from_texts(PHONEMES),
         **arguments,
@@ -48,6 +48,16 @@ def make_task(preprocessor=None, *, scale: float = 1.0, **arguments):
         sizes = [tokenizer.vocabulary_size() for tokenizer in tokenizers]
     backbone = models.RNNSeq2SeqBackbone(*sizes, **arguments)
     task = models.RNNSeq2SeqLM(backbone, preprocessor)
+    tools.set_weights(task, scale=scale)
+    return task
+
+
+def make_transformer_seq2seq(*, scale: float = 0.5):
+    """The same with a Transformer."""
+    backbone = models.TransformerSeq2SeqBackbone(
+        SOURCE_VOCABULARY, TARGET_VOCABULARY, dropout=0.0, **FAMILIES["Transformer"]
+    )
+    task = models.TransformerSeq2SeqLM(backbone, make_preprocessor("Transformer"))
     tools.set_weights(task, scale=scale)
     return task
 
