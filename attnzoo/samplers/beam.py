@@ -16,21 +16,24 @@ _GROWTH = 4
 class BeamSampler(keras_hub.samplers.Sampler):
     """Beam search over any model with KerasHub's `next(prompt, cache, index)`.
 
-    At each step the `num_beams` best continuations of all open hypotheses are kept. A hypothesis
-    that has made its end token is finished: it is frozen, pays for nothing that follows, and goes
-    on competing. The search ends when all are finished, or none that is open can still win.
+    At each step every open hypothesis is continued by every token. Of these candidates, those that
+    make an end token and are among the K best are finished: they leave the beam, pay for nothing
+    that follows, and the K best ever finished are kept apart. The K best of the others stay open.
 
         score = log p / ((5 + length) / 6) ** length_penalty
                 + coverage_penalty * sum over s of log(min(1, sum over t of alignments[t, s]))
 
-    `length` counts tokens, without prompt and end token. The whole search is one graph: one loop,
-    or where it is told how a cache grows, one for each size of the cache.
+    `length` counts tokens, without prompt and end token. The search ends when no open hypothesis
+    can come among the best `num_hypotheses`: its log p can only fall, its length penalty is at best
+    that of the longest output, and its coverage penalty is at best 0. At the maximal length, what
+    is still open competes with what is finished, by its score. The whole search is one graph: one
+    loop, or where it is told how a cache grows, one for each size of the cache.
 
     Differs from the paper: the penalties rank hypotheses during the search too, not only at its
     end.
 
     Args:
-        num_beams: Hypotheses kept for each input, K. At least 1.
+        num_beams: Open hypotheses kept for each input, and finished ones, K. At least 1.
         num_hypotheses: How many of them are returned, best first (an n-best list). From 1 to K.
         length_penalty: Exponent of the length penalty: 0 ranks by log p alone, 1 nearly by the mean
             log p of a token. At least 0.
@@ -54,6 +57,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
         ['AH T EH N SH AH N']
 
     References:
+        [Sutskever et al., 2014](https://arxiv.org/abs/1409.3215), section 3.2;
         [Wu et al., 2016](https://arxiv.org/abs/1609.08144), section 7, equation 14.
     """
 
@@ -123,7 +127,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
             Tokens int [B, num_hypotheses, T] and scores float [B, num_hypotheses], best first.
         """
         beams = self.num_beams
-        batch, length = ops.shape(prompt)[0], ops.shape(prompt)[1]
+        length = ops.shape(prompt)[1]
         mask = ops.zeros_like(prompt, dtype="bool") if mask is None else ops.cast(mask, "bool")
         stops = [] if stop_token_ids is None else list(stop_token_ids)
 
@@ -131,20 +135,8 @@ class BeamSampler(keras_hub.samplers.Sampler):
         if len(rooms) > 1:
             cache = resize_cache(cache, rooms[0])
 
-        # All beams begin as one: the others get a probability of zero.
-        log_probs = ops.concatenate(
-            [
-                ops.zeros((batch, 1), dtype="float32"),
-                ops.full((batch, beams - 1), _LOWEST, dtype="float32"),
-            ],
-            axis=1,
-        )
         state = {
-            "tokens": ops.repeat(prompt, beams, axis=0),  # [B * K, T]
-            "log_probs": log_probs,  # [B, K]
-            "lengths": ops.zeros((batch, beams), dtype="float32"),  # Tokens made, without the end.
-            "finished": ops.zeros((batch, beams), dtype="bool"),
-            "scores": log_probs,  # [B, K], best first
+            **self._first_beams(prompt),
             "cache": tree.map_structure(
                 lambda leaf: ops.repeat(leaf, beams, axis=0), () if cache is None else cache
             ),
@@ -152,11 +144,10 @@ class BeamSampler(keras_hub.samplers.Sampler):
         }
 
         def cond(state, index):
-            return ops.logical_not(ops.all(self._decided(state, length)))
+            return ops.logical_not(ops.all(self._decided(state, length - index)))
 
         def body(state, index):
-            given = ops.logical_and(mask[:, index, None], ops.logical_not(state["finished"]))
-            return self._grow(next, state, index, given, stops), index + 1
+            return self._grow(next, state, index, mask[:, index, None], stops), index + 1
 
         def run(state, index, rooms):
             room, *larger = rooms
@@ -167,7 +158,8 @@ class BeamSampler(keras_hub.samplers.Sampler):
                 loop_vars=(state, index),
                 maximum_iterations=ops.cast(room, "int32") - index,
             )
-            found = {name: state[name] for name in ("tokens", "scores")}
+            found = {name: state[name] for name in ("tokens", "scores", "finished")}
+            found["index"] = index
             if not larger:
                 return found
 
@@ -177,83 +169,133 @@ class BeamSampler(keras_hub.samplers.Sampler):
 
             return ops.cond(cond(state, index), go_on, lambda: found)
 
-        found = run(state, ops.cast(index, "int32"), rooms)
-        tokens = ops.reshape(found["tokens"], (batch, beams, length))
-        return tokens[:, : self.num_hypotheses], found["scores"][:, : self.num_hypotheses]
+        return self._best(run(state, ops.cast(index, "int32"), rooms))
+
+    def _first_beams(self, prompt):
+        """The part of the state that is no model's: K open beams, and none finished."""
+        beams = self.num_beams
+        batch = ops.shape(prompt)[0]
+        # All beams begin as one: the others get a probability of zero.
+        log_probs = ops.full((batch, beams), _LOWEST, dtype="float32")
+        log_probs = ops.where(ops.arange(beams) == 0, 0.0, log_probs)
+        return {
+            "tokens": ops.repeat(prompt, beams, axis=0),  # [B * K, T]
+            "log_probs": log_probs,  # [B, K]
+            "lengths": ops.zeros_like(log_probs),  # Tokens made, without the end.
+            "scores": log_probs,  # [B, K], best first
+            "finished": {
+                "tokens": ops.repeat(prompt[:, None], beams, axis=1),  # [B, K, T]
+                "scores": ops.full_like(log_probs, _LOWEST),  # [B, K], best first
+            },
+        }
 
     def _grow(self, next, state, index, given, stops):
-        """One step: every beam proposes continuations, and the best K of all are kept."""
-        beams = self.num_beams
-        batch = ops.shape(given)[0]
+        """One step: the best candidates of all beams are finished, or stay open."""
         logits, _, cache = next(state["tokens"], state["cache"], index)
-        logits = ops.cast(logits, "float32") / self.temperature  # [B * K, V]
-        coverage, cover_penalty = self._cover(state, cache, batch)
-
-        # Within a beam the order of the tokens is the order of their logits, but for the end
-        # tokens, which are one token shorter: with as many more candidates as there are end tokens,
-        # no winner is missed.
-        candidates = beams + len(stops)
-        if logits.shape[-1] is not None:
-            candidates = min(candidates, logits.shape[-1])
-        top_logits, top_tokens = _top_k(logits, candidates)  # [B * K, C]
-        top_tokens = ops.cast(top_tokens, state["tokens"].dtype)
-        top_log_probs = top_logits - ops.logsumexp(logits, axis=-1, keepdims=True)
-
-        # A beam that is finished, or still inside its prompt, has one candidate and pays nothing.
-        held = ops.reshape(ops.logical_or(state["finished"], given), (-1, 1))  # [B * K, 1]
-        only_first = ops.where(ops.arange(candidates) == 0, 0.0, _LOWEST)[None, :]
-        as_it_is = ops.take(state["tokens"], index, axis=1)[:, None]  # [B * K, 1]
-        top_tokens = ops.where(held, as_it_is, top_tokens)
-        top_log_probs = ops.where(held, only_first, top_log_probs)
-        ends = ops.zeros_like(top_tokens, dtype="bool")
-        for stop in stops:
-            ends = ops.logical_or(ends, top_tokens == stop)
-        ends = ops.logical_and(ends, ops.logical_not(held))
-        longer = ops.logical_not(ops.logical_or(held, ends))
-
-        log_probs = ops.reshape(state["log_probs"], (-1, 1)) + top_log_probs  # [B * K, C]
-        lengths = ops.reshape(state["lengths"], (-1, 1)) + ops.cast(longer, "float32")
-        scores = self._score(log_probs, lengths) + cover_penalty
-        scores, chosen = ops.top_k(ops.reshape(scores, (batch, beams * candidates)), beams)
-        chosen = ops.cast(chosen, "int32")  # [B, K], best first
-        rows = chosen // candidates + beams * ops.arange(batch, dtype="int32")[:, None]
-        rows = ops.reshape(rows, (-1,))  # [B * K]
-
-        def choose(candidate):
-            candidate = ops.reshape(candidate, (batch, beams * candidates))
-            return ops.take_along_axis(candidate, chosen, axis=1)
+        coverage, cover_penalty = self._cover(state["coverage"], cache)
+        found = self._propose(state, logits, index, given, stops)
+        scores = self._score(found["log_probs"], found["lengths"]) + cover_penalty  # [B * K, C]
+        count = scores.shape[1]
+        found = {
+            name: ops.reshape(value, (-1, self.num_beams * count))  # [B, K * C]
+            for name, value in {**found, "scores": scores}.items()
+        }
+        finished = self._finish(state, found, count, index)
+        for name in ("log_probs", "scores"):
+            found[name] = ops.where(found["ends"], -float("inf"), found[name])
+        scores, chosen = ops.top_k(found["scores"], self.num_beams)  # [B, K], best first
+        chosen = ops.cast(chosen, "int32")
+        rows = _rows(chosen // count, self.num_beams)  # [B * K]
 
         def follow(leaf):
             return ops.take(leaf, rows, axis=0)
 
-        was_finished = ops.reshape(follow(ops.reshape(state["finished"], (-1,))), (batch, beams))
-        token = ops.reshape(choose(top_tokens), (-1, 1))
+        token = ops.take_along_axis(found["tokens"], chosen, axis=1)
+        token = ops.reshape(token, (-1, 1))
         return {
             "tokens": ops.slice_update(follow(state["tokens"]), (0, index), token),
-            "log_probs": choose(log_probs),
-            "lengths": choose(lengths),
-            "finished": ops.logical_or(was_finished, choose(ends)),
+            "log_probs": ops.take_along_axis(found["log_probs"], chosen, axis=1),
+            "lengths": ops.take_along_axis(found["lengths"], chosen, axis=1),
             "scores": scores,
+            "finished": finished,
             "cache": tree.map_structure(follow, cache),
             "coverage": tree.map_structure(follow, coverage),
         }
+
+    def _propose(self, state, logits, index, given, stops):
+        """The candidates of each beam: tokens, log p, lengths, and which end, [B * K, C] each."""
+        logits = ops.cast(logits, "float32") / self.temperature  # [B * K, V]
+        # Within a beam the order of the tokens is the order of their logits, but for the end
+        # tokens, which are one token shorter: with as many more candidates as there are end tokens,
+        # no winner is missed, and K of them stay open.
+        count = self.num_beams + len(stops)
+        if logits.shape[-1] is not None:
+            count = min(count, logits.shape[-1])
+        top_logits, tokens = _top_k(logits, count)  # [B * K, C]
+        tokens = ops.cast(tokens, state["tokens"].dtype)
+        log_probs = top_logits - ops.logsumexp(logits, axis=-1, keepdims=True)
+
+        # A beam that is still inside its prompt has one candidate and pays nothing.
+        given = ops.repeat(given, self.num_beams, axis=0)  # [B * K, 1]
+        only_first = ops.where(ops.arange(count) == 0, 0.0, _LOWEST)[None, :]
+        as_it_is = ops.take(state["tokens"], index, axis=1)[:, None]  # [B * K, 1]
+        tokens = ops.where(given, as_it_is, tokens)
+        log_probs = ops.where(given, only_first, log_probs)
+        ends = ops.zeros_like(tokens, dtype="bool")
+        for stop in stops:
+            ends = ops.logical_or(ends, tokens == stop)
+        ends = ops.logical_and(ends, ops.logical_not(given))
+        longer = ops.logical_not(ops.logical_or(given, ends))
+        return {
+            "tokens": tokens,
+            "log_probs": ops.reshape(state["log_probs"], (-1, 1)) + log_probs,
+            "lengths": ops.reshape(state["lengths"], (-1, 1)) + ops.cast(longer, "float32"),
+            "ends": ends,
+        }
+
+    def _finish(self, state, found, count, index):
+        """The K best of what was finished, and of the candidates that end among the K best."""
+        beams, finished = self.num_beams, state["finished"]
+        scores = found["scores"]
+        bar = ops.top_k(scores, beams)[0][:, -1:]  # [B, 1]
+        now = ops.logical_and(found["ends"], scores >= bar)
+        scores = ops.where(now, scores, -float("inf"))
+        scores, chosen = ops.top_k(ops.concatenate([finished["scores"], scores], axis=1), beams)
+        chosen = ops.cast(chosen, "int32")  # [B, K]: below K what was finished, then candidates.
+
+        kept, candidate = chosen < beams, ops.maximum(chosen - beams, 0)
+        parents = ops.where(kept, chosen, beams + candidate // count)
+        before = ops.reshape(state["tokens"], ops.shape(finished["tokens"]))
+        tokens = ops.concatenate([finished["tokens"], before], axis=1)  # [B, 2 * K, T]
+        tokens = _pick(tokens, parents)  # [B, K, T]
+        token = ops.take_along_axis(found["tokens"], candidate, axis=1)
+        token = ops.where(kept, ops.take(tokens, index, axis=2), token)
+        tokens = ops.slice_update(tokens, (0, 0, index), token[:, :, None])
+        return {"tokens": tokens, "scores": scores}
+
+    def _best(self, found):
+        """The best `num_hypotheses`: of the finished, and at the maximal length of the open."""
+        finished = found["finished"]
+        at_the_end = found["index"] >= ops.shape(found["tokens"])[1]
+        opened = ops.where(at_the_end, found["scores"], -float("inf"))
+        scores = ops.concatenate([finished["scores"], opened], axis=1)  # [B, 2 * K]
+        scores, chosen = ops.top_k(scores, self.num_hypotheses)
+        tokens = ops.reshape(found["tokens"], ops.shape(finished["tokens"]))
+        tokens = ops.concatenate([finished["tokens"], tokens], axis=1)
+        return _pick(tokens, ops.cast(chosen, "int32")), scores
 
     def _score(self, log_probs, lengths):
         if not self.length_penalty:
             return log_probs
         return log_probs / ((5.0 + lengths) / 6.0) ** self.length_penalty
 
-    def _decided(self, state, max_length):
+    def _decided(self, state, steps):
         """bool [B]. Whether nothing open can still come among the best `num_hypotheses`."""
-        finished = state["finished"]
         # log p only falls, and penalties are at most 0: the longest way is an open beam's best
         # hope.
-        longest = ops.cast(max_length, "float32")
-        hopes = ops.where(finished, 2 * _LOWEST, self._score(state["log_probs"], longest))
-        results = ops.where(finished, state["scores"], 2 * _LOWEST)
-        # Scores stand best first, but open beams stand among them.
-        nth = -ops.sort(-results, axis=1)[:, self.num_hypotheses - 1]
-        return ops.logical_or(ops.all(finished, axis=1), nth >= ops.max(hopes, axis=1))
+        longest = state["lengths"] + ops.cast(steps, "float32")
+        hopes = self._score(state["log_probs"], longest)
+        return state["finished"]["scores"][:, self.num_hypotheses - 1] >= ops.max(hopes, axis=1)
 
     def _no_coverage(self, cache):
         if not self.coverage_penalty:
@@ -266,13 +308,11 @@ class BeamSampler(keras_hub.samplers.Sampler):
         zeros = ops.zeros_like(cache["alignments"], dtype="float32")
         return ops.repeat(zeros, self.num_beams, axis=0)
 
-    def _cover(self, state, cache, batch):
+    def _cover(self, coverage, cache):
         """The coverage after this step, and its penalty, float [B * K, 1]."""
         if not self.coverage_penalty:
             return (), 0.0
-        finished = ops.reshape(state["finished"], (-1, 1))
-        seen = ops.where(finished, 0.0, ops.cast(cache["alignments"], "float32"))
-        coverage = state["coverage"] + seen  # [B * K, S]
+        coverage = coverage + ops.cast(cache["alignments"], "float32")  # [B * K, S]
         logs = ops.log(ops.clip(coverage, 1e-9, 1.0))
         logs = ops.where(ops.cast(cache["memory_mask"], "bool"), logs, 0.0)
         return coverage, self.coverage_penalty * ops.sum(logs, axis=-1, keepdims=True)
@@ -285,6 +325,20 @@ class BeamSampler(keras_hub.samplers.Sampler):
             "length_penalty": self.length_penalty,
             "coverage_penalty": self.coverage_penalty,
         }
+
+
+def _rows(places, size: int):
+    """int [B * K]: where the places [B, K] are, with all [B, size] in one row."""
+    starts = size * ops.arange(ops.shape(places)[0], dtype="int32")
+    return ops.reshape(places + starts[:, None], (-1,))
+
+
+def _pick(values, places):
+    """The values [B, K, ...] at the places [B, K] of [B, M, ...]."""
+    shape = ops.shape(values)
+    flat = ops.reshape(values, (-1, *shape[2:]))
+    picked = ops.take(flat, _rows(places, values.shape[1]), axis=0)
+    return ops.reshape(picked, (-1, places.shape[1], *shape[2:]))
 
 
 def _rooms(index, length) -> list:

@@ -75,6 +75,33 @@ def exhaustive(table, *, length=T, stops=(END,), penalty=0.0, given=(START,), te
     return sorted(found.items(), key=lambda item: -item[1])
 
 
+def naive_beam(log_probs_of, beams, *, length, stop, penalty=0.0, given=(START,)):
+    """The textbook's beam search over Python lists, never ended early: (tokens, score), best first.
+
+    `log_probs_of` maps the open prefixes to their rows of log p, [R, V].
+    """
+    opened, finished = [(tuple(given), 0.0)], []
+
+    def score(hypothesis):
+        tokens, log_p = hypothesis
+        ended = len(tokens) > len(given) and tokens[-1] == stop
+        return log_p / ((5 + len(tokens) - len(given) - ended) / 6) ** penalty
+
+    for _ in range(length - len(given)):
+        rows = log_probs_of([tokens for tokens, _ in opened])
+        candidates = [
+            ((*tokens, token), log_p + value)
+            for (tokens, log_p), row in zip(opened, rows, strict=True)
+            for token, value in enumerate(row)
+        ]
+        candidates.sort(key=score, reverse=True)
+        finished += [one for one in candidates[:beams] if one[0][-1] == stop]
+        finished = sorted(finished, key=score, reverse=True)[:beams]
+        opened = [one for one in candidates if one[0][-1] != stop][:beams]
+    best = sorted(finished + opened, key=score, reverse=True)
+    return [(tokens, score((tokens, log_p))) for tokens, log_p in best]
+
+
 def until_stop(tokens, stops=(END,), given=1):
     """One row of tokens as a tuple, up to and with its first stop token."""
     tokens = [int(token) for token in tokens]
@@ -145,6 +172,56 @@ def test_a_finished_hypothesis_beats_a_worse_one_whatever_follows_its_end_token(
     assert until_stop(tokens[0, 0]) == (START, good, END)
     assert until_stop(tokens[0, 1]) == (START, bad, 5, 5, 5, 5, 5)
     np.testing.assert_allclose(scores[0], np.log([0.6, 0.4]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("beams", [2, 3])
+def test_what_is_finished_is_not_lost_to_open_hypotheses_that_score_higher(beams):
+    table = np.full((V, V, V), -1e9)
+    table[START, START, 1:] = np.log([0.20, 0.62, 0.18])  # The end is second best at first,
+    table[:, 2:, 2:] = np.log(0.5)  # then two of .31 each are open, and never end.
+    tokens, scores = search(BeamSampler(beams), table[None], prompt=make_prompt(1, length=7))
+    assert until_stop(tokens[0, 0]) == (START, END)
+    assert scores[0, 0] == pytest.approx(np.log(0.20))
+
+
+def test_what_is_open_at_the_maximal_length_competes_with_what_is_finished():
+    table = np.full((V, V, V), -1e9)
+    table[START, START, 1:] = np.log([0.2, 0.6, 0.2])
+    table[:, 2, 2:], table[:, 3, 2:] = np.log([0.6, 0.4]), np.log(0.5)  # .36, .216, .1296
+    for length, best, probability in [(4, (START, 2, 2, 2), 0.216), (5, (START, END), 0.2)]:
+        sampler = BeamSampler(2, num_hypotheses=2)
+        tokens, scores = search(sampler, table[None], prompt=make_prompt(1, length))
+        assert until_stop(tokens[0, 0]) == best
+        assert scores[0, 0] == pytest.approx(np.log(probability), abs=1e-5)
+        assert scores[0, 1] == pytest.approx(np.log(0.2 if length == 4 else 0.1296), abs=1e-5)
+
+
+@pytest.mark.parametrize(("beams", "penalty"), [(2, 0.0), (3, 1.0), (3, 3.0)])
+def test_with_few_beams_it_finds_what_a_search_without_early_end_finds(beams, penalty):
+    batch, length = 60, 8
+    tables = make_tables(batch, seed=8)
+    tables[::2, 2:, 2:, END] -= 3.0  # Half of them end seldom.
+    prompt = make_prompt(batch, length)
+    prompt[::3, 1:3] = (3, 2)  # A third of them goes on from a beginning, with an end in some.
+    prompt[::6, 2] = END
+    mask = np.tile(np.arange(length) == 0, (batch, 1))
+    mask[::3, :3] = True
+    sampler = BeamSampler(beams, num_hypotheses=2, length_penalty=penalty)
+    tokens, scores = search(sampler, tables, prompt=prompt, mask=ops.convert_to_tensor(mask))
+    for row in range(batch):
+        log_probs = log_softmax(tables[row])
+        given = tuple(int(token) for token in prompt[row][mask[row]])
+        wanted = naive_beam(
+            lambda prefixes, table=log_probs: [table[(START, *p)[-2], p[-1]] for p in prefixes],
+            beams,
+            length=length,
+            stop=END,
+            penalty=penalty,
+            given=given,
+        )[:2]
+        assert_equals_exhaustive(
+            tokens[row : row + 1], scores[row : row + 1], [wanted], given=len(given)
+        )
 
 
 def test_one_beam_is_the_greedy_sampler():
@@ -267,17 +344,19 @@ def test_the_coverage_penalty_is_that_of_the_formula():
     assert_equals_exhaustive(tokens, scores, expected)
 
 
-def count_steps(tables, sampler, length):
-    """How often the model is asked, with the loop run by Python."""
+def count_steps(tables, sampler, length=13, given=1):
+    """How often the model is asked for two inputs, with the loop run by Python."""
     steps = []
-    plain = next_from(tables)
+    plain = next_from(np.broadcast_to(tables, (2, V, V, V)))
 
     def next(prompt, cache, index):
         steps.append(int(index))
         return plain(prompt, cache, index)
 
-    prompt = ops.convert_to_tensor(make_prompt(len(tables), length))
-    sampler.search(next, prompt, cache=make_cache(len(tables)), index=1, stop_token_ids=(END,))
+    prompt = ops.convert_to_tensor(make_prompt(2, length))
+    mask = ops.convert_to_tensor(np.tile(np.arange(length) < given, (2, 1)))
+    arguments = {"cache": make_cache(2), "index": 1, "mask": mask, "stop_token_ids": (END,)}
+    sampler.search(next, prompt, **arguments)
     return len(steps)
 
 
@@ -286,15 +365,14 @@ def test_the_search_ends_when_nothing_open_can_win(without_compilation, penalty)
     table = np.full((V, V, V), -20.0)
     table[:, START, END], table[:, START, 2] = np.log(0.9), np.log(0.1)
     table[:, 2, 2] = 0.0  # Open for ever, at -2.3 from now on: ((5 + 13) / 6) is not enough.
-    steps = count_steps(table[None], BeamSampler(2, length_penalty=penalty), length=13)
-    assert steps == 1
+    assert count_steps(table, BeamSampler(2, length_penalty=penalty)) == 1
 
 
 def test_the_search_goes_on_while_something_open_can_win(without_compilation):
     table = np.full((V, V, V), -20.0)
     table[:, START, END], table[:, START, 2] = np.log(0.4), np.log(0.6)
     table[:, 2, 2] = 0.0
-    assert count_steps(table[None], BeamSampler(2), length=13) == 12
+    assert count_steps(table, BeamSampler(2)) == 12
 
 
 def test_a_length_penalty_keeps_a_longer_hope_open(without_compilation):
@@ -302,7 +380,26 @@ def test_a_length_penalty_keeps_a_longer_hope_open(without_compilation):
     table[:, START, END], table[:, START, 2] = np.log(0.55), np.log(0.45)
     table[:, 2, 2] = 0.0
     # log 0.45 / ((5 + 12) / 6) is above log 0.55 / (5 / 6).
-    assert count_steps(table[None], BeamSampler(2, length_penalty=1.0), length=13) == 12
+    assert count_steps(table, BeamSampler(2, length_penalty=1.0)) == 12
+
+
+def test_a_length_that_is_out_of_reach_keeps_nothing_open(without_compilation):
+    table = np.full((V, V, V), -30.0)
+    table[:, START, END], table[:, START, 2] = np.log(0.62), np.log(0.38)
+    table[:, 2, 2] = 0.0
+    sampler = BeamSampler(2, length_penalty=1.0)
+    # log 0.38 / ((5 + 12) / 6) is above log 0.62 / (5 / 6): open till the end.
+    assert count_steps(table, sampler) == 12
+    # After a beginning of 10, three tokens are left: log 0.38 / ((5 + 3) / 6) is below.
+    assert count_steps(table, sampler, given=10) == 10
+
+
+def test_an_n_best_list_keeps_the_search_going_until_it_is_full(without_compilation):
+    table = np.full((V, V, V), -20.0)
+    table[:, START, END], table[:, START, 2] = np.log(0.9), np.log(0.1)
+    table[:, 2, 3] = table[:, 3, END] = 0.0
+    assert count_steps(table, BeamSampler(2)) == 1
+    assert count_steps(table, BeamSampler(2, num_hypotheses=2)) == 3
 
 
 def test_every_input_of_a_batch_must_be_decided(without_compilation):
@@ -311,7 +408,7 @@ def test_every_input_of_a_batch_must_be_decided(without_compilation):
     slow = np.full((V, V, V), -20.0)
     slow[:, START, 2] = slow[:, 2, 3] = slow[:, 3, 3] = 0.0
     slow[:, 2, 3], slow[2, 3, END], slow[2, 3, 3] = 0.0, 0.0, -20.0
-    assert count_steps(np.stack([quick, slow]), BeamSampler(2), length=13) == 3
+    assert count_steps(np.stack([quick, slow]), BeamSampler(2)) == 3
 
 
 @pytest.mark.parametrize("width", [50, 64 * 20, 64 * 50 + 17])
@@ -373,28 +470,6 @@ def bart():
     return bart
 
 
-def naive_beam(log_probs_of, beams, length, stop, penalty, given):
-    """The textbook's beam search over Python lists; `log_probs_of` maps prefixes to [R, V]."""
-    hypotheses = [(0.0, tuple(given), False)]
-
-    def score(hypothesis):
-        log_p, tokens, finished = hypothesis
-        return log_p / ((5 + len(tokens) - len(given) - finished) / 6) ** penalty
-
-    for _ in range(length - len(given)):
-        candidates = [one for one in hypotheses if one[2]]
-        opened = [one for one in hypotheses if not one[2]]
-        if not opened:
-            break
-        for (log_p, tokens, _), row in zip(
-            opened, log_probs_of([one[1] for one in opened]), strict=True
-        ):
-            for token, value in enumerate(row):
-                candidates.append((log_p + value, (*tokens, token), token == stop))
-        hypotheses = sorted(candidates, key=score, reverse=True)[:beams]
-    return max(hypotheses, key=score)[1]
-
-
 @pytest.mark.parametrize("penalty", [0.0, 1.0])
 def test_it_searches_a_bart_of_keras_hub_in_its_compiled_generation(bart, penalty):
     beams, length, stop = 3, 7, 2
@@ -434,6 +509,8 @@ def test_it_searches_a_bart_of_keras_hub_in_its_compiled_generation(bart, penalt
             logits = tools.to_numpy(teacher_forced(*map(ops.convert_to_tensor, arrays)))
             return log_softmax(logits[: len(prefixes), len(prefixes[0]) - 1])
 
-        wanted = naive_beam(log_probs_of, beams, length, stop, penalty, given=(2,))
+        wanted = naive_beam(
+            log_probs_of, beams, length=length, stop=stop, penalty=penalty, given=(2,)
+        )
         found = generated["decoder_token_ids"][row]
-        assert until_stop(found, stops=(stop,)) == wanted
+        assert until_stop(found, stops=(stop,)) == wanted[0][0]
