@@ -76,7 +76,8 @@ class Search:
     Args:
         beams: Beams, or None for greedy decoding.
         compares: What must be the same: "n_best", the hypotheses in their order, with scores;
-            "all", every hypothesis there is, with scores as tfa.seq2seq counts their lengths;
+            "best", the first of them, where tfa.seq2seq drops some that it had finished; "all",
+            every hypothesis there is, with scores as tfa.seq2seq counts their lengths;
             "finished", of those the ones that ended before the last step.
         ends: Whether there is an end token.
     """
@@ -137,7 +138,9 @@ CASES = {
     "training step, monotonic": Decoder((Mechanism("luong", True, "parallel"),), trains=True),
     "GreedyEmbeddingSampler": Search(),
     "BeamSearchDecoder": Search(beams=3),
-    "BeamSearchDecoder, monotonic": Search(beams=3, decoder=Decoder((Mechanism(mode="parallel"),))),
+    "BeamSearchDecoder, monotonic": Search(
+        beams=3, compares="best", decoder=Decoder((Mechanism(mode="parallel"),))
+    ),
     "BeamSearchDecoder, length penalty, no end": Search(beams=3, ends=False, length_penalty=0.6),
     "BeamSearchDecoder, length penalty": Search(compares="all", length_penalty=0.6, **_TINY),
     "BeamSearchDecoder, coverage penalty": Search(
@@ -230,8 +233,9 @@ def hypotheses(case, tokens, scores):
     if case.ends:
         ended = np.cumsum(tokens == END_TOKEN_ID, axis=-1) - (tokens == END_TOKEN_ID)
         tokens = np.where(ended > 0, -1, tokens)
-    if case.compares == "n_best":
-        return {"tokens": tokens, "scores": scores}
+    if case.compares in ("n_best", "best"):
+        first = 1 if case.compares == "best" else None
+        return {"tokens": tokens[:, :first], "scores": scores[:, :first]}
     found = {"tokens": [], "scores": []}
     for row, row_scores in zip(tokens, scores, strict=True):
         order = np.lexsort(row.T[::-1])

@@ -158,7 +158,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
                 loop_vars=(state, index),
                 maximum_iterations=ops.cast(room, "int32") - index,
             )
-            found = {name: state[name] for name in ("tokens", "scores", "finished")}
+            found = {name: state[name] for name in ("tokens", "finished", "scores")}
             found["index"] = index
             if not larger:
                 return found
@@ -169,61 +169,75 @@ class BeamSampler(keras_hub.samplers.Sampler):
 
             return ops.cond(cond(state, index), go_on, lambda: found)
 
-        return self._best(run(state, ops.cast(index, "int32"), rooms))
+        found = run(state, ops.cast(index, "int32"), rooms)
+        # At the maximal length, what is open is a result too.
+        opened = ops.where(found["index"] >= length, found["scores"], -float("inf"))
+        scores = ops.concatenate([found["finished"], opened], axis=1)  # [B, 2 * K]
+        scores, chosen = ops.top_k(scores, self.num_hypotheses)
+        return _pick(found["tokens"], ops.cast(chosen, "int32")), scores
 
     def _first_beams(self, prompt):
         """The part of the state that is no model's: K open beams, and none finished."""
         beams = self.num_beams
-        batch = ops.shape(prompt)[0]
+        nothing = ops.full((ops.shape(prompt)[0], beams), _LOWEST, dtype="float32")
         # All beams begin as one: the others get a probability of zero.
-        log_probs = ops.full((batch, beams), _LOWEST, dtype="float32")
-        log_probs = ops.where(ops.arange(beams) == 0, 0.0, log_probs)
+        log_probs = ops.where(ops.arange(beams) == 0, 0.0, nothing)
         return {
-            "tokens": ops.repeat(prompt, beams, axis=0),  # [B * K, T]
-            "log_probs": log_probs,  # [B, K]
+            "tokens": ops.repeat(prompt[:, None], 2 * beams, axis=1),  # Finished, then open.
+            "finished": nothing,  # The scores of what is finished, [B, K], best first.
+            "scores": log_probs,  # Of what is open, [B, K], best first.
+            "log_probs": log_probs,
             "lengths": ops.zeros_like(log_probs),  # Tokens made, without the end.
-            "scores": log_probs,  # [B, K], best first
-            "finished": {
-                "tokens": ops.repeat(prompt[:, None], beams, axis=1),  # [B, K, T]
-                "scores": ops.full_like(log_probs, _LOWEST),  # [B, K], best first
-            },
         }
 
     def _grow(self, next, state, index, given, stops):
         """One step: the best candidates of all beams are finished, or stay open."""
-        logits, _, cache = next(state["tokens"], state["cache"], index)
+        beams = self.num_beams
+        opened = state["tokens"][:, beams:]  # [B, K, T]
+        opened = ops.reshape(opened, (-1, ops.shape(opened)[2]))  # [B * K, T]
+        logits, _, cache = next(opened, state["cache"], index)
         coverage, cover_penalty = self._cover(state["coverage"], cache)
-        found = self._propose(state, logits, index, given, stops)
+        found = self._propose(state, logits, ops.take(opened, index, axis=1), given, stops)
         scores = self._score(found["log_probs"], found["lengths"]) + cover_penalty  # [B * K, C]
         count = scores.shape[1]
-        found = {
-            name: ops.reshape(value, (-1, self.num_beams * count))  # [B, K * C]
-            for name, value in {**found, "scores": scores}.items()
-        }
-        finished = self._finish(state, found, count, index)
-        for name in ("log_probs", "scores"):
-            found[name] = ops.where(found["ends"], -float("inf"), found[name])
-        scores, chosen = ops.top_k(found["scores"], self.num_beams)  # [B, K], best first
-        chosen = ops.cast(chosen, "int32")
-        rows = _rows(chosen // count, self.num_beams)  # [B * K]
+        tokens, log_probs, lengths, ends, scores = (
+            ops.reshape(value, (-1, beams * count)) for value in (*found.values(), scores)
+        )  # [B, K * C]
+
+        bar = ops.top_k(scores, beams)[0][:, -1:]
+        ended = ops.where(ops.logical_and(ends, scores >= bar), scores, -float("inf"))
+        finished, best = ops.top_k(ops.concatenate([state["finished"], ended], axis=1), beams)
+        best = ops.cast(best, "int32")  # [B, K]: below K what was finished, then candidates.
+        scores, chosen = ops.top_k(ops.where(ends, -float("inf"), scores), beams)
+        chosen = ops.cast(chosen, "int32")  # [B, K]
+        rows = _rows(chosen // count, beams)  # [B * K]
+
+        best = ops.concatenate([best, beams + chosen], axis=1)  # [B, 2 * K]
+        kept, candidate = best < beams, ops.maximum(best - beams, 0)
+        grown = _pick(state["tokens"], ops.where(kept, best, beams + candidate // count))
+        token = ops.take_along_axis(tokens, candidate, axis=1)
+        token = ops.where(kept, ops.take(grown, index, axis=2), token)
 
         def follow(leaf):
             return ops.take(leaf, rows, axis=0)
 
-        token = ops.take_along_axis(found["tokens"], chosen, axis=1)
-        token = ops.reshape(token, (-1, 1))
+        log_probs = ops.where(ends, -float("inf"), log_probs)
         return {
-            "tokens": ops.slice_update(follow(state["tokens"]), (0, index), token),
-            "log_probs": ops.take_along_axis(found["log_probs"], chosen, axis=1),
-            "lengths": ops.take_along_axis(found["lengths"], chosen, axis=1),
-            "scores": scores,
+            "tokens": ops.slice_update(grown, (0, 0, index), token[:, :, None]),
             "finished": finished,
+            "scores": scores,
+            "log_probs": ops.take_along_axis(log_probs, chosen, axis=1),
+            "lengths": ops.take_along_axis(lengths, chosen, axis=1),
             "cache": tree.map_structure(follow, cache),
             "coverage": tree.map_structure(follow, coverage),
         }
 
-    def _propose(self, state, logits, index, given, stops):
-        """The candidates of each beam: tokens, log p, lengths, and which end, [B * K, C] each."""
+    def _propose(self, state, logits, as_it_is, given, stops):
+        """The candidates of each beam, [B * K, C]: tokens, log p, lengths, and which end.
+
+        `as_it_is`, int [B * K], is what the prompt has here, and `given`, bool [B, 1], whether it
+        is one.
+        """
         logits = ops.cast(logits, "float32") / self.temperature  # [B * K, V]
         # Within a beam the order of the tokens is the order of their logits, but for the end
         # tokens, which are one token shorter: with as many more candidates as there are end tokens,
@@ -232,14 +246,13 @@ class BeamSampler(keras_hub.samplers.Sampler):
         if logits.shape[-1] is not None:
             count = min(count, logits.shape[-1])
         top_logits, tokens = _top_k(logits, count)  # [B * K, C]
-        tokens = ops.cast(tokens, state["tokens"].dtype)
+        tokens = ops.cast(tokens, as_it_is.dtype)
         log_probs = top_logits - ops.logsumexp(logits, axis=-1, keepdims=True)
 
         # A beam that is still inside its prompt has one candidate and pays nothing.
         given = ops.repeat(given, self.num_beams, axis=0)  # [B * K, 1]
         only_first = ops.where(ops.arange(count) == 0, 0.0, _LOWEST)[None, :]
-        as_it_is = ops.take(state["tokens"], index, axis=1)[:, None]  # [B * K, 1]
-        tokens = ops.where(given, as_it_is, tokens)
+        tokens = ops.where(given, as_it_is[:, None], tokens)
         log_probs = ops.where(given, only_first, log_probs)
         ends = ops.zeros_like(tokens, dtype="bool")
         for stop in stops:
@@ -253,37 +266,6 @@ class BeamSampler(keras_hub.samplers.Sampler):
             "ends": ends,
         }
 
-    def _finish(self, state, found, count, index):
-        """The K best of what was finished, and of the candidates that end among the K best."""
-        beams, finished = self.num_beams, state["finished"]
-        scores = found["scores"]
-        bar = ops.top_k(scores, beams)[0][:, -1:]  # [B, 1]
-        now = ops.logical_and(found["ends"], scores >= bar)
-        scores = ops.where(now, scores, -float("inf"))
-        scores, chosen = ops.top_k(ops.concatenate([finished["scores"], scores], axis=1), beams)
-        chosen = ops.cast(chosen, "int32")  # [B, K]: below K what was finished, then candidates.
-
-        kept, candidate = chosen < beams, ops.maximum(chosen - beams, 0)
-        parents = ops.where(kept, chosen, beams + candidate // count)
-        before = ops.reshape(state["tokens"], ops.shape(finished["tokens"]))
-        tokens = ops.concatenate([finished["tokens"], before], axis=1)  # [B, 2 * K, T]
-        tokens = _pick(tokens, parents)  # [B, K, T]
-        token = ops.take_along_axis(found["tokens"], candidate, axis=1)
-        token = ops.where(kept, ops.take(tokens, index, axis=2), token)
-        tokens = ops.slice_update(tokens, (0, 0, index), token[:, :, None])
-        return {"tokens": tokens, "scores": scores}
-
-    def _best(self, found):
-        """The best `num_hypotheses`: of the finished, and at the maximal length of the open."""
-        finished = found["finished"]
-        at_the_end = found["index"] >= ops.shape(found["tokens"])[1]
-        opened = ops.where(at_the_end, found["scores"], -float("inf"))
-        scores = ops.concatenate([finished["scores"], opened], axis=1)  # [B, 2 * K]
-        scores, chosen = ops.top_k(scores, self.num_hypotheses)
-        tokens = ops.reshape(found["tokens"], ops.shape(finished["tokens"]))
-        tokens = ops.concatenate([finished["tokens"], tokens], axis=1)
-        return _pick(tokens, ops.cast(chosen, "int32")), scores
-
     def _score(self, log_probs, lengths):
         if not self.length_penalty:
             return log_probs
@@ -295,7 +277,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
         # hope.
         longest = state["lengths"] + ops.cast(steps, "float32")
         hopes = self._score(state["log_probs"], longest)
-        return state["finished"]["scores"][:, self.num_hypotheses - 1] >= ops.max(hopes, axis=1)
+        return state["finished"][:, self.num_hypotheses - 1] >= ops.max(hopes, axis=1)
 
     def _no_coverage(self, cache):
         if not self.coverage_penalty:

@@ -72,6 +72,13 @@ def test_what_follows_an_end_is_not_compared():
     np.testing.assert_array_equal(one["tokens"][0, 0], other["tokens"][0, 0])
 
 
+def test_only_the_first_hypothesis_is_compared_where_it_is_the_best_that_counts():
+    case = parity.Search(beams=2, compares="best")
+    found = parity.hypotheses(case, [[[2, 2, 0], [2, 0, 0]]], [[-1.0, -2.0]])
+    np.testing.assert_array_equal(found["tokens"], [[[2, 2, 0]]])
+    np.testing.assert_array_equal(found["scores"], [[-1.0]])
+
+
 def test_hypotheses_in_any_order_are_the_same_where_all_are_compared():
     case = parity.Search(compares="all")
     tokens, scores = np.array([[[2, 2], [1, 1], [0, 2]]]), np.array([[-1.0, -2.0, -3.0]])

@@ -505,13 +505,18 @@ def test_greedy_decoding_finds_what_it_found():
         assert until_end(found[1:]) == until_end(wanted)
 
 
-def test_beam_search_finds_the_same_n_best_with_the_same_scores():
+def test_beam_search_finds_the_same_n_best_but_for_what_is_lost_there():
+    # There what is finished competes with what is open at each step: (0, 1) is dropped, and a
+    # worse hypothesis returned. Here it is kept.
     translator = Translator(vocabulary=5)
-    found = translator.n_best(BeamSampler(3, num_hypotheses=3), steps=5)
-    expected = beam_search_there(*translator.there(3), beams=3, steps=5, end=END)
-    assert_same_n_best(found, expected)
-    lengths = {len(tokens) for row in expected for tokens, _ in row}
-    assert len(lengths) > 1  # Some end early.
+    first, second = translator.n_best(BeamSampler(3, num_hypotheses=3), steps=5)
+    first_there, second_there = beam_search_there(*translator.there(3), beams=3, steps=5, end=END)
+    assert_same_n_best([first], [first_there])
+    assert len({len(tokens) for tokens, _ in first}) > 1  # Some end early.
+    kept_there = [second_there[0], second_there[1]]
+    assert_same_n_best([[second[0], second[2]]], [kept_there])
+    assert second[1][0] == (0, 1)
+    assert second_there[1][1] < second[1][1]
 
 
 def test_the_length_penalty_is_the_same_where_nothing_ends():
