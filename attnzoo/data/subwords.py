@@ -1,6 +1,7 @@
 """Subword tokenizers, trained from the user's own text: KerasHub's classes, ready for a preset."""
 
 import io
+import sys
 from collections.abc import Iterable
 
 from attnzoo.data.tokenizers import SPECIAL_TOKENS
@@ -26,12 +27,17 @@ def train_subword_tokenizer(
     - `"word_piece"`: pieces of words, as BERT has them; punctuation stands alone, and detokenizing
       puts a space around it. A `keras_hub.tokenizers.WordPieceTokenizer`.
 
-    Ids 0 to 3 are `[PAD]`, `[UNK]`, `[START]` and `[END]` in all of them, as in our own tokenizers.
+    Ids 0 to 3 are `[PAD]`, `[UNK]`, `[START]` and `[END]` in all of them, as in our own tokenizers,
+    and text never becomes one of the three control tokens, even where it spells them. The same
+    texts in the same order give the same tokenizer, in each process.
+
+    In a TensorFlow graph KerasHub's byte pairs lose the characters U+096C and U+0000.
 
     Args:
         texts: Strings, read once.
         vocabulary_size: How many tokens, with the special ones. More than 4; a small text may give
-            fewer, and all single symbols (for `"byte_bpe"` 256 bytes) are in whatever it says.
+            fewer, and all single symbols (for `"byte_bpe"` 256 bytes) are in whatever it says, but
+            for U+2585, which SentencePiece keeps for itself.
         model: One of the four.
         lowercase: Whether text is put in lower case first (`"byte_bpe"` cannot).
         dtype: Integer type of the ids.
@@ -40,8 +46,8 @@ def train_subword_tokenizer(
         A KerasHub tokenizer. `save_to_preset` of a task writes it with the model.
 
     Raises:
-        ValueError: If `texts` is one string or holds no text, the model is unknown, the size is
-            too small, or `lowercase` comes with `"byte_bpe"`.
+        ValueError: If `texts` is one string, holds something else than strings or no text, the
+            model is unknown, the size is too small, or `lowercase` comes with `"byte_bpe"`.
 
     Example:
         >>> tokenizer = attnzoo.data.train_subword_tokenizer(sentences, vocabulary_size=4000)
@@ -66,6 +72,12 @@ def train_subword_tokenizer(
             "Byte pairs keep text as it is: lower-case it yourself, or choose another model. "
             f'Received: lowercase={lowercase} with model="byte_bpe"'
         )
+    texts = list(texts)
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(
+                f"`texts` must hold strings. Received: {text!r} at position {position}"
+            )
     texts = [text for text in texts if text.strip()]
     if not texts:
         raise ValueError("`texts` must hold a text that is not blank. Received: none")
@@ -78,10 +90,14 @@ def _sentence_pieces(texts, vocabulary_size, model, lowercase, dtype):
     import sentencepiece
 
     pad, unknown, start, end = SPECIAL_TOKENS
+    # SentencePiece leaves out texts with its own U+2585, and long ones unless told otherwise.
+    texts = [text.replace("\u2585", " ") for text in texts]
+    longest = max(len(text.encode("utf-8")) for text in texts)
     symbols = len(set("".join(texts)))
     written = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(texts),
+        max_sentence_length=max(4192, longest),
         model_writer=written,
         model_type=model,
         # Every symbol has a piece of its own; a text too small for the size gives fewer.
@@ -129,7 +145,7 @@ def _byte_pairs(texts, vocabulary_size, model, lowercase, dtype):
     return keras_hub.tokenizers.BytePairTokenizer(
         vocabulary=learned["vocab"],
         merges=[" ".join(pair) for pair in learned["merges"]],
-        unsplittable_tokens=list(SPECIAL_TOKENS),
+        unsplittable_tokens=[],  # Else a text that spells one would become it.
         dtype=dtype,
     )
 
@@ -145,7 +161,10 @@ def _word_pieces(texts, vocabulary_size, model, lowercase, dtype):
         texts,
         vocab_size=vocabulary_size,
         min_frequency=1,
-        special_tokens=list(SPECIAL_TOKENS),
+        limit_alphabet=sys.maxunicode,  # All characters, where 1,000 are the default.
+        # With the characters inside of words: the trainer would number these in a random order,
+        # and by their numbers decide between pairs that are equally frequent.
+        special_tokens=[*SPECIAL_TOKENS, *_inner_characters(trained, texts)],
         show_progress=False,
     )
     by_id = sorted(trained.get_vocab().items(), key=lambda item: item[1])
@@ -156,3 +175,12 @@ def _word_pieces(texts, vocabulary_size, model, lowercase, dtype):
         special_tokens=list(SPECIAL_TOKENS),
         dtype=dtype,
     )
+
+
+def _inner_characters(tokenizer, texts) -> list[str]:
+    """Each character that continues a word in the texts, written as a piece: `"##a"`."""
+    found = set()
+    for text in texts:
+        words = tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text))
+        found.update(*(word[1:] for word, _ in words))
+    return [f"##{character}" for character in sorted(found)]

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -10,6 +9,8 @@ from collections.abc import Iterable
 import keras
 import keras_hub
 import numpy as np
+
+from attnzoo.whitespace import split_words
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[START]", "[END]")
 VOCABULARY_FILE = "vocabulary.json"
@@ -466,11 +467,9 @@ class SymbolTokenizer(_VocabularyTokenizer):
     """
 
     separator = " "
-    # What tf.strings.split takes for white space; str.split() would also split at U+00A0.
-    _symbol = re.compile(r"[^ \t\n\v\f\r]+")
 
     def _split(self, text):
-        return self._symbol.findall(text)
+        return split_words(text)
 
     def _split_tensors(self, texts):
         import tensorflow as tf
@@ -478,7 +477,7 @@ class SymbolTokenizer(_VocabularyTokenizer):
         return tf.strings.split(texts)
 
     def _check_symbol(self, symbol):
-        if not self._symbol.fullmatch(symbol):
+        if split_words(symbol) != [symbol]:
             raise ValueError(
                 "`vocabulary` must hold symbols with at least one character and no white space. "
                 f"Received: {symbol!r}"

@@ -5,6 +5,7 @@ import numpy as np
 from attnzoo.data.tokenizers import in_graph
 from attnzoo.layers.scores.base import check_positive
 from attnzoo.models.packing import as_lists
+from attnzoo.whitespace import split_words
 
 
 class ClassLabels:
@@ -42,7 +43,7 @@ class ClassLabels:
             )
         class_names = list(class_names)
         for name in class_names:
-            if not isinstance(name, str) or (separated and name.split() != [name]):
+            if not isinstance(name, str) or (separated and split_words(name) != [name]):
                 rule = "strings without white space" if separated else "strings"
                 raise ValueError(f"`class_names` must hold {rule}. Received: {name!r}")
         if not class_names or len(set(class_names)) < len(class_names):

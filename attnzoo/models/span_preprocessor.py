@@ -1,7 +1,6 @@
 """From questions and contexts to token ids, and from characters to the words of an answer."""
 
 import operator
-import re
 
 import keras
 import numpy as np
@@ -10,9 +9,7 @@ from attnzoo.models.encoder_preprocessor import EncoderPreprocessor
 from attnzoo.models.packing import as_lists, need_some, refuse_empty, weigh
 from attnzoo.models.samples import need_as_many
 from attnzoo.models.tagging_preprocessor import tokenize_words
-
-# What `\s` matches, as code points.
-_BLANKS = [code for code in range(0x10000) if chr(code).isspace()]
+from attnzoo.whitespace import WHITE_SPACE, find_spans
 
 
 class SpanPreprocessor(EncoderPreprocessor):
@@ -141,11 +138,6 @@ class SpanPreprocessor(EncoderPreprocessor):
         return all_ids, all_firsts
 
 
-def find_spans(context: str) -> list[tuple[int, int]]:
-    """The first character of each word, and the one after its last."""
-    return [match.span() for match in re.finditer(r"\S+", context)]
-
-
 def find_words_in_graph(contexts):
     """The words of contexts, a `tf.Tensor` of strings [B], in a graph.
 
@@ -156,7 +148,7 @@ def find_words_in_graph(contexts):
     import tensorflow as tf
 
     characters = tf.strings.unicode_decode(contexts, "UTF-8")  # [B, (characters)]
-    blank = tf.reduce_any(characters.flat_values[:, None] == _BLANKS, axis=1)
+    blank = tf.reduce_any(characters.flat_values[:, None] == [*map(ord, WHITE_SPACE)], axis=1)
     lengths = tf.cast(characters.row_lengths(), tf.int32)
     place = tf.ragged.range(lengths).flat_values
     after_blank = (place == 0) | tf.concat([[True], blank], axis=0)[:-1]

@@ -3,7 +3,7 @@
 All functions take Python strings: `predictions`, a string for each item, and `references`, for each
 item a string or a list of strings, all of them right. A prediction is held against the reference
 that suits it best. Strings are compared code point by code point: case, accents and white space
-count, and nothing is normalised.
+count, and nothing is normalised. White space is that of ASCII.
 
 Where a word has several pronunciations on several lines of a dictionary, group the lines first, so
 that the word is one item: a rate over lines is not a rate over words.
@@ -11,6 +11,8 @@ that the word is one item: a rate over lines is not a rate over words.
 
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from attnzoo.whitespace import WHITE_SPACE, split_words
 
 
 class BleuScore(NamedTuple):
@@ -97,7 +99,7 @@ def phoneme_error_rate(predictions: Sequence[str], references: Sequence) -> floa
         >>> phoneme_error_rate(["K AE T", "D AO"], ["K AE T", ["D AO G", "D AA G"]])
         0.16666666666666666
     """
-    best = _best_edits("phoneme_error_rate", predictions, references, split=str.split)
+    best = _best_edits("phoneme_error_rate", predictions, references, split=split_words)
     return sum(distance / length for distance, length in best) / len(best)
 
 
@@ -150,7 +152,7 @@ def token_error_rate(predictions: Sequence[str], references: Sequence) -> float:
         >>> token_error_rate(["the cat sat", "a"], ["the cat sits", "no dog"])
         0.6
     """
-    best = _best_edits("token_error_rate", predictions, references, split=str.split)
+    best = _best_edits("token_error_rate", predictions, references, split=split_words)
     return sum(distance for distance, _ in best) / sum(length for _, length in best)
 
 
@@ -324,7 +326,7 @@ def _pairs(predictions, references):
                     f"`references[{number}]` must be a string or a list of strings. "
                     f"Received: {answer!r}"
                 )
-            if not answer.strip():
+            if not answer.strip(WHITE_SPACE):
                 raise ValueError(f"`references[{number}]` must not be empty. Received: {answer!r}")
         pairs.append((prediction, answers))
     return pairs
