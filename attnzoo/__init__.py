@@ -2,7 +2,10 @@
 
 import importlib
 
-from attnzoo import layers, ops
+from attnzoo.cli.startup import loading
+
+with loading():  # It makes a difference in the command alone.
+    from attnzoo import layers, ops
 
 __version__ = "0.1.0"
 

@@ -76,7 +76,9 @@ def test_imports_point_one_way(path):
     for name in imports(path):
         if is_in(name, "attnzoo") and (part, name) not in CALLED_LATER:
             other = (name.split(".") + [""])[1]
-            assert other in {part, *MAY_IMPORT.get(part, ()), *EVERYWHERE}, f"{part} must not import {name}"
+            assert other in {part, *MAY_IMPORT.get(part, ()), *EVERYWHERE}, (
+                f"{part} must not import {name}"
+            )
 
 
 @all_files()

@@ -1,8 +1,9 @@
 """The command `attnzoo`: train, evaluate, leaderboard, predict, plot, export, demo."""
 
 import argparse
-import os
 import sys
+
+from attnzoo.cli.startup import INTERRUPTED
 
 DESCRIPTION = """\
 Train models with attention, from text to text or on texts, and use them.
@@ -17,15 +18,19 @@ def main(argv: list[str] | None = None) -> int:
         argv: The arguments, without the program's name; those of the process if None.
 
     Returns:
-        The exit status: 0 if all went well, 2 for bad input, which is told on standard error.
+        The exit status: 0 if all went well, 2 for bad input, which is told on standard error, and
+        130 after Ctrl-C, with a line there on how to go on.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # A terminal that has no ✓ shows a ?.
     arguments = make_parser().parse_args(argv)
     try:
         return arguments.run(arguments) or 0
+    except KeyboardInterrupt:
+        how = arguments.go_on(arguments)
+        print(f"attnzoo {arguments.command}: stopped. {how}", file=sys.stderr)
+        return INTERRUPTED
     except (ValueError, OSError, ImportError) as error:
         print(f"attnzoo {arguments.command}: {error}", file=sys.stderr)
         return 2
@@ -51,7 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
-        command.set_defaults(run=module.run)
+        command.set_defaults(run=module.run, go_on=module.go_on)
     return parser
 
 

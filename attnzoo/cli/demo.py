@@ -5,6 +5,9 @@ held-out words, draws where it looked, exports a SavedModel, and runs that in a 
 neither attnzoo nor Keras. The output folder then holds the run (see `attnzoo train --help`),
 alignments.png and saved_model/.
 
+A demo that was interrupted goes on where it stopped when the same command is given again, and one
+that is finished trains no more.
+
   attnzoo demo
   attnzoo demo --size small     # the same in about a minute, on fewer words
 """
@@ -12,6 +15,9 @@ alignments.png and saved_model/.
 import pathlib
 import subprocess
 import sys
+
+from attnzoo.cli.startup import load_tensorflow
+from attnzoo.cli.train import go_on  # noqa: F401
 
 WORDS = ("attention", "knowledge", "thoughtful", "psychology", "bureau", "quickly")
 
@@ -30,7 +36,8 @@ for text in model(text=tf.constant(words))["text"].numpy():
 
 def add_arguments(parser):
     parser.add_argument("--size", choices=("full", "small"), default="full")
-    parser.add_argument("--output", default="runs/demo", metavar="DIR")
+    parser.add_argument("--output", default="runs/demo", metavar="DIR", help="the run folder")
+    parser.add_argument("--overwrite", action="store_true", help="start the run anew")
 
 
 def run(arguments):
@@ -42,15 +49,18 @@ def run(arguments):
     from attnzoo.data import cmudict_split, group_references
     from attnzoo.training import evaluate_predictions, format_predictions
 
+    load_tensorflow()
     small = arguments.size == "small"
     output = pathlib.Path(arguments.output)
     train_pairs, dev_pairs, test_pairs = cmudict_split(seed=0)
     if small:
         # The split is in alphabetical order: strides take words of all letters.
         train_pairs, dev_pairs, test_pairs = train_pairs[::9], dev_pairs[::13], test_pairs[::26]
+    finished = (output / "preset").is_dir() and not arguments.overwrite
     start = time.monotonic()
-    task = train(_recipe(small), train_pairs, dev_pairs, output, overwrite=True)
-    print(f"Training, compilation included, took {time.monotonic() - start:.0f} s.\n")
+    task = train(_recipe(small), train_pairs, dev_pairs, output, overwrite=arguments.overwrite)
+    if not finished:
+        print(f"Training, compilation included, took {time.monotonic() - start:.0f} s.\n")
 
     references = group_references(test_pairs)
     words = list(references)

@@ -12,15 +12,22 @@ is measured on lines of a label, white space and a text, by its accuracy.
 import json
 import pathlib
 
-from attnzoo.cli.train import add_inflections_argument, read_data, read_pairs
+from attnzoo.cli.startup import load_tensorflow
+from attnzoo.cli.texts import spell, tell_unknown
+from attnzoo.cli.train import add_inflections_argument, read_data, read_pairs, tell_compiling
 
+RUN_RECORDS = ("recipe.json", "metrics.json")  # Of a run's folder, beside its evaluations.
 _METRICS = ("exact_match", "word_error_rate", "phoneme_error_rate")
 
 
 def add_arguments(parser):
-    parser.add_argument("preset", help="a preset's directory or name")
+    add_preset_argument(parser)
     parser.add_argument(
-        "--data", nargs="+", required=True, metavar="FILE", help="one TSV or two parallel files"
+        "--data",
+        nargs="+",
+        required=True,
+        metavar="FILE",
+        help="one TSV or two parallel files; - is standard input",
     )
     add_inflections_argument(parser)
     parser.add_argument(
@@ -34,6 +41,16 @@ def add_arguments(parser):
     add_decoding_arguments(parser)
 
 
+def add_preset_argument(parser):
+    """What evaluate, predict, plot and export begin with."""
+    parser.add_argument("preset", help="a preset's directory or name, or a run's folder")
+
+
+def go_on(arguments) -> str:
+    """What to do after Ctrl-C, where nothing has been written."""
+    return "Nothing was written; the same command starts over."
+
+
 def add_decoding_arguments(parser):
     """What evaluate, predict and export have in common."""
     parser.add_argument("--beam", type=int, default=0, metavar="K", help="beams; 0 is greedy")
@@ -42,6 +59,7 @@ def add_decoding_arguments(parser):
 
 
 def run(arguments):
+    _check_json(arguments.json)
     task = load_any_task(arguments)
     if hasattr(task, "generate"):
         record = _measure_texts(task, arguments)
@@ -60,17 +78,41 @@ def run(arguments):
         pathlib.Path(arguments.json).write_text(json.dumps(record, indent=2) + "\n")
 
 
+def check_output(path, option: str):
+    """Raise before the work if its result could not be written."""
+    folder = pathlib.Path(path).parent
+    if not folder.is_dir():
+        raise ValueError(f"`{option}` must be in a folder that exists. Received: {path}")
+
+
+def _check_json(path):
+    if path is None:
+        return
+    check_output(path, "--json")
+    if pathlib.Path(path).name in RUN_RECORDS:
+        raise ValueError(
+            f"`--json` must not take the place of a run's own records, {', '.join(RUN_RECORDS)}. "
+            f"Received: {path}"
+        )
+
+
 def _measure_texts(task, arguments) -> dict:
     """What is generated, held against the references."""
     from attnzoo.data import group_references
     from attnzoo.training import bleu, evaluate_predictions, format_predictions
+    from attnzoo.training.metrics import METRICS
 
+    unknown = [name for name in arguments.metrics or () if name not in METRICS]
+    if unknown:
+        raise ValueError(f"`metrics` must be among {list(METRICS)}. Received: {unknown[0]!r}")
     references = group_references(read_pairs(arguments.data, arguments.inflections))
     sources = list(references)
+    tell_unknown(task, sources, "evaluate")
+    tell_compiling()
     predictions, right = generate_all(task, sources), list(references.values())
     if arguments.inflections:
-        predictions = [_spell(text) for text in predictions]
-        right = [[_spell(text) for text in texts] for texts in right]
+        predictions = [spell(text) for text in predictions]
+        right = [[spell(text) for text in texts] for texts in right]
     figures = dict.fromkeys(arguments.metrics or _METRICS)  # In the order asked for.
     bleus = [name for name in figures if name in ("bleu", "bleu_lowercase")]
     others = [name for name in figures if name not in bleus]
@@ -107,6 +149,8 @@ def _measure_classes(task, arguments) -> dict:
     pairs = read_data(arguments.data, "classifier", arguments.inflections)
     texts, labels = zip(*pairs, strict=True)
     right = task.label_ids(list(labels))
+    tell_unknown(task, list(texts), "evaluate")
+    tell_compiling()
     found = task.label_ids(task.classify(list(texts)))
     if arguments.show:
         shown = slice(arguments.show)
@@ -116,13 +160,9 @@ def _measure_classes(task, arguments) -> dict:
     return {"decoding": "most probable", "sources": len(right), "accuracy": accuracy}
 
 
-def _spell(symbols: str) -> str:
-    """The text that `read_inflections` took apart."""
-    return symbols.replace(" ", "").replace("▁", " ")
-
-
 def load_task(arguments, preset: str | None = None):
     """The task of the preset asked for, or of another, with the sampler that was asked for."""
+    load_tensorflow()
     from attnzoo.models.seq2seq_task import Seq2SeqTask
 
     task = Seq2SeqTask.from_preset(preset or arguments.preset)
@@ -132,6 +172,7 @@ def load_task(arguments, preset: str | None = None):
 
 def load_any_task(arguments):
     """The task of the preset asked for, of whatever kind it is."""
+    load_tensorflow()
     from attnzoo.models.presets import task_class
     from attnzoo.models.seq2seq_task import Seq2SeqTask
 

@@ -5,11 +5,14 @@
       --input_exprs 'text=["attention"]'
 """
 
-from attnzoo.cli.evaluate import add_decoding_arguments, load_any_task
+import pathlib
+
+from attnzoo.cli.evaluate import add_decoding_arguments, add_preset_argument, load_any_task
+from attnzoo.cli.train import tell_compiling
 
 
 def add_arguments(parser):
-    parser.add_argument("preset", help="a preset's directory or name")
+    add_preset_argument(parser)
     parser.add_argument("path", help="the SavedModel's directory")
     parser.add_argument("--inputs", choices=("text", "ids"), default="text")
     parser.add_argument("--max-length", type=int, metavar="T", help="longest output, in tokens")
@@ -17,10 +20,21 @@ def add_arguments(parser):
     add_decoding_arguments(parser)
 
 
+def go_on(arguments) -> str:
+    """What to do after Ctrl-C."""
+    if pathlib.Path(arguments.path).exists():
+        return (
+            f"What is in {arguments.path} may not be whole; the same command with --overwrite "
+            "writes it anew."
+        )
+    return "Nothing was written; the same command starts over."
+
+
 def run(arguments):
     from attnzoo.export import saved_model
 
     task = load_any_task(arguments)
+    tell_compiling()
     options = {} if arguments.max_length is None else {"max_length": arguments.max_length}
     saved_model(
         task,

@@ -1,7 +1,9 @@
 """Compare finished runs in one table, made from their own records.
 
 Each run is a folder that `attnzoo train` made; an evaluation counts if its --json was written into
-it. The table is Markdown, the best run first; runs are compared by the first metric.
+it. The table is Markdown, the best run first; runs are compared by the first metric. Without
+--metrics it has those that all these evaluations share. A run of another kind of task, which was
+not measured by them, is left out with a note.
 
   attnzoo evaluate runs/hard/preset --data test.tsv.gz --json runs/hard/greedy.json
   attnzoo evaluate runs/soft/preset --data test.tsv.gz --json runs/soft/greedy.json
@@ -21,10 +23,16 @@ that is in their history.csv.
 
 import json
 import pathlib
+import sys
+
+from attnzoo.cli.evaluate import RUN_RECORDS, check_output, go_on  # noqa: F401
 
 # Of these a larger value is better; of all others a smaller one.
 _LARGER_IS_BETTER = {"accuracy", "exact_match", "bleu", "bleu_lowercase"}
-_RECORDS = ("recipe.json", "metrics.json")  # Of a run, beside its evaluations.
+# Of an evaluation all else are metrics, with figures for their values.
+_FACTS = {"decoding", "sources"}
+# These come first where nobody says which.
+_USUAL = ("word_error_rate", "phoneme_error_rate")
 _RATES = {"accuracy", "exact_match", "word_error_rate", "phoneme_error_rate"}
 
 
@@ -33,9 +41,9 @@ def add_arguments(parser):
     parser.add_argument(
         "--metrics",
         nargs="+",
-        default=["word_error_rate", "phoneme_error_rate"],
         metavar="NAME",
-        help="columns; the first one ranks (default: %(default)s)",
+        help="columns; the first one ranks (default: what the evaluations share, error rates of "
+        "words and phonemes if they are among it)",
     )
     parser.add_argument(
         "--decoding",
@@ -60,6 +68,8 @@ def run(arguments):
     if arguments.side_by_side:
         print(make_overview(arguments.runs, arguments.metrics, arguments.decoding or "greedy"))
         return
+    if arguments.curves:
+        check_output(arguments.curves, "--curves")
     print(make_table(arguments.runs, arguments.metrics, arguments.decoding))
     if arguments.curves:
         draw_curves(arguments.runs, arguments.quantity).savefig(arguments.curves)
@@ -100,18 +110,22 @@ def _curve(folder, quantity):
     return [logged_number(epoch[quantity]) for epoch in epochs]
 
 
-def make_table(runs, metrics, decoding: str | None = None) -> str:
+def make_table(runs, metrics=None, decoding: str | None = None) -> str:
     """One Markdown row for each evaluation of each run.
 
     Args:
         runs: Folders that `attnzoo train` made.
-        metrics: Names of metrics, as `attnzoo evaluate` wrote them.
+        metrics: Names of metrics, as `attnzoo evaluate` wrote them; None for those that all
+            evaluations of one kind of task share.
         decoding: Of which evaluations, as `attnzoo evaluate` called it; None for all.
 
     Raises:
-        ValueError: If a folder holds no finished run, or no evaluation with these metrics.
+        ValueError: If a folder holds no finished run, or no evaluation with these metrics, or runs
+            of one kind share no metric.
     """
-    rows = [row for folder in runs for row in _rows(pathlib.Path(folder), metrics, decoding)]
+    found = [_Run(pathlib.Path(folder), decoding) for folder in runs]
+    found, metrics = _comparable(found, metrics, decoding)
+    rows = [row for one in found for row in one.rows(metrics)]
     rows.sort(key=lambda row: _sign(metrics[0]) * row["figures"][metrics[0]])
     head = ["run", "attention", "decoding", *metrics, "parameters", "epochs", "minutes", "seed"]
     lines = [head, ["---"] * len(head)]
@@ -121,13 +135,97 @@ def make_table(runs, metrics, decoding: str | None = None) -> str:
     return _markdown(lines)
 
 
-def make_overview(folders, metrics, decoding: str = "greedy") -> str:
+class _Run:
+    """A finished run, and its evaluations with one decoding or with any."""
+
+    def __init__(self, folder, decoding):
+        if folder.name == "preset" and (folder.parent / RUN_RECORDS[0]).is_file():
+            folder = folder.parent
+        records = [folder / name for name in RUN_RECORDS]
+        if not all(record.is_file() for record in records):
+            raise ValueError(
+                f"A run must be a folder that `attnzoo train` has finished. Received: run={folder}"
+            )
+        self.folder = folder
+        self.recipe, self.training = (json.loads(record.read_text()) for record in records)
+        self.kind = self.recipe.get("task", "seq2seq")  # Older records know no other.
+        self.evaluations = _evaluations(folder, decoding)
+
+    def rows(self, metrics):
+        """What the table says of each evaluation with these metrics."""
+        training = self.training
+        attention = training.get("attention") or _attention(self.recipe)  # A preset's, or its own.
+        end = (
+            f"{training['parameters']:,}",
+            str(training["epochs"]),
+            _minutes(training),
+            str(self.recipe["seed"]),
+        )
+        return [
+            {
+                "start": (self.folder.name, attention, figures.get("decoding", "?")),
+                "figures": figures,
+                "end": end,
+            }
+            for figures in self.evaluations
+            if set(metrics) <= set(figures)
+        ]
+
+
+def _comparable(runs, metrics, decoding):
+    """The runs of one kind that have evaluations with the metrics, and these."""
+    measured = [run for run in runs if run.evaluations]
+    if metrics is not None:
+        measured = [run for run in measured if run.rows(metrics)]
+    kind = (measured or runs)[0].kind
+    chosen = [run for run in runs if run.kind == kind or run in measured]
+    if metrics is None:
+        chosen = [run for run in runs if run.kind == kind]
+        metrics = _shared([figures for run in chosen for figures in run.evaluations])
+    for run in runs:
+        if run not in chosen:
+            print(
+                f"attnzoo leaderboard: {run.folder} is left out: it is a run of "
+                f"task={run.kind!r}, not measured as those of task={kind!r} are.",
+                file=sys.stderr,
+            )
+        elif not run.rows(metrics):
+            raise ValueError(
+                f"A run needs an evaluation{f' with {metrics}' if metrics else ''} in its folder: "
+                f"`attnzoo evaluate {run.folder}/preset --data ... --json "
+                f"{run.folder}/greedy.json`. Received: run={run.folder}"
+                + ("" if decoding is None else f", with decoding={decoding!r}")
+            )
+    return chosen, metrics
+
+
+def _shared(evaluations) -> list[str]:
+    """The metrics that all evaluations have: the usual ones, else all."""
+    known = [_metrics_of(figures) for figures in evaluations]
+    shared = [name for name in (known or [[]])[0] if all(name in names for names in known)]
+    if evaluations and not shared:
+        raise ValueError(
+            "Evaluations to compare must share a metric: give `--metrics` that some have, and the "
+            f"runs of these. Received: {sorted({name for names in known for name in names})}"
+        )
+    return [name for name in _USUAL if name in shared] or shared
+
+
+def _metrics_of(figures) -> list[str]:
+    return [
+        name
+        for name, value in figures.items()
+        if name not in _FACTS and isinstance(value, (int, float))
+    ]
+
+
+def make_overview(folders, metrics=None, decoding: str = "greedy") -> str:
     """One Markdown column for each folder of runs, one row for each name of a run.
 
     Args:
         folders: Folders of folders that `attnzoo train` made.
         metrics: Names of metrics, as `attnzoo evaluate` wrote them: of each folder the first that
-            its runs have.
+            its runs have; None tries the usual ones, then all others.
         decoding: Of which evaluations, as `attnzoo evaluate` called it.
 
     Raises:
@@ -156,6 +254,9 @@ def _column(folder, metrics, decoding):
     """The first metric that runs in a folder were measured by so, and its value for each."""
     runs = sorted(record.parent for record in folder.glob("*/metrics.json"))
     measured = {run: _evaluations(run, decoding) for run in runs}
+    if metrics is None:
+        every = [_metrics_of(figures) for found in measured.values() for figures in found]
+        metrics = dict.fromkeys([*_USUAL, *(name for names in every for name in names)])
     for metric in metrics:
         values = {}
         for run, evaluations in measured.items():
@@ -170,7 +271,7 @@ def _column(folder, metrics, decoding):
         if values:
             return metric, values
     raise ValueError(
-        f"A folder of runs needs finished ones with one of {metrics} in an evaluation with "
+        f"A folder of runs needs finished ones with one of {list(metrics)} in an evaluation with "
         f"decoding={decoding!r}. Received: {folder}"
     )
 
@@ -181,43 +282,15 @@ def _markdown(lines) -> str:
 
 def _evaluations(run, decoding=None) -> list[dict]:
     """What `attnzoo evaluate` wrote into a run's folder, with this decoding or any."""
-    paths = (path for path in sorted(run.glob("*.json")) if path.name not in _RECORDS)
+    paths = (path for path in sorted(run.glob("*.json")) if path.name not in RUN_RECORDS)
     found = [json.loads(path.read_text()) for path in paths]
+    found = [one for one in found if isinstance(one, dict) and _metrics_of(one)]
     return [one for one in found if decoding in (None, one.get("decoding"))]
 
 
 def _sign(metric) -> int:
     """1 where a smaller value is better, else -1."""
     return -1 if metric in _LARGER_IS_BETTER else 1
-
-
-def _rows(folder, metrics, decoding):
-    records = [folder / name for name in _RECORDS]
-    if not all(record.is_file() for record in records):
-        raise ValueError(
-            f"A run must be a folder that `attnzoo train` has finished. Received: run={folder}"
-        )
-    recipe, training = (json.loads(record.read_text()) for record in records)
-    attention = training.get("attention") or _attention(recipe)  # A preset's, or the recipe's.
-    found = []
-    for figures in _evaluations(folder, decoding):
-        if not set(metrics) <= set(figures):
-            continue
-        end = (
-            f"{training['parameters']:,}",
-            str(training["epochs"]),
-            _minutes(training),
-            str(recipe["seed"]),
-        )
-        start = (folder.name, attention, figures.get("decoding", "?"))
-        found.append({"start": start, "figures": figures, "end": end})
-    if not found:
-        raise ValueError(
-            f"A run needs an evaluation with {metrics} in its folder: `attnzoo evaluate "
-            f"{folder}/preset --data ... --json {folder}/greedy.json`. Received: run={folder}"
-            + ("" if decoding is None else f", with decoding={decoding!r}")
-        )
-    return found
 
 
 def _attention(recipe):

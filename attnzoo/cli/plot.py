@@ -8,11 +8,20 @@ attnzoo plot runs/en-de/preset "a man sleeps ." --heads --output heads.png
 
 import pathlib
 
-from attnzoo.cli.evaluate import add_decoding_arguments, load_any_task, load_task
+from attnzoo.cli.evaluate import (
+    add_decoding_arguments,
+    add_preset_argument,
+    check_output,
+    go_on,  # noqa: F401
+    load_any_task,
+    load_task,
+)
+from attnzoo.cli.texts import tell_unknown
+from attnzoo.cli.train import tell_compiling
 
 
 def add_arguments(parser):
-    parser.add_argument("preset", help="a preset's directory or name")
+    add_preset_argument(parser)
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="one or more sources")
     parser.add_argument(
         "--target", action="append", metavar="TEXT", help="look along this output, one a source"
@@ -40,15 +49,21 @@ def run(arguments):
             "There must be one --target for each source, or none. "
             f"Received: {len(sources)} sources, {len(targets)} targets"
         )
+    check_output(arguments.output, "--output")
     if arguments.heads:
         if len(sources) > 1 or arguments.beside:
             raise ValueError(
                 "`--heads` draws one source of one model. Received: "
                 f"{len(sources)} sources, {1 + len(arguments.beside)} models"
             )
-        figure = plot_task_heads(load_any_task(arguments), sources, targets)
+        task = load_any_task(arguments)
+        tell_unknown(task, sources, arguments.command)
+        tell_compiling()
+        figure = plot_task_heads(task, sources, targets)
     else:
         tasks = {arguments.preset: load_task(arguments)}
+        tell_unknown(tasks[arguments.preset], sources, arguments.command)
+        tell_compiling()
         targets = targets or tasks[arguments.preset].generate(sources)
         for preset in arguments.beside:
             tasks[preset] = load_task(arguments, preset)

@@ -4,18 +4,24 @@ echo attention | attnzoo predict runs/demo/preset
 attnzoo predict runs/en-de/preset sentences.en --beam 5 --scores > sentences.de
 
 What comes out depends on the task: a text, a class, a tag for each word, a token for each [MASK],
-an answer (of lines with a question, a tab and its context), or the numbers of an embedding.
+an answer (of lines with a question, a tab and its context), or the numbers of an embedding. With
+--inflections the lines are lemma and tags, with the form or without, and what comes out is a form.
+Text goes in as it is: if a model was trained on lower case alone, write in lower case.
 """
 
 import itertools
-import sys
 
-from attnzoo.cli.evaluate import add_decoding_arguments, load_any_task
+from attnzoo.cli.evaluate import add_decoding_arguments, add_preset_argument, load_any_task
+from attnzoo.cli.texts import spell, tell_unknown
+from attnzoo.cli.train import add_inflections_argument, tell_compiling
 
 
 def add_arguments(parser):
-    parser.add_argument("preset", help="a preset's directory or name")
-    parser.add_argument("file", nargs="?", default="-", help="a text file; - is standard input")
+    add_preset_argument(parser)
+    parser.add_argument(
+        "file", nargs="?", default="-", help="a text file, plain or .gz; - is standard input"
+    )
+    add_inflections_argument(parser)
     parser.add_argument(
         "--scores",
         action="store_true",
@@ -32,29 +38,48 @@ def add_arguments(parser):
 
 def run(arguments):
     task = load_any_task(arguments)
-    if arguments.file == "-":
-        _predict(task, sys.stdin, arguments)
-    else:
-        with open(arguments.file, encoding="utf-8") as file:
-            _predict(task, file, arguments)
-
-
-def _predict(task, file, arguments):
-    """Line by line in, line by line out: an empty line stays one."""
     predict = next(one for door, one in _PREDICTORS.items() if hasattr(task, door))
     predict = _highlight if arguments.highlight else predict
-    lines = (line.strip() for line in file)
+    told = False
+    arguments.answered = 0  # Lines, for whom interrupts.
+    lines = _read(task, arguments)
     while batch := list(itertools.islice(lines, arguments.batch_size)):
-        sources = [line for line in batch if line]
+        sources = [line for line in batch if line.strip()]
+        if sources and not told:
+            told = tell_unknown(task, sources, arguments.command)
+        if sources and not arguments.answered:
+            tell_compiling()
         results = iter(predict(task, sources) if sources else ())
         for line in batch:
-            if not line:
-                print()
-                continue
-            output, scores = next(results)
-            scored = arguments.scores and len(scores)
-            shown = "\t" + " ".join(f"{score:.4f}" for score in scores) if scored else ""
-            print(f"{output}{shown}", flush=True)
+            print(_show(*next(results), arguments) if line.strip() else "", flush=True)
+            arguments.answered += 1
+
+
+def go_on(arguments) -> str:
+    """What to do after Ctrl-C."""
+    count = getattr(arguments, "answered", 0)
+    if not count:
+        return "No line was answered; the same command starts over."
+    return f"{count} lines were answered; to go on, give those from line {count + 1} on."
+
+
+def _read(task, arguments):
+    """The lines of the file, one by one: an empty line stays one."""
+    from attnzoo.data import read_inflections, read_lines
+
+    if arguments.inflections:
+        return (source for source, _ in read_inflections(arguments.file))
+    lines = read_lines(arguments.file)
+    # As the readers of `attnzoo train` have it: what is generated from is taken as it stands.
+    return lines if hasattr(task, "generate") else (line.strip() for line in lines)
+
+
+def _show(output, scores, arguments) -> str:
+    if arguments.inflections:
+        output = spell(output)
+    if not (arguments.scores and len(scores)):
+        return f"{output}"
+    return f"{output}\t{' '.join(f'{score:.4f}' for score in scores)}"
 
 
 _STEPS = 20  # Of the way to a text, for its saliency.

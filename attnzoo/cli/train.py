@@ -1,12 +1,13 @@
 """Train a model on pairs of strings, on texts with labels, or on texts alone.
 
-Data is one TSV file (source, tab, target) or two parallel files, plain or .gz; with --inflections
-one TSV file of lemma, form and tags, as SIGMORPHON gives them; with --task classifier one file
-whose lines are a label, white space and a text; with --task masked_lm files with a text a line. The
-run folder then holds recipe.json (the settings), history.csv (a line an epoch), best.weights.h5,
-and at the end preset/ (the best epoch's model, or with --average the mean of the best ones, for the
-other commands, and for --preset) and metrics.json. A run that was interrupted goes on where it
-stopped when the same command is given again.
+Data is one TSV file (source, tab, target) or two parallel files, plain or .gz, or - for standard
+input; with --inflections one TSV file of lemma, form and tags, as SIGMORPHON and UniMorph have
+them; with --task classifier one file whose lines are a label, white space and a text; with --task
+masked_lm files with a text a line. The run folder then holds recipe.json (the settings),
+history.csv (a line an epoch), best.weights.h5, and at the end preset/ (the best epoch's model, or
+with --average the mean of the best ones, for the other commands, and for --preset) and
+metrics.json. A run that was interrupted goes on where it stopped when the same command is given
+again.
 
   attnzoo train --train train.tsv.gz --dev dev.tsv.gz --output runs/g2p
   attnzoo train --train train.en train.de --dev val.en val.de --output runs/en-de \\
@@ -30,9 +31,11 @@ import math
 import os
 import pathlib
 import shutil
+import sys
 import time
 
 from attnzoo.cli.assembly import make_batches, make_task
+from attnzoo.cli.interrupts import stopping_after_a_step
 from attnzoo.cli.pretrained import check_preset
 from attnzoo.cli.recipe import (
     Recipe,
@@ -42,6 +45,7 @@ from attnzoo.cli.recipe import (
     monitored,
     schedules,
 )
+from attnzoo.cli.startup import load_tensorflow
 
 RECORD = "recipe.json"  # Of a run folder: what it is a run of.
 
@@ -70,14 +74,26 @@ def run(arguments):
         recipe.preset is not None and "://" not in recipe.preset
     ):  # However a path was written, it is the same run.
         recipe = dataclasses.replace(recipe, preset=os.path.normpath(recipe.preset))
+    files = [*arguments.train, *arguments.dev]
+    if files.count("-") > 1:
+        raise ValueError(f"Standard input can be read once. Received: {files}")
+    train_data = read_data(arguments.train, recipe.task, arguments.inflections)
+    dev_data = read_data(arguments.dev, recipe.task, arguments.inflections)
+    load_tensorflow()
     train(
         recipe,
-        read_data(arguments.train, recipe.task, arguments.inflections),
-        read_data(arguments.dev, recipe.task, arguments.inflections),
+        train_data,
+        dev_data,
         arguments.output,
         overwrite=arguments.overwrite,
         verbose=arguments.verbose,
     )
+
+
+def go_on(arguments) -> str:
+    """What to do after Ctrl-C."""
+    again = "without --overwrite " if getattr(arguments, "overwrite", False) else ""
+    return f"The same command {again}goes on after the last whole epoch in {arguments.output}."
 
 
 def add_inflections_argument(parser):
@@ -85,7 +101,8 @@ def add_inflections_argument(parser):
     parser.add_argument(
         "--inflections",
         action="store_true",
-        help="the data is one TSV file of lemma, form and tags: characters, and a symbol for a tag",
+        help="the data is one TSV file of lemma, form and tags, or lemma, tags and form: "
+        "characters, and a symbol for a tag",
     )
 
 
@@ -115,7 +132,13 @@ def read_pairs(paths, inflections: bool = False):
     if inflections:
         if len(paths) != 1:
             raise ValueError(f"Inflections are one TSV file. Received: {paths}")
-        return list(read_inflections(*paths))
+        pairs = list(read_inflections(*paths))
+        if not all(form for _, form in pairs):
+            raise ValueError(
+                "Inflections to learn or to measure must have their forms; `attnzoo predict "
+                f"--inflections` makes them. Received: {paths}, where some or all are missing"
+            )
+        return pairs
     if len(paths) > 2:
         raise ValueError(f"Data is one TSV file or two parallel files. Received: {paths}")
     return list(read_tsv(*paths) if len(paths) == 1 else read_parallel(*paths))
@@ -171,27 +194,47 @@ def train(recipe: Recipe, train_data, dev_data, output, *, overwrite=False, verb
         )
     start = time.monotonic()
     if not stopped_already(backup.past, recipe):
-        task.fit(
-            batches,
-            epochs=recipe.epochs,
-            initial_epoch=epoch,
-            validation_data=dev_batches,
-            shuffle=False,  # The batches come in an order of their own, by seed and epoch.
-            callbacks=callbacks,
-            verbose=verbose,
-        )
+        if verbose:
+            tell_compiling()
+        with stopping_after_a_step() as stopping:
+            task.fit(
+                batches,
+                epochs=recipe.epochs,
+                initial_epoch=epoch,
+                validation_data=dev_batches,
+                shuffle=False,  # The batches come in an order of their own, by seed and epoch.
+                callbacks=[stopping, *callbacks],
+                verbose=verbose,
+            )
     if recipe.average > 1:
         average_checkpoints(task, checkpoints.paths)
     else:
         task.load_weights(output / "best.weights.h5")
     seconds = time.monotonic() - start
     _write_metrics(output, recipe, task, backup.seconds, seconds)
-    task.save_to_preset(str(preset))
+    _save_whole(task, preset)
     (output / "backup.npz").unlink(missing_ok=True)
     shutil.rmtree(checkpoints.folder, ignore_errors=True)
     if verbose:
         print(f"Trained in {seconds:.0f} s. The model is in {preset}")
     return task
+
+
+def tell_compiling():
+    """Say why nothing is seen for some seconds, where a backend compiles."""
+    import keras
+
+    if keras.backend.backend() != "torch":
+        told = f"Compiling for {keras.backend.backend()}, which takes some seconds."
+        print(told, file=sys.stderr, flush=True)
+
+
+def _save_whole(task, preset: pathlib.Path):
+    """Save a preset in one move: there is none, or it is whole."""
+    beside = preset.with_name("preset.tmp")
+    shutil.rmtree(beside, ignore_errors=True)
+    task.save_to_preset(str(beside))
+    os.replace(beside, preset)
 
 
 def _make_task(recipe: Recipe, data):

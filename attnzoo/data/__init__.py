@@ -5,13 +5,14 @@ from attnzoo.data.datasets import (
     cmudict_split,
     group_references,
     load_cmudict,
-    read_inflections,
     read_labelled,
     read_parallel,
     read_texts,
     read_tsv,
 )
+from attnzoo.data.inflections import read_inflections
 from attnzoo.data.labelled_batches import LabelledBatches
+from attnzoo.data.lines import read_lines
 from attnzoo.data.masked_batches import MaskedBatches
 from attnzoo.data.subword_sampling import SubwordSampler
 
@@ -27,6 +28,7 @@ __all__ = [
     "load_cmudict",
     "read_inflections",
     "read_labelled",
+    "read_lines",
     "read_parallel",
     "read_texts",
     "read_tsv",

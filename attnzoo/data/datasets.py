@@ -1,11 +1,12 @@
 """Readers: from files and packages to (source, target) pairs of strings."""
 
-import gzip
 import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+
+from attnzoo.data.lines import STANDARD_INPUT, existing, number_filled_lines, number_lines
+from attnzoo.whitespace import split_words
 
 Pair = tuple[str, str]
 
@@ -22,7 +23,7 @@ def read_tsv(
     Blank lines are skipped.
 
     Args:
-        path: A UTF-8 file, gzip-compressed if its name ends in `.gz`.
+        path: A UTF-8 file, gzip-compressed if its name ends in `.gz`; `"-"` is standard input.
         source_column: Place of the source, counted from 0.
         target_column: Place of the target, counted from 0.
         transform: Makes (source, target) of the list of a line's columns, in place of the two
@@ -33,8 +34,8 @@ def read_tsv(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If a column number is negative; while reading, if a line lacks a column or is
-            not UTF-8 (with file and line number).
+        ValueError: If a column number is negative; while reading, with file and line, if a line
+            lacks a column or is not UTF-8, or the file is empty or broken.
 
     Example:
         >>> list(attnzoo.data.read_tsv("words.tsv"))
@@ -43,7 +44,7 @@ def read_tsv(
         ...     "latin.tsv", transform=lambda line: (f"{line[0]} {line[2]}", line[1])
         ... )
     """
-    path = _existing(path, "path")
+    path = existing(path, "path")
     for name, column in (("source_column", source_column), ("target_column", target_column)):
         if column < 0:
             raise ValueError(f"`{name}` must be at least 0. Received: {name}={column}")
@@ -55,69 +56,35 @@ def read_tsv(
     return _read_tsv(path, transform)
 
 
-def read_inflections(path: str | os.PathLike) -> Iterator[Pair]:
-    """Read the three columns lemma, form and tags of a SIGMORPHON file as pairs of symbols.
-
-    The source is the characters of the lemma and then the tags, each in angle brackets, so that no
-    tag is taken for a character; the target is the characters of the form. A space is `"▁"`. Both
-    are for a `SymbolTokenizer`.
-
-    Args:
-        path: A UTF-8 file, gzip-compressed if its name ends in `.gz`: lemma, TAB, form, TAB, tags
-            separated by `;`.
-
-    Returns:
-        An iterator over (source, target).
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: While reading, if a line lacks a column or is not UTF-8.
-
-    Example:
-        >>> next(attnzoo.data.read_inflections("turkish.tsv"))
-        ('e v <N> <LOC> <SG>', 'e v d e')
-
-    References:
-        [Cotterell et al., 2017](https://arxiv.org/abs/1706.09031).
-    """
-
-    def characters(text):
-        return " ".join(text.replace(" ", "▁"))
-
-    def pair(line):
-        lemma, form, tags = line[0], line[1], line[2].split(";")
-        return " ".join([characters(lemma), *(f"<{tag}>" for tag in tags)]), characters(form)
-
-    return read_tsv(path, transform=pair)
-
-
 def read_labelled(path: str | os.PathLike) -> Iterator[Pair]:
     """Read labelled texts: a line is a label, white space, and the text.
 
     Blank lines are skipped.
 
     Args:
-        path: A UTF-8 file, gzip-compressed if its name ends in `.gz`.
+        path: A UTF-8 file, gzip-compressed if its name ends in `.gz`; `"-"` is standard input.
 
     Returns:
         An iterator over (text, label), both strings.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: While reading, if a line has a label and no text, or is not UTF-8.
+        ValueError: While reading, if a line has a label and no text, or is not UTF-8, or the file
+            is empty or broken.
 
     Example:
         >>> next(attnzoo.data.read_labelled("sst2.txt.gz"))
         ('a stirring , funny and finally transporting re-imagining', '1')
     """
-    return _read_labelled(_existing(path, "path"))
+    return _read_labelled(existing(path, "path"))
 
 
 def read_parallel(source_path: str | os.PathLike, target_path: str | os.PathLike) -> Iterator[Pair]:
     """Read pairs from two files with one text a line, in step.
 
     Args:
-        source_path: A UTF-8 file, gzip-compressed if its name ends in `.gz`.
+        source_path: A UTF-8 file, gzip-compressed if its name ends in `.gz`; `"-"` is standard
+            input.
         target_path: Another, with as many lines.
 
     Returns:
@@ -125,16 +92,22 @@ def read_parallel(source_path: str | os.PathLike, target_path: str | os.PathLike
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: While reading, if one file ends before the other (both are named, with the
-            numbers of their lines), or a line is not UTF-8.
+        ValueError: If both are standard input; while reading, if one file ends before the other
+            (both are named, with the numbers of their lines), a line is not UTF-8, or the files are
+            empty or broken.
 
     Example:
         >>> pairs = attnzoo.data.read_parallel("train.de.gz", "train.en.gz")
         >>> next(pairs)
         ('Ein Hund rennt.', 'A dog runs.')
     """
-    source_path = _existing(source_path, "source_path")
-    target_path = _existing(target_path, "target_path")
+    if os.fspath(source_path) == os.fspath(target_path) == STANDARD_INPUT:
+        raise ValueError(
+            "Standard input can be read once: give a file for one side. "
+            f"Received: source_path={source_path!r}, target_path={target_path!r}"
+        )
+    source_path = existing(source_path, "source_path")
+    target_path = existing(target_path, "target_path")
     return _read_parallel(source_path, target_path)
 
 
@@ -142,20 +115,21 @@ def read_texts(path: str | os.PathLike) -> Iterator[str]:
     """Read texts, one a line. Blank lines are skipped.
 
     Args:
-        path: A UTF-8 file, gzip-compressed if its name ends in `.gz`.
+        path: A UTF-8 file, gzip-compressed if its name ends in `.gz`; `"-"` is standard input.
 
     Returns:
         An iterator over strings.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: While reading, if a line is not UTF-8 (with file and line number).
+        ValueError: While reading, with file and line, if a line is not UTF-8, or the file is empty
+            or broken.
 
     Example:
         >>> texts = list(attnzoo.data.read_texts("news.en.gz"))
     """
-    path = _existing(path, "path")
-    return (line.strip() for _, line in _read_lines(path) if line.strip())
+    path = existing(path, "path")
+    return (line.strip() for _, line in number_filled_lines(path))
 
 
 def group_references(pairs: Iterable[Pair]) -> dict[str, list[str]]:
@@ -251,9 +225,7 @@ def cmudict_split(
 
 
 def _read_tsv(path, transform):
-    for number, line in _read_lines(path):
-        if not line.strip():
-            continue
+    for number, line in number_filled_lines(path):
         columns = line.split("\t")
         try:
             yield transform(columns)
@@ -265,18 +237,18 @@ def _read_tsv(path, transform):
 
 
 def _read_labelled(path):
-    for number, line in _read_lines(path):
-        parts = line.split(maxsplit=1)
-        if len(parts) == 1:
+    for number, line in number_filled_lines(path):
+        label = split_words(line)[0]
+        text = line.partition(label)[2].strip()
+        if not text:
             raise ValueError(
                 f"A line must have a label and a text: {path}, line {number}. Received: {line!r}"
             )
-        if parts:
-            yield parts[1].rstrip(), parts[0]
+        yield text, label
 
 
 def _read_parallel(source_path, target_path):
-    sources, targets = _read_lines(source_path), _read_lines(target_path)
+    sources, targets = number_lines(source_path), number_lines(target_path)
     number = 0
     while True:
         source, target = next(sources, None), next(targets, None)
@@ -291,27 +263,11 @@ def _read_parallel(source_path, target_path):
             "Parallel files must have equally many lines. "
             f"Received: {source_path} with {source_count}, {target_path} with {target_count}"
         )
-
-
-def _read_lines(path):
-    """Yield (line number, line) of a plain or compressed file."""
-    # Lines end at \n alone: a stray \r or U+2028 within one file must not shift its lines.
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise ValueError(
-                    f"A line is not UTF-8: {path}, line {number}. Received: {line[:60]!r}"
-                ) from error
-            yield number, text.rstrip("\r\n")
-
-
-def _existing(path, name):
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"`{name}` must be a file that exists. Received: {name}={path}")
-    return path
+    if not number:
+        raise ValueError(
+            f"Files must hold a line of text: {source_path} and {target_path}, line 1. "
+            "Received: empty files"
+        )
 
 
 def _uniform(text):

@@ -17,6 +17,7 @@ from attnzoo.models.packing import (
     need_some,
     refuse_empty,
 )
+from attnzoo.models.presets import explain_preset_errors
 
 
 class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
@@ -214,6 +215,12 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
         with tf.control_dependencies(self.meet_long(lengths, limit, truncate)):
             lengths = tf.constant([limit] if fixed else lengths_up_to(limit))
             return lengths[tf.searchsorted(lengths, [tf.minimum(longest, limit)])[0]]
+
+    @classmethod
+    def from_preset(cls, preset, **kwargs):
+        """Load a preprocessor from a preset; `preset` is what a task's `from_preset` takes."""
+        with explain_preset_errors(preset, cls, kwargs) as place:
+            return super().from_preset(place, **kwargs)
 
     def get_config(self):
         return {

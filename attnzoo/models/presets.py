@@ -1,32 +1,119 @@
-"""Built-in preset names, and clear errors for presets that cannot be loaded."""
+"""Built-in preset names, runs as presets, and clear errors for presets that cannot be loaded."""
 
 import contextlib
 import json
 import os
 
 import keras
+import keras_hub
 
 from attnzoo.presets import PRESETS
 
+# Where the folder of a run of `attnzoo train` has its preset.
+RUN_PRESET = "preset"
+# Of these a preset has at least one.
+_FILES = {"config.json", "task.json", "preprocessor.json", "tokenizer.json"}
+
 
 @contextlib.contextmanager
-def explain_preset_errors(preset):
-    """Resolve a preset's name, and say what is wrong where it cannot be loaded."""
+def explain_preset_errors(preset, cls=None, arguments=()):
+    """Resolve a preset's name, and say what is wrong where it cannot be loaded.
+
+    Args:
+        preset: A built-in name, a directory, also of a run that holds a preset, or a handle.
+        cls: The class that is to be loaded, a task, backbone or preprocessor; None for any.
+        arguments: Names of what else was given: an error about one of them is no damage.
+
+    Raises:
+        ValueError: If the name is unknown, the directory holds no preset or one of another class,
+            or loading fails.
+    """
     place = _place_of(preset)
-    if "://" not in place and not os.path.isdir(place):
-        raise ValueError(
-            f"A preset must be one of {sorted(PRESETS)}, a directory, or a handle such as "
-            f"hf://user/name. Received: preset={preset!r}"
-        )
+    if "://" not in place:
+        _check_place(preset, place, cls)
     try:
         yield place
     except (OSError, KeyError, TypeError, ValueError) as error:
-        if not os.path.isdir(place):
+        if not os.path.isdir(place) or any(name in str(error) for name in arguments):
             raise
+        task, _ = _held(place)
+        if isinstance(error, (TypeError, ValueError)) and _starts_anew(cls, task):
+            raise ValueError(
+                f"{error} The preset holds a {task.__name__}, from which a {cls.__name__} takes "
+                f"over the backbone alone; {_loader(task)} loads it as it is. "
+                f"Received: preset={preset!r}"
+            ) from error
         raise ValueError(
             f"The preset directory is damaged or not one of this kind: {error} "
             f"Received: preset={preset!r}, which holds {sorted(os.listdir(place))}"
         ) from error
+
+
+def _check_place(preset, place, cls):
+    """Raise unless there is a preset of this class, whole or not."""
+    if not os.path.isdir(place):
+        names = sorted(name for name, at in PRESETS.items() if _fits(cls, *_held(at)))
+        rule = f"one of {names}, a directory" if names else "a directory (no built-in one fits)"
+        kind = "" if cls is None else f" for a {cls.__name__}"
+        raise ValueError(
+            f"A preset{kind} must be {rule}, or a handle such as hf://user/name. "
+            f"Received: preset={preset!r}"
+        )
+    files = sorted(os.listdir(place))
+    if not _FILES & set(files):
+        why = "The directory holds no preset: `save_to_preset` writes one."
+        if "recipe.json" in files:
+            why = (
+                "The run is not finished, so that it holds no preset yet: its `attnzoo train` "
+                "command, given again, goes on."
+            )
+        raise ValueError(f"{why} Received: preset={preset!r}, which holds {files}")
+    task, backbone = _held(place)
+    if not _fits(cls, task, backbone):
+        held = backbone if issubclass(cls, keras_hub.models.Backbone) or task is None else task
+        loads = held
+        if issubclass(cls, keras_hub.models.Preprocessor) and task is not None:
+            loads = task.preprocessor_cls
+        raise ValueError(
+            f"The preset holds a {held.__name__}, and no {cls.__name__}: load it with "
+            f"{_loader(loads)}. Received: preset={preset!r}"
+        )
+
+
+def _held(place):
+    """The classes of the task and of the backbone in a preset's directory, None where unknown."""
+    found = []
+    for file in ("task.json", "config.json"):
+        try:
+            name = _read(place, file)["registered_name"]
+            found.append(keras.saving.get_registered_object(name))
+        except (OSError, ValueError, KeyError, TypeError):
+            found.append(None)
+    return found
+
+
+def _fits(cls, task, backbone) -> bool:
+    """Whether a class can be loaded where this task and backbone were saved; True if unknown."""
+    if cls is None or (task is None and backbone is None):
+        return True
+    if issubclass(cls, keras_hub.models.Backbone):
+        return backbone is None or issubclass(backbone, cls)
+    if task is not None and issubclass(task, cls):
+        return True
+    if cls.backbone_cls is None:  # A base class, which stands for all that derive from it.
+        return task is None or not issubclass(cls, keras_hub.models.Task)
+    return backbone in (None, cls.backbone_cls)
+
+
+def _starts_anew(cls, task) -> bool:
+    """Whether a task of this class is more than the preset's own task has weights for."""
+    is_task = cls is not None and issubclass(cls, keras_hub.models.Task)
+    return is_task and task is not None and not issubclass(task, cls)
+
+
+def _loader(cls) -> str:
+    where = "attnzoo.models." if cls.__module__.startswith("attnzoo.") else ""
+    return f"`{where}{cls.__name__}.from_preset`"
 
 
 def check_head(cls, preset, arguments: dict):
@@ -87,9 +174,18 @@ def task_class(preset):
 
 
 def _place_of(preset) -> str:
-    """The directory of a built-in name; anything else as it is."""
-    place = os.fspath(preset)
-    return os.fspath(PRESETS.get(place, place))
+    """The directory of a built-in name, or of a run's preset; anything else as it is."""
+    try:
+        place = os.fspath(preset)
+    except TypeError as error:
+        raise ValueError(
+            f"A preset must be a name, a directory or a handle. Received: preset={preset!r}"
+        ) from error
+    place = os.fspath(PRESETS.get(place, place))
+    inner = os.path.join(place, RUN_PRESET)
+    if os.path.isdir(inner) and not _FILES & set(os.listdir(place)):
+        return inner
+    return place
 
 
 def _read(place, name: str) -> dict:

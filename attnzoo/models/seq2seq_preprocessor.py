@@ -19,6 +19,7 @@ from attnzoo.models.packing import (
     refuse_empty,
     weigh,
 )
+from attnzoo.models.presets import explain_preset_errors
 from attnzoo.models.samples import need_as_many
 
 # A pointer-generator goes with these alone.
@@ -433,6 +434,12 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
             tokenizer.config_file = file
             tokenizer.save_to_preset(preset_dir)
         super().save_to_preset(preset_dir)
+
+    @classmethod
+    def from_preset(cls, preset, **kwargs):
+        """Load a preprocessor from a preset; `preset` is what a task's `from_preset` takes."""
+        with explain_preset_errors(preset, cls, kwargs) as place:
+            return super().from_preset(place, **kwargs)
 
     def get_config(self):
         return {

@@ -259,17 +259,18 @@ class TaskMixin:
 
         Args:
             preset: A built-in name (see `attnzoo.presets`), a directory that `save_to_preset`
-                wrote, or a handle that KerasHub knows (`kaggle://`, `hf://`).
+                wrote, the folder of a finished run of `attnzoo train`, or a handle that KerasHub
+                knows (`kaggle://`, `hf://`).
             load_weights: Whether to load the weights too.
             **kwargs: As in `keras_hub.models.Task.from_preset`. `dtype` is the one the preset was
                 saved with, unless it is given.
 
         Raises:
-            ValueError: If the name is unknown, the directory is damaged, or an argument asks for a
-                head that the preset has no weights for.
+            ValueError: If the name is unknown, the directory is damaged or holds a preset of
+                another class, or an argument asks for a head that the preset has no weights for.
         """
         check_head(cls, preset, kwargs)
-        with explain_preset_errors(preset) as place:
+        with explain_preset_errors(preset, cls, kwargs) as place:
             if os.path.isdir(place):
                 kwargs.setdefault("dtype", saved_dtype(place))
             return super().from_preset(place, load_weights=load_weights, **kwargs)

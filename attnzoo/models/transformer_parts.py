@@ -8,6 +8,7 @@ from attnzoo.layers.scores.base import check_positive, check_rate
 from attnzoo.layers.transformer.blocks import NORMS
 from attnzoo.layers.transformer.positions import POSITIONS, get_position
 from attnzoo.models.policies import policy_for, quantize_again
+from attnzoo.models.presets import explain_preset_errors
 
 
 class TransformerParts:
@@ -183,6 +184,12 @@ class TransformerBackbone(keras_hub.models.Backbone):
         for layer in self._flatten_layers(include_self=False):
             if getattr(layer, "lora_enabled", False) and getattr(layer, "bias", None) is not None:
                 layer.bias.trainable = False
+
+    @classmethod
+    def from_preset(cls, preset, load_weights: bool = True, **kwargs):
+        """Load a backbone from a preset; `preset` is what a task's `from_preset` takes."""
+        with explain_preset_errors(preset, cls, kwargs) as place:
+            return super().from_preset(place, load_weights=load_weights, **kwargs)
 
     def get_config(self):
         return {

@@ -5,6 +5,7 @@ import keras_hub
 
 from attnzoo.layers.scores.base import check_positive
 from attnzoo.models.policies import policy_for
+from attnzoo.models.presets import explain_preset_errors
 from attnzoo.models.rnn_cells import check_cells, make_encoder
 
 
@@ -134,6 +135,12 @@ class RNNEncoderBackbone(keras_hub.models.Backbone):
     def default_lora_layer_names(self):
         """The layers that `enable_lora` adapts unless it is told others."""
         return ["token_embedding"]
+
+    @classmethod
+    def from_preset(cls, preset, load_weights: bool = True, **kwargs):
+        """Load a backbone from a preset; `preset` is what a task's `from_preset` takes."""
+        with explain_preset_errors(preset, cls, kwargs) as place:
+            return super().from_preset(place, load_weights=load_weights, **kwargs)
 
     def get_config(self):
         return {

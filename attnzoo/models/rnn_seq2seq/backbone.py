@@ -10,6 +10,7 @@ from attnzoo.layers.rnn.equations import state_sizes
 from attnzoo.layers.scores.base import check_positive
 from attnzoo.models.embeddings import source_and_target
 from attnzoo.models.policies import policy_for, quantize_again
+from attnzoo.models.presets import explain_preset_errors
 from attnzoo.models.rnn_cells import check_cells, make_cell, make_encoder
 
 # Of our tokenizers, which are the only ones that a pointer-generator goes with.
@@ -299,6 +300,12 @@ class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
         if self.share_embeddings:
             return ["token_embedding"]
         return ["source_embedding", "target_embedding"]
+
+    @classmethod
+    def from_preset(cls, preset, load_weights: bool = True, **kwargs):
+        """Load a backbone from a preset; `preset` is what a task's `from_preset` takes."""
+        with explain_preset_errors(preset, cls, kwargs) as place:
+            return super().from_preset(place, load_weights=load_weights, **kwargs)
 
     def get_config(self):
         attention = self.attention

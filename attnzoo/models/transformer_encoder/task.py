@@ -75,7 +75,7 @@ class TransformerTaskMixin:
         Raises:
             ValueError: If the name is unknown, or the directory is damaged.
         """
-        with explain_preset_errors(preset) as place:
+        with explain_preset_errors(preset, cls, kwargs) as place:
             packing = packing_of_another(cls, place)
         if packing is not None and "preprocessor" not in kwargs:
             kwargs["preprocessor"] = cls.preprocessor_cls.from_preset(place, **packing)

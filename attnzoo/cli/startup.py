@@ -1,0 +1,66 @@
+"""How the command starts: with no line of TensorFlow's, and with an end to it on Ctrl-C.
+
+It loads nothing of ours and no backend, so that it can come before either.
+"""
+
+import contextlib
+import os
+import re
+import sys
+import tempfile
+
+INTERRUPTED = 130  # The exit status of what Ctrl-C stopped.
+# What TensorFlow's libraries log as they load, before its own settings hold.
+_LOGGED = re.compile(rb"WARNING: All log messages before absl|[IWE]\d{4} |To enable the following")
+
+
+def is_command() -> bool:
+    """Whether this process is the command, not a program that imports the package."""
+    program = sys.argv[0] if sys.argv else ""
+    if program == "-m":  # Still looking for the module.
+        words = sys.orig_argv
+        return "-mattnzoo" in words or "attnzoo" in words[words.index("-m") + 1 :][:1]
+    return os.path.basename(program).removesuffix(".exe") == "attnzoo"
+
+
+@contextlib.contextmanager
+def loading():
+    """Let the command load its backend quietly, and be stopped; elsewhere it does nothing."""
+    if not is_command():
+        yield
+        return
+    try:
+        with without_start_up_lines():
+            yield
+    except KeyboardInterrupt:
+        print("attnzoo: stopped before it began. Give the command again.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def load_tensorflow():
+    """Load TensorFlow, which the models need on every backend, without its start-up lines."""
+    if "tensorflow" not in sys.modules:
+        with without_start_up_lines():
+            import tensorflow  # noqa: F401
+
+
+@contextlib.contextmanager
+def without_start_up_lines():
+    """Keep what TensorFlow logs from standard error; whoever sets its log level below 2 sees it."""
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") in ("0", "1"):
+        yield
+        return
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            held.seek(0)
+            for line in held:
+                if not _LOGGED.match(line):
+                    os.write(2, line)
