@@ -1,4 +1,4 @@
-"""Ctrl-C in training: it stops after the step that it is at."""
+"""Ctrl-C in training: it stops within the step that it is at."""
 
 import contextlib
 import signal
@@ -6,28 +6,37 @@ import threading
 
 
 @contextlib.contextmanager
-def stopping_after_a_step():
-    """Give a callback for `fit` with which Ctrl-C stops training after the step that it is at.
+def stopping_within_a_step():
+    """Give a callback for `fit` with which Ctrl-C stops training within the step that it is at.
 
-    An interrupt that comes while a backend runs code of its own may be lost there. So it is noted
-    when it comes, and raised between two steps; a second one is raised at once. Outside of the main
-    thread, which alone gets interrupts, the callback does nothing.
+    An interrupt is raised at once in a step, where it may be lost in a backend's own code: then it
+    is raised when the step ends. Between epochs, where weights and the backup are written, it is
+    kept until the next step. A second one is always raised at once. Outside of the main thread,
+    which alone gets interrupts, the callback does nothing.
     """
     import keras
 
-    came = []
+    came, in_step = [], []
 
     def note(number, frame):
+        again = bool(came)
+        came.append(number)
+        if again or in_step:
+            raise KeyboardInterrupt
+
+    def begin(*_, **__):
         if came:
             raise KeyboardInterrupt
-        came.append(number)
+        in_step.append(True)
 
-    def stop(*_):
+    def end(*_, **__):
+        in_step.clear()
         if came:
             raise KeyboardInterrupt
 
     class Stop(keras.callbacks.Callback):
-        on_epoch_begin = on_train_batch_end = on_test_batch_end = staticmethod(stop)
+        on_train_batch_begin = on_test_batch_begin = staticmethod(begin)
+        on_train_batch_end = on_test_batch_end = staticmethod(end)
 
     if threading.current_thread() is not threading.main_thread():
         yield Stop()
@@ -35,6 +44,6 @@ def stopping_after_a_step():
     before = signal.signal(signal.SIGINT, note)
     try:
         yield Stop()
-        stop()
+        end()
     finally:
         signal.signal(signal.SIGINT, before)

@@ -35,7 +35,7 @@ import sys
 import time
 
 from attnzoo.cli.assembly import make_batches, make_task
-from attnzoo.cli.interrupts import stopping_after_a_step
+from attnzoo.cli.interrupts import stopping_within_a_step
 from attnzoo.cli.pretrained import check_preset
 from attnzoo.cli.recipe import (
     Recipe,
@@ -196,7 +196,7 @@ def train(recipe: Recipe, train_data, dev_data, output, *, overwrite=False, verb
     if not stopped_already(backup.past, recipe):
         if verbose:
             tell_compiling()
-        with stopping_after_a_step() as stopping:
+        with stopping_within_a_step() as stopping:
             task.fit(
                 batches,
                 epochs=recipe.epochs,

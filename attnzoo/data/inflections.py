@@ -12,6 +12,7 @@ _FORM_SECOND, _TAGS_SECOND = (0, 1, 2), (0, 2, 1)
 _SAMPLE = 1000  # Lines that tell the order.
 # "N;SG" and "V;PRS;NOM(3,SG)", "pos=N,num=SG", or one tag in capital letters.
 _TAGS = re.compile(r"\S*[;=]\S*|[A-Z][A-Z0-9.+/_()-]*")
+_SEPARATED = re.compile(r"\w[;=]\w")  # As in several tags, and in no lemma.
 
 
 def read_inflections(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
@@ -80,11 +81,11 @@ def _arrange(columns, order, where: str):
             f"{chr(9).join(columns)!r}"
         )
     lemma, form, tags = (columns[place] for place in order)
-    if _looks_like_tags(form) and not _looks_like_tags(tags):
+    if not _looks_like_tags(tags) and (_looks_like_tags(form) or _SEPARATED.search(lemma)):
         names = [("lemma", "form", "tags")[order.index(place)] for place in range(3)]
         raise ValueError(
-            f"The columns look exchanged: {where}. By the file's first lines they are "
-            f"{', '.join(names)}. Received: {columns[:3]}"
+            f"The columns look exchanged: {where}. They are taken for {', '.join(names)}. "
+            f"Received: {columns[:3]}"
         )
     return lemma, form, tags
 
