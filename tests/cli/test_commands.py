@@ -123,7 +123,8 @@ def test_the_leaderboard_ranks_runs_by_their_records(tmp_path, capsys):
     assert main(["leaderboard", *runs, "--metrics", "bleu", "word_error_rate"]) == 0
     table = capsys.readouterr().out.splitlines()
     assert table[2].startswith("| one | hard | greedy | 50.00 | 50.0 % |")
-    assert main(["leaderboard", *runs, "--decoding", "greedy"]) == 2  # Without phonemes' errors.
+    assert main(["leaderboard", *runs, "--metrics", "exact_match"]) == 2
+    assert "needs an evaluation with ['exact_match'] in its folder" in capsys.readouterr().err
     rows = ["leaderboard", *runs, "--metrics", "bleu", "--decoding"]
     assert main([*rows, "greedy"]) == 0
     assert [row.split(" | ")[2] for row in capsys.readouterr().out.splitlines()[2:]] == [
@@ -176,8 +177,9 @@ def test_the_leaderboard_draws_how_training_went(tmp_path, capsys):
     run = finished_run(tmp_path / "one", "hard", greedy=0.5)
     (tmp_path / "one" / "history.csv").write_text("epoch,loss,val_loss\n0,3.5,4.5\n1,2.5,3.0\n")
     picture = tmp_path / "curves.png"
-    assert main(["leaderboard", run, "--curves", str(picture), "--quantity", "loss"]) == 2
-    assert not picture.exists()  # There is no phoneme error rate.
+    curves = ["--curves", str(picture), "--quantity", "loss", "--metrics", "exact_match"]
+    assert main(["leaderboard", run, *curves]) == 2
+    assert not picture.exists()  # There is no such metric.
     command = ["leaderboard", run, "--metrics", "bleu", "--curves", str(picture)]
     assert main(command) == 0 and picture.read_bytes().startswith(b"\x89PNG")
     (line,) = draw_curves([run], "loss").axes[0].get_lines()

@@ -1,5 +1,8 @@
 """Subword tokenizers trained from text, and models on them."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -39,6 +42,50 @@ def test_a_size_is_a_limit_that_single_symbols_may_pass(model):
     assert 1 not in smaller("A man")
 
 
+@pytest.mark.backend_free
+@pytest.mark.parametrize("model", ["unigram", "bpe", "word_piece"])
+def test_texts_of_any_length_and_of_any_symbols_are_learned_from(model):
+    # SentencePiece leaves out texts of more than 4,192 bytes, and those with its own U+2585.
+    texts = [*TEXTS * 9, "xylophone " * 900, "quiz \u2585 quiz"]
+    tokenizer = data.train_subword_tokenizer(texts, vocabulary_size=90, model=model)
+    for word in ("xylophone", "quiz"):
+        assert 1 not in tokenizer(word)
+    assert len(tokenizer("xylophone")) < 4
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("model", ["unigram", "bpe", "word_piece"])
+def test_more_than_a_thousand_characters_are_known(model):
+    characters = [chr(code) for code in range(0x4E00, 0x4E00 + 1500)]
+    texts = [" ".join(characters[i : i + 50]) for i in range(0, 1500, 50)]
+    tokenizer = data.train_subword_tokenizer(texts, vocabulary_size=8000, model=model)
+    assert not [text for text in characters if 1 in tokenizer(text)]
+
+
+MADE_ANEW = """\
+import hashlib, sys
+from attnzoo.data import train_subword_tokenizer
+for model in sys.argv[2:]:
+    tokenizer = train_subword_tokenizer(sys.argv[1].split(";"), vocabulary_size=330, model=model)
+    tokens = [tokenizer.id_to_token(id) for id in range(tokenizer.vocabulary_size())]
+    print(hashlib.sha256(repr(tokens).encode()).hexdigest())
+"""
+
+
+@pytest.mark.backend_free
+def test_another_process_makes_the_same_tokenizer(capsys, monkeypatch):
+    draw = np.random.default_rng(0)
+    texts = ["".join(draw.choice(list("abcdefgh ,"), 60)) for _ in range(60)]
+    arguments = ["-c", ";".join(texts), *MODELS]
+    child = subprocess.run(
+        [sys.executable, "-c", MADE_ANEW, *arguments[1:]], capture_output=True, text=True
+    )
+    assert child.returncode == 0, child.stderr
+    monkeypatch.setattr(sys, "argv", arguments)
+    exec(MADE_ANEW, {})
+    assert capsys.readouterr().out == child.stdout and len(set(child.stdout.split())) == 4
+
+
 @pytest.mark.parametrize(("source", "target"), [("unigram", "bpe"), ("byte_bpe", "word_piece")])
 def test_a_model_on_them_trains_generates_and_is_saved(source, target, tmp_path):
     targets = [text.upper() for text in TEXTS]
@@ -64,6 +111,7 @@ def test_a_model_on_them_trains_generates_and_is_saved(source, target, tmp_path)
         ({"texts": "one"}, "must be several strings. Received: texts='one'"),
         ({"vocabulary_size": 4}, "more than 4, .* Received: vocabulary_size=4"),
         ({"texts": ["", " "]}, "a text that is not blank. Received: none"),
+        ({"texts": ["a", None]}, "must hold strings. Received: None at position 1"),
         ({"model": "byte_bpe", "lowercase": True}, "lower-case it yourself.* Received: lowercase"),
         ({"model": "byte_bpe", "texts": ["a", "b"]}, r"two symbols.* Received: texts=\['a', 'b'\]"),
     ],

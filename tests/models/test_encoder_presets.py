@@ -124,7 +124,7 @@ def test_names_and_damage_are_told(monkeypatch, task, preset, tmp_path):
     np.testing.assert_array_equal(probabilities(again), probabilities(task))
     with pytest.raises(ValueError, match="'rnn_tiny_films'.*Received: preset='rnn_tiny_flims'"):
         models.RNNTextClassifier.from_preset("rnn_tiny_flims")
-    with pytest.raises(ValueError, match=r"damaged.*which holds \[\]"):
+    with pytest.raises(ValueError, match=r"holds no preset.*which holds \[\]"):
         models.RNNTextClassifier.from_preset(tmp_path)
 
 

@@ -248,8 +248,86 @@ def test_a_preset_whose_weights_have_other_shapes_is_said_to_be_damaged(copy):
 
 
 def test_an_empty_directory_is_no_preset(tmp_path):
-    with pytest.raises(ValueError, match=r"damaged.*which holds \[\]"):
+    for cls in (models.RNNSeq2SeqLM, models.RNNSeq2SeqBackbone, models.RNNSeq2SeqLMPreprocessor):
+        with pytest.raises(ValueError, match=r"^The directory holds no preset: .* holds \[\]"):
+            cls.from_preset(tmp_path)
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"holds no preset: .* which holds \['thesis.txt'\]"):
         models.RNNSeq2SeqLM.from_preset(tmp_path)
+
+
+def test_a_run_stands_for_its_preset(task, preset, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "recipe.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"run is not finished.* its `attnzoo train` command"):
+        models.RNNSeq2SeqLM.from_preset(run)
+    shutil.copytree(preset, run / "preset")
+    again = models.RNNSeq2SeqLM.from_preset(str(run))
+    np.testing.assert_array_equal(again.get_weights()[0], task.get_weights()[0])
+    assert type(models.RNNSeq2SeqBackbone.from_preset(run)) is models.RNNSeq2SeqBackbone
+
+
+def test_what_is_no_name_of_a_preset_is_told():
+    with pytest.raises(ValueError, match="a name, a directory or a handle. Received: preset=None"):
+        models.RNNSeq2SeqLM.from_preset(None)
+
+
+# === Presets of another class ===
+
+BUILT_IN = "rnn_seq2seq_small_cmudict"
+
+
+def test_a_built_in_name_is_known_to_backbones_and_preprocessors():
+    backbone = models.RNNSeq2SeqBackbone.from_preset(BUILT_IN, load_weights=False)
+    preprocessor = models.RNNSeq2SeqLMPreprocessor.from_preset(BUILT_IN)
+    assert type(preprocessor) is models.RNNSeq2SeqLMPreprocessor
+    assert backbone.target_vocabulary_size == preprocessor.tokenizer.vocabulary_size()
+
+
+@pytest.mark.parametrize(
+    "cls, loads",
+    [
+        (models.RNNTextClassifier, "RNNSeq2SeqLM"),
+        (models.TransformerTextClassifier, "RNNSeq2SeqLM"),
+        (models.TransformerSeq2SeqLM, "RNNSeq2SeqLM"),
+        (models.TransformerSeq2SeqBackbone, "RNNSeq2SeqBackbone"),
+        (models.RNNEncoderBackbone, "RNNSeq2SeqBackbone"),
+        (models.RNNTextClassifierPreprocessor, "RNNSeq2SeqLMPreprocessor"),
+        (models.TransformerSeq2SeqLMPreprocessor, "RNNSeq2SeqLMPreprocessor"),
+    ],
+)
+def test_a_preset_of_another_class_says_which_one_loads_it(cls, loads):
+    message = f"holds a RNNSeq2Seq.*, and no {cls.__name__}: load it with `attnzoo.models.{loads}.f"
+    with pytest.raises(ValueError, match=message) as error:
+        cls.from_preset(BUILT_IN)
+    assert "damaged" not in str(error.value) and BUILT_IN in str(error.value)
+    # A name that is no preset's is told what fits this class.
+    with pytest.raises(
+        ValueError, match=rf"for a {cls.__name__} must be a directory \(no built-in"
+    ):
+        cls.from_preset("rnn_seq2seq_large_cmudict")
+
+
+@pytest.mark.parametrize(
+    "cls", [models.RNNSeq2SeqLM, models.RNNSeq2SeqBackbone, models.RNNSeq2SeqLMPreprocessor]
+)
+def test_a_wrong_name_lists_what_fits(cls):
+    message = rf"for a {cls.__name__} must be one of \['{BUILT_IN}'\], .* preset='rnn_large'"
+    with pytest.raises(ValueError, match=message):
+        cls.from_preset("rnn_large")
+
+
+def test_an_argument_is_told_and_the_preset_is_not_called_damaged(tmp_path):
+    tiny.make_tagger().save_to_preset(str(tmp_path))
+    with pytest.raises(ValueError, match="^`dropout` must be in .* Received: dropout=3.0$"):
+        models.RNNTokenTagger.from_preset(tmp_path, dropout=3.0)
+    with pytest.raises(ValueError, match="needs `class_names`.* holds a RNNTokenTagger.*") as error:
+        models.RNNTextClassifier.from_preset(tmp_path)
+    assert "`attnzoo.models.RNNTokenTagger.from_preset` loads it as it is" in str(error.value)
+    assert "damaged" not in str(error.value)
+    again = models.RNNTextClassifier.from_preset(tmp_path, class_names=["good", "bad"])
+    assert again.class_names == ["good", "bad"]
 
 
 # === Other backends (last: the children have had their time) ===
