@@ -17,7 +17,7 @@ import subprocess
 import sys
 
 from attnzoo.cli.startup import load_tensorflow
-from attnzoo.cli.train import go_on  # noqa: F401
+from attnzoo.cli.train import go_on, tell_compiling  # noqa: F401
 
 WORDS = ("attention", "knowledge", "thoughtful", "psychology", "bureau", "quickly")
 
@@ -65,6 +65,7 @@ def run(arguments):
     references = group_references(test_pairs)
     words = list(references)
     words = words[:: max(1, len(words) // 2000)]
+    tell_compiling()
     answers = [references[word] for word in words]
     predictions = generate_all(task, words)
     print(format_predictions(words, predictions, answers, limit=12))

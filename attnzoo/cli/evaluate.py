@@ -163,9 +163,17 @@ def _measure_classes(task, arguments) -> dict:
 def load_task(arguments, preset: str | None = None):
     """The task of the preset asked for, or of another, with the sampler that was asked for."""
     load_tensorflow()
+    from attnzoo.models.presets import task_class
     from attnzoo.models.seq2seq_task import Seq2SeqTask
 
-    task = Seq2SeqTask.from_preset(preset or arguments.preset)
+    preset = preset or arguments.preset
+    cls = task_class(preset)
+    if cls is not None and not issubclass(cls, Seq2SeqTask):
+        raise ValueError(
+            "Without `--heads`, what is drawn is a task that generates. "
+            f"Received: a {cls.__name__} in {preset}"
+        )
+    task = Seq2SeqTask.from_preset(preset)
     task.compile(sampler=make_sampler(arguments))
     return task
 

@@ -50,8 +50,12 @@ def without_start_up_lines():
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") in ("0", "1"):
         yield
         return
+    try:
+        stderr = os.dup(2)
+    except OSError:  # It is closed.
+        yield
+        return
     sys.stderr.flush()
-    stderr = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:

@@ -26,7 +26,9 @@ def tell_unknown(task, texts: list[str], command: str) -> bool:
         return False
     tokenizer = getattr(preprocessor, "source_tokenizer", preprocessor.tokenizer)
     if hasattr(task, "fill"):  # What is to be filled in is no symbol of the text.
-        texts = [text.replace("[MASK]", " ") for text in texts]
+        texts = [text.replace("[MASK]", "") for text in texts]
+    if hasattr(task, "answer"):  # Nor is what separates a question from its context.
+        texts = [part for text in texts for part in text.split("\t")]
     has_unknown = _looks_for_unknown(tokenizer)
     unknown = [text for text, has in zip(texts, has_unknown(texts), strict=True) if has]
     if not unknown:

@@ -61,6 +61,8 @@ def test_what_a_model_does_not_have_is_told(classifier, recurrent, tmp_path, cap
     assert "`--heads` is for a Transformer" in capsys.readouterr().err
     assert main(["plot", str(classifier), "good", "bad", *picture]) == 2
     assert "Received: 2 sources, 1 models" in capsys.readouterr().err
+    assert main(["plot", str(classifier), "good", *picture[1:]]) == 2
+    assert "a task that generates. Received: a TransformerText" in capsys.readouterr().err
     (tmp_path / "words.txt").write_text("cat\n")
     assert main(["predict", str(recurrent), str(tmp_path / "words.txt"), "--highlight"]) == 2
     assert "is for a text classifier. Received: RNNSeq2SeqLM" in capsys.readouterr().err

@@ -184,6 +184,17 @@ def test_what_is_to_be_filled_in_is_no_unknown_symbol(tmp_path, monkeypatch, cap
     assert len(told(words, "a [MASK] dog\n", *given)) == 1
 
 
+def test_what_separates_a_question_from_its_context_is_no_symbol(tmp_path, monkeypatch, capsys):
+    class Answering(Echo):
+        def answer(self, pairs):
+            raise AssertionError("It generates.")
+
+    letters = CharacterTokenizer.from_texts(["who it"])
+    given = (tmp_path, monkeypatch, capsys, Answering)
+    assert told(letters, "who\tit\n", *given) == []
+    assert len(told(letters, "who\tIT\n", *given)) == 1
+
+
 def test_evaluate_tells_of_unknown_symbols_too(echo, tmp_path, monkeypatch, capsys):
     task = Echo()
     task.preprocessor = Preprocessor(CharacterTokenizer.from_texts(["cat"]))
