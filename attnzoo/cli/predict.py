@@ -37,17 +37,21 @@ def add_arguments(parser):
 
 
 def run(arguments):
+    lines = _read(arguments)
     task = load_any_task(arguments)
     predict = next(one for door, one in _PREDICTORS.items() if hasattr(task, door))
     predict = _highlight if arguments.highlight else predict
-    told = False
+    if not hasattr(task, "generate"):
+        # As the readers of `attnzoo train` have it: what is generated from is taken as it stands.
+        lines = (line.strip() for line in lines)
+    told = compiles = False
     arguments.answered = 0  # Lines, for whom interrupts.
-    lines = _read(task, arguments)
     while batch := list(itertools.islice(lines, arguments.batch_size)):
         sources = [line for line in batch if line.strip()]
         if sources and not told:
             told = tell_unknown(task, sources, arguments.command)
-        if sources and not arguments.answered:
+        if sources and not compiles:
+            compiles = True
             tell_compiling()
         results = iter(predict(task, sources) if sources else ())
         for line in batch:
@@ -63,15 +67,13 @@ def go_on(arguments) -> str:
     return f"{count} lines were answered; to go on, give those from line {count + 1} on."
 
 
-def _read(task, arguments):
+def _read(arguments):
     """The lines of the file, one by one: an empty line stays one."""
     from attnzoo.data import read_inflections, read_lines
 
     if arguments.inflections:
         return (source for source, _ in read_inflections(arguments.file))
-    lines = read_lines(arguments.file)
-    # As the readers of `attnzoo train` have it: what is generated from is taken as it stands.
-    return lines if hasattr(task, "generate") else (line.strip() for line in lines)
+    return read_lines(arguments.file)
 
 
 def _show(output, scores, arguments) -> str:
