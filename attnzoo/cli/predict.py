@@ -45,7 +45,7 @@ def run(arguments):
         # As the readers of `attnzoo train` have it: what is generated from is taken as it stands.
         lines = (line.strip() for line in lines)
     told = compiles = False
-    arguments.answered = 0  # Lines, for whom interrupts.
+    arguments.answered = 0  # In lines; `go_on` says it.
     while batch := list(itertools.islice(lines, arguments.batch_size)):
         sources = [line for line in batch if line.strip()]
         if sources and not told:

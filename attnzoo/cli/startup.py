@@ -1,4 +1,4 @@
-"""How the command starts: with no line of TensorFlow's, and with an end to it on Ctrl-C.
+"""How the command starts: without TensorFlow's log lines, and with a short answer to Ctrl-C.
 
 It loads nothing of ours and no backend, so that it can come before either.
 """
@@ -25,7 +25,7 @@ def is_command() -> bool:
 
 @contextlib.contextmanager
 def loading():
-    """Let the command load its backend quietly, and be stopped; elsewhere it does nothing."""
+    """Load the command's backend without log lines, and exit on Ctrl-C; else do nothing."""
     if not is_command():
         yield
         return
@@ -46,7 +46,7 @@ def load_tensorflow():
 
 @contextlib.contextmanager
 def without_start_up_lines():
-    """Keep what TensorFlow logs from standard error; whoever sets its log level below 2 sees it."""
+    """Keep TensorFlow's log off standard error, unless TF_CPP_MIN_LOG_LEVEL asks for it (0, 1)."""
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") in ("0", "1"):
         yield
         return

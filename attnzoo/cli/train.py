@@ -221,7 +221,7 @@ def train(recipe: Recipe, train_data, dev_data, output, *, overwrite=False, verb
 
 
 def tell_compiling():
-    """Say why nothing is seen for some seconds, where a backend compiles."""
+    """Say on standard error that a backend compiles, if it does."""
     import keras
 
     if keras.backend.backend() != "torch":

@@ -1,4 +1,4 @@
-"""Lines of a text file, plain or compressed, or of standard input: what every reader reads."""
+"""Lines of a text file, plain or compressed, or of standard input: the base of all readers."""
 
 import contextlib
 import gzip
