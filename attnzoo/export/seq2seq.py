@@ -309,10 +309,7 @@ class ServedSeq2Seq(Served):
     @contextlib.contextmanager
     def at_work(self):
         """The task with the sampler, and cutting long texts as the SavedModel does, for a while."""
-        names = ("sampler", "generate_function")
-        before = {name: getattr(self.task, name, None) for name in names}
-        if self.sampler is not before["sampler"]:
-            self.task.sampler, self.task.generate_function = self.sampler, None
+        before, self.task.sampler = self.task.sampler, self.sampler
         preprocessor = self.task.preprocessor
         truncate = getattr(preprocessor, "truncate", None)
         if truncate is not None:
@@ -322,8 +319,7 @@ class ServedSeq2Seq(Served):
         finally:
             if truncate is not None:
                 preprocessor.truncate = truncate
-            for name, value in before.items():
-                setattr(self.task, name, value)
+            self.task.sampler = before
 
 
 def _end_with(ids, end):

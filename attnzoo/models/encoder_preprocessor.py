@@ -7,15 +7,18 @@ import numpy as np
 import attnzoo.data.tokenizers  # noqa: F401 - Registers what a preset may hold.
 from attnzoo.data.tokenizers import in_graph
 from attnzoo.layers.scores.base import check_positive
+from attnzoo.models.input_checks import as_texts
 from attnzoo.models.packing import (
+    BUILDING,
     TruncationMixin,
-    as_lists,
+    as_batch,
     as_ragged,
     check_truncate,
     find_special_tokens,
+    fit_length,
     lengths_up_to,
-    need_some,
-    refuse_empty,
+    pack_rows,
+    tokenize_rows,
 )
 from attnzoo.models.presets import explain_preset_errors
 
@@ -83,8 +86,14 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
 
     def build(self, input_shape):
         # Only now: a tokenizer from a preset has no vocabulary before its assets are loaded.
+        with BUILDING:
+            if not self.built:
+                self.find_tokens()
+                self.built = True
+
+    def find_tokens(self):
+        """Look up the ids that the tokenizer has for what is no text."""
         find_special_tokens(self.tokenizer)
-        self.built = True
 
     def call(
         self,
@@ -113,8 +122,7 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
 
         A call would find them too, but a graph only later, and with TensorFlow's error.
         """
-        need_some("text", texts)
-        refuse_empty(texts)
+        texts = as_texts(texts)
         if self.truncate == "error":
             if not self.built:
                 self.build(None)
@@ -124,8 +132,7 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
         """Ids of B texts, unpacked: lists of int; in a graph a `tf.RaggedTensor` [B, (S)]."""
         if in_graph():
             return as_ragged(self.tokenizer(texts))
-        refuse_empty(texts)
-        return [_as_ints(row) for row in as_lists(self.tokenizer(texts))]
+        return tokenize_rows(self.tokenizer, as_texts(texts))
 
     def length_of(self, ids, sequence_length=None, truncate=None, fixed: bool = False):
         """The length to pad to; this is where too long texts are met.
@@ -143,9 +150,7 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
             return self._length_in_graph(ids, limit, truncate, fixed)
         lengths = np.array([len(row) for row in ids]) + self.add_start + self.add_end
         self.meet_long(lengths, limit, truncate)
-        longest = lengths.max(initial=0)
-        lengths = [limit] if fixed else lengths_up_to(limit)
-        return next((length for length in lengths if length >= longest), limit)
+        return limit if fixed else fit_length(lengths.max(initial=0), limit)
 
     def pack_tokens(self, ids, length):
         """Special tokens and padding around ids: the dict that a call returns."""
@@ -168,26 +173,13 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
             int32 [B, S], and the mask bool [B, S] of what is no padding.
         """
         start, end, padding = special
-        room = length - self.add_start - self.add_end
-        if in_graph():
-            import tensorflow as tf
-
-            rows = tf.cast(rows, tf.int32)[:, :room]
-            one = tf.ones([rows.nrows(), 1], tf.int32)
-            parts = [start * one] * self.add_start + [rows] + [end * one] * self.add_end
-            rows = tf.concat(parts, axis=1)
-            packed = rows.to_tensor(padding)
-            packed = tf.pad(
-                packed, [[0, 0], [0, length - tf.shape(packed)[1]]], constant_values=padding
-            )
-            return packed, tf.sequence_mask(rows.row_lengths(), length)
-        packed = np.full((len(rows), length), padding, "int32")
-        mask = np.zeros((len(rows), length), "bool")
-        for place, row in enumerate(rows):
-            row = [start] * self.add_start + list(row[:room]) + [end] * self.add_end
-            packed[place, : len(row)] = row
-            mask[place, : len(row)] = True
-        return packed, mask
+        return pack_rows(
+            rows,
+            length,
+            start=start if self.add_start else None,
+            end=end if self.add_end else None,
+            padding=padding,
+        )
 
     def tokens(self, text: str) -> list[str]:
         """The tokens of one text as strings, cut and completed like a batch, for labels."""
@@ -230,18 +222,3 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
             "add_end": self.add_end,
             "truncate": self.truncate,
         }
-
-
-def as_batch(x):
-    """Whether raw texts are one single string, and the same as a batch."""
-    if in_graph():
-        import tensorflow as tf
-
-        x = tf.convert_to_tensor(x, tf.string)
-        return (True, x[None]) if x.shape.rank == 0 else (False, x)
-    x = as_lists(x)
-    return (True, [x]) if isinstance(x, (str, bytes)) else (False, x)
-
-
-def _as_ints(row):
-    return np.asarray(as_lists(row)).astype(int).tolist()

@@ -6,8 +6,9 @@ import keras
 import numpy as np
 
 from attnzoo.data.tokenizers import in_graph
-from attnzoo.models.encoder_preprocessor import EncoderPreprocessor, as_batch, as_ragged
-from attnzoo.models.packing import weigh
+from attnzoo.models.encoder_preprocessor import EncoderPreprocessor
+from attnzoo.models.input_checks import as_texts
+from attnzoo.models.packing import as_batch, as_ragged, weigh
 
 # How the mask token is written in a text; and how vocabularies that have one spell it.
 MASK = "[MASK]"
@@ -86,8 +87,8 @@ class MaskingPreprocessor(EncoderPreprocessor):
         self._draw = np.random.default_rng(self._first_seed)
         self._draw_in_graph = None
 
-    def build(self, input_shape):
-        super().build(input_shape)
+    def find_tokens(self):
+        super().find_tokens()
         tokenizer = self.tokenizer
         self.mask_token_id = self._own_mask()
         if self.mask_token_id is None:
@@ -182,8 +183,7 @@ class MaskingPreprocessor(EncoderPreprocessor):
         if not self.built:
             self.build(None)
         rows = []
-        for text in texts:
-            text = text.decode("utf-8") if isinstance(text, bytes) else text
+        for text in as_texts(texts):
             row = []
             for count, part in enumerate(text.split(MASK)):
                 row += [self.mask_token_id] * (count > 0)

@@ -1,5 +1,6 @@
 """What preprocessors share: special tokens of any tokenizer, plain lists, lengths and limits."""
 
+import threading
 import warnings
 
 import numpy as np
@@ -20,6 +21,10 @@ _SPELLINGS = {
 }
 
 
+# Held by whoever builds a preprocessor, at its first use: several threads may want it at once.
+BUILDING = threading.RLock()
+
+
 def find_special_tokens(tokenizer):
     """See that a tokenizer has its special ids as attributes; any KerasHub tokenizer will do.
 
@@ -37,19 +42,8 @@ def find_special_tokens(tokenizer):
                 f"vocabulary. Received: tokenizer={tokenizer!r}"
             )
         setattr(tokenizer, attribute, tokenizer.token_to_id(found[0]))
-
-
-def refuse_empty(texts, kind: str = "text"):
-    """Raise a ValueError on an empty text, where the strings can be seen."""
-    if is_symbolic_tensorflow(texts):
-        return
-    texts = np.atleast_1d(np.asarray(as_lists(texts), dtype=object)).ravel()
-    for position, text in enumerate(texts):
-        text = text.decode("utf-8") if isinstance(text, bytes) else text
-        if not str(text).strip():
-            raise ValueError(
-                f"A {kind} must have at least one symbol. Received: {text!r} at position {position}"
-            )
+    if not tokenizer.built:
+        tokenizer.build(None)
 
 
 def need_some(kind: str, items):
@@ -85,6 +79,23 @@ def as_lists(value):
     return value.tolist() if hasattr(value, "tolist") else value
 
 
+def as_batch(x):
+    """Whether raw texts are one single string, and the same as a batch."""
+    if in_graph():
+        import tensorflow as tf
+
+        x = tf.convert_to_tensor(x, tf.string)
+        return (True, x[None]) if x.shape.rank == 0 else (False, x)
+    x = as_lists(x)
+    return (True, [x]) if isinstance(x, (str, bytes)) else (False, x)
+
+
+def tokenize_rows(tokenizer, texts: list[str]) -> list[list[int]]:
+    """The ids of texts, outside of graphs, whatever a tokenizer returns them in."""
+    rows = as_lists(tokenizer(texts))
+    return [np.asarray(as_lists(row)).astype(int).tolist() for row in rows]
+
+
 def lengths_up_to(limit: int) -> list[int]:
     """The few lengths that batches are padded to: multiples of 8 up to 64, then a fifth apart.
 
@@ -97,6 +108,44 @@ def lengths_up_to(limit: int) -> list[int]:
         length += max(LENGTH_STEP, 2 ** (length.bit_length() - 3))
         lengths.append(min(length, limit))
     return lengths
+
+
+def fit_length(longest: int, limit: int) -> int:
+    """The first of these lengths that holds `longest` tokens, or the limit, where all are cut."""
+    return next((length for length in lengths_up_to(limit) if length >= longest), limit)
+
+
+def pack_rows(rows, length, *, start=None, end=None, padding=0):
+    """Cut, complete and pad rows of whole numbers, one for each token.
+
+    Args:
+        rows: Lists of int; in a graph a `tf.RaggedTensor`.
+        length: S, in tokens.
+        start, end: What stands before and behind each row, or None for nothing.
+        padding: What stands in the padding.
+
+    Returns:
+        int32 [B, S], and the mask bool [B, S] of what is no padding.
+    """
+    starts, ends = ([] if one is None else [one] for one in (start, end))
+    room = length - len(starts) - len(ends)
+    if in_graph():
+        import tensorflow as tf
+
+        rows = tf.cast(as_ragged(rows), tf.int32)[:, :room]
+        one = tf.ones([rows.nrows(), 1], tf.int32)
+        rows = tf.concat([*(i * one for i in starts), rows, *(i * one for i in ends)], axis=1)
+        packed = rows.to_tensor(padding)
+        missing = [[0, 0], [0, length - tf.shape(packed)[1]]]
+        packed = tf.pad(packed, missing, constant_values=padding)
+        return packed, tf.sequence_mask(rows.row_lengths(), length)
+    packed = np.full((len(rows), length), padding, "int32")
+    mask = np.zeros((len(rows), length), "bool")
+    for place, row in enumerate(rows):
+        row = [*starts, *row[:room], *ends]
+        packed[place, : len(row)] = row
+        mask[place, : len(row)] = True
+    return packed, mask
 
 
 def as_ragged(ids):

@@ -8,15 +8,19 @@ from keras import ops
 from attnzoo.data.copying import copy_ids, extend_ids, spell_ids
 from attnzoo.data.tokenizers import CharacterTokenizer, SymbolTokenizer, in_graph
 from attnzoo.layers.scores.base import check_positive
+from attnzoo.models.input_checks import as_texts
 from attnzoo.models.packing import (
-    LENGTH_STEP,
+    BUILDING,
     TruncationMixin,
+    as_batch,
     as_lists,
     as_ragged,
     check_truncate,
     find_special_tokens,
+    fit_length,
     is_symbolic_tensorflow,
-    refuse_empty,
+    pack_rows,
+    tokenize_rows,
     weigh,
 )
 from attnzoo.models.presets import explain_preset_errors
@@ -106,28 +110,11 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
 
     def build(self, input_shape):
         # Only now: a tokenizer from a preset has no vocabulary before its assets are loaded.
-        for tokenizer in (self.source_tokenizer, self.tokenizer):
-            find_special_tokens(tokenizer)
-        self.encoder_packer = keras_hub.layers.StartEndPacker(
-            end_value=self.source_tokenizer.end_token_id,
-            pad_value=self.source_tokenizer.pad_token_id,
-            sequence_length=self.encoder_sequence_length,
-            return_padding_mask=True,
-        )
-        self.decoder_packer = keras_hub.layers.StartEndPacker(
-            start_value=self.tokenizer.start_token_id,
-            end_value=self.tokenizer.end_token_id,
-            pad_value=self.tokenizer.pad_token_id,
-            sequence_length=self.decoder_sequence_length,
-            return_padding_mask=True,
-        )
-        # What copying says is the target's affair: the end of the source is the target's end.
-        self.copy_packer = keras_hub.layers.StartEndPacker(
-            end_value=self.tokenizer.end_token_id,
-            pad_value=self.tokenizer.pad_token_id,
-            sequence_length=self.encoder_sequence_length,
-        )
-        self.built = True
+        with BUILDING:
+            if not self.built:
+                for tokenizer in (self.source_tokenizer, self.tokenizer):
+                    find_special_tokens(tokenizer)
+                self.built = True
 
     def call(
         self,
@@ -141,23 +128,30 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
     ):
         if not self.built:
             self.build(None)
-        source, target = (x["encoder_text"], x["decoder_text"]) if isinstance(x, dict) else (x, y)
+        source, target = x, y
+        if isinstance(x, dict):
+            source, target = (x.get(side) for side in ("encoder_text", "decoder_text"))
+        if target is None:
+            raise ValueError(
+                "Training and `predict` go by targets that are known: `y`, or `decoder_text` "
+                "beside `encoder_text`; `generate` makes them. Received: no targets"
+            )
         length = decoder_sequence_length or sequence_length or self.decoder_sequence_length
-        packed, symbols = self._pack_source(
-            source, encoder_sequence_length or self.encoder_sequence_length
+        is_one, packed, ids = self._pack_source(
+            source, target, encoder_sequence_length or self.encoder_sequence_length, length
         )
-        token_ids, padding_mask = self.decoder_packer(
-            self._target_ids(target, symbols, length), sequence_length=length + 1
-        )
+        token_ids, padding_mask = pack_rows(ids, length + 1, **self._special(ends=True))
         inputs = {
             **packed,
-            "decoder_token_ids": token_ids[..., :-1],
-            "decoder_padding_mask": padding_mask[..., 1:],  # Where there is a token to predict.
+            "decoder_token_ids": token_ids[:, :-1],
+            "decoder_padding_mask": padding_mask[:, 1:],  # Where there is a token to predict.
         }
-        weight = padding_mask[..., 1:]
+        y, weight = token_ids[:, 1:], padding_mask[:, 1:]
+        if is_one:
+            inputs, y, weight = keras.tree.map_structure(lambda rows: rows[0], (inputs, y, weight))
         if sample_weight is not None:
             weight = weigh(weight, sample_weight)
-        return keras.utils.pack_x_y_sample_weight(inputs, token_ids[..., 1:], weight)
+        return keras.utils.pack_x_y_sample_weight(inputs, y, weight)
 
     def generate_preprocess(
         self,
@@ -184,23 +178,14 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
         """
         if not self.built:
             self.build(None)
+        source, target = x, None
         if isinstance(x, dict):
-            source = x["encoder_text"]
-            target = x.get("decoder_text", self._empty_decoder_text(source))
-            if isinstance(target, (list, tuple)):
-                need_as_many(sources=source, targets=target)
-        else:
-            source, target = x, self._empty_decoder_text(x)
+            source, target = (x.get(side) for side in ("encoder_text", "decoder_text"))
         length = decoder_sequence_length or sequence_length or self.decoder_sequence_length
-        packed, symbols = self._pack_source(source, encoder_sequence_length)
-        token_ids, padding_mask = self.decoder_packer(
-            self._target_ids(target, symbols, length), sequence_length=length, add_end_value=False
-        )
-        return {
-            **packed,
-            "decoder_token_ids": token_ids,
-            "decoder_padding_mask": padding_mask,
-        }
+        is_one, packed, ids = self._pack_source(source, target, encoder_sequence_length, length)
+        token_ids, padding_mask = pack_rows(ids, length, **self._special(ends=False))
+        packed = {**packed, "decoder_token_ids": token_ids, "decoder_padding_mask": padding_mask}
+        return {name: rows[0] for name, rows in packed.items()} if is_one else packed
 
     def generate_postprocess(self, x):
         """Make strings of generated ids.
@@ -287,14 +272,15 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
 
         A call would find them too, but a graph only later, and with TensorFlow's error.
         """
-        refuse_empty(sources, "source")
+        sources = as_texts(sources, "source")
+        targets = as_texts(targets, "target", may_be_blank=True)
         if self.truncate != "error":
             return
         for kind, tokenizer, texts, length in (
             ("source", self.source_tokenizer, sources, self.encoder_sequence_length),
             ("target", self.tokenizer, targets, self.decoder_sequence_length),
         ):
-            self._met(tokenizer(as_lists(texts)), length, kind)
+            self._met(tokenize_rows(tokenizer, texts), length, kind)
 
     def tokens(self, text: str, side: str = "target") -> list[str]:
         """The tokens of one text as strings, cut like a batch and with its end token, for labels.
@@ -348,42 +334,59 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
         symbols = symbols[:, :kept] if isinstance(symbols, tf.RaggedTensor) else symbols[:kept]
         return tf.strings.lower(symbols, encoding="utf-8") if lowercase else symbols
 
-    def _pack_source(self, source, length):
-        refuse_empty(source, "source")
-        limit = length or self.encoder_sequence_length
-        ids = self._met(self.source_tokenizer(source), limit, "source")
-        if length is None:
-            length = limit
-            if not is_symbolic_tensorflow(source):
-                longest = max(_lengths(ids))
-                length = min(length, -(-longest // LENGTH_STEP) * LENGTH_STEP)
-        token_ids, padding_mask = self.encoder_packer(ids, sequence_length=length)
-        packed = {"encoder_token_ids": token_ids, "encoder_padding_mask": padding_mask}
-        if not self.pointer_generator:
-            return packed, None
-        symbols = self.source_symbols(source, length)
-        copies = copy_ids(symbols, self.tokenizer)
-        packed["copy_token_ids"] = self.copy_packer(copies, sequence_length=length)
-        return packed, symbols
+    def _pack_source(self, source, target, source_length, target_limit):
+        """Whether it is one text; the sources, packed; and the ids of their targets, unpacked.
 
-    def _target_ids(self, target, source_symbols, limit):
+        Without a `source_length` sources are padded to one of few lengths that holds them, and
+        without a target nothing is said yet.
+        """
+        is_one, source = as_batch(source)
+        source = source if in_graph() else as_texts(source, "source")
+        limit = source_length or self.encoder_sequence_length
+        ids = self._met(_tokenize(self.source_tokenizer, source), limit, "source")
+        if source_length is None and not in_graph():
+            limit = fit_length(1 + max(map(len, ids)), limit)
+        end, padding = self.source_tokenizer.end_token_id, self.source_tokenizer.pad_token_id
+        token_ids, padding_mask = pack_rows(ids, limit, end=end, padding=padding)
+        packed = {"encoder_token_ids": token_ids, "encoder_padding_mask": padding_mask}
+        symbols = None
+        if self.pointer_generator:
+            symbols = self.source_symbols(source, limit)
+            # What copying says is the target's affair: the end of the source is the target's end.
+            end, padding = self.tokenizer.end_token_id, self.tokenizer.pad_token_id
+            copies = copy_ids(symbols, self.tokenizer)
+            packed["copy_token_ids"], _ = pack_rows(copies, limit, end=end, padding=padding)
+        return is_one, packed, self._target_ids(source, target, symbols, target_limit)
+
+    def _target_ids(self, source, target, source_symbols, limit):
         """Ids of targets, unpacked; with a pointer-generator they may say the source's symbols."""
+        if target is None:
+            target = self._empty_decoder_text(source)
+        _, target = as_batch(target)
+        if not in_graph():
+            target = as_texts(target, "target", may_be_blank=True)
+            need_as_many(sources=source, targets=target)
         if self.pointer_generator:
             ids = extend_ids(self.tokenizer.symbols(target), source_symbols, self.tokenizer)
         else:
-            ids = self.tokenizer(target)
+            ids = _tokenize(self.tokenizer, target)
         return self._met(ids, limit, "target")
+
+    def _special(self, ends: bool) -> dict:
+        """The target's special tokens, as `pack_rows` takes them; a beginning has no end."""
+        tokenizer = self.tokenizer
+        end = {"end": tokenizer.end_token_id} if ends else {}
+        return {"start": tokenizer.start_token_id, "padding": tokenizer.pad_token_id, **end}
 
     def _met(self, ids, limit, kind):
         """The same ids, unpacked, when those of too long texts were met."""
         if not in_graph():
-            self.meet_long(_lengths(ids), limit, kind=kind)
+            self.meet_long([len(row) + 1 for row in ids], limit, kind=kind)
             return ids
         import tensorflow as tf
 
-        one = ids.shape.rank == 1
-        lengths = tf.shape(ids) if one else tf.cast(as_ragged(ids).row_lengths(), tf.int32)
-        with tf.control_dependencies(self.meet_long(lengths + 1, limit, kind=kind)):
+        lengths = tf.cast(ids.row_lengths(), tf.int32) + 1
+        with tf.control_dependencies(self.meet_long(lengths, limit, kind=kind)):
             return tf.identity(ids)
 
     def _spell(self, token_ids, padding_mask, source):
@@ -458,8 +461,6 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
         return cls(**{**config, **{name: revive(config[name]) for name in names}})
 
 
-def _lengths(ids) -> list[int]:
-    """How many tokens there are in each of the ids of one text or of several, with one special."""
-    ids = as_lists(ids)
-    rows = ids if ids and np.ndim(ids[0]) else [ids]
-    return [len(row) + 1 for row in rows]
+def _tokenize(tokenizer, texts):
+    """Ids of texts, unpacked: lists of int; in a graph a `tf.RaggedTensor` [B, (T)]."""
+    return as_ragged(tokenizer(texts)) if in_graph() else tokenize_rows(tokenizer, texts)

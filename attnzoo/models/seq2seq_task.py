@@ -5,6 +5,10 @@ import keras_hub
 import numpy as np
 from keras import ops
 
+from attnzoo.layers.scores.base import check_positive
+from attnzoo.models.batch_sizes import join_rows, split_rows
+from attnzoo.models.input_checks import as_texts, check_batched, check_ids, is_dataset
+from attnzoo.models.packing import as_batch, fit_length, need_some
 from attnzoo.models.reinforce_model import ReinforceMixin
 from attnzoo.models.samples import as_strings, need_as_many
 from attnzoo.models.scheduled_sampling import ScheduledSampling, check_probability
@@ -73,11 +77,6 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
             "sampler": keras.saving.serialize_keras_object(self.sampler),
             "sampling_probability": self._sampling_value(),
         }
-
-    def quantize(self, *args, **kwargs):
-        """Quantize the weights, as `TaskMixin.quantize` does."""
-        super().quantize(*args, **kwargs)
-        self.generate_function = None  # It has the weights from before.
 
     @property
     def sampling_probability(self):
@@ -181,6 +180,18 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
         results["decoder_padding_mask"] = _until_stop(token_ids, given, stop_token_ids)
         return results
 
+    def make_generate_function(self):
+        """A function of ids, as `generate_step` takes them, to what it returns, NumPy arrays.
+
+        It is compiled for each of few sizes; see `CompiledMethods`.
+        """
+
+        def generate(inputs, stop_token_ids=None):
+            stops = None if stop_token_ids is None else tuple(stop_token_ids)
+            return self.compiled_methods("generate_step", inputs, stop_token_ids=stops)
+
+        return generate
+
     def generate(
         self,
         inputs,
@@ -190,12 +201,16 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
         *,
         return_scores: bool = False,
         return_alignments: bool = False,
+        batch_size: int = 128,
     ):
         """Generate with the sampler that `compile` was given.
 
+        Several threads may generate at once; a sampler that draws serves one after the other.
+
         Args:
             inputs: A string, a list of them, or a dict of `"encoder_text"` and `"decoder_text"`;
-                without a preprocessor, token ids as in `generate_step`.
+                without a preprocessor, token ids as in `generate_step`; or a `tf.data.Dataset` of
+                batches of one of these.
             max_length: Longest output, in tokens, with start and end token; None takes the
                 preprocessor's.
             stop_token_ids: "auto" for the end token, a tuple of ids, or None.
@@ -203,6 +218,7 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
             return_scores: Whether to return the score of each output too, in nats: the sampler's
                 own for a `BeamSampler`, else log p of the output's tokens.
             return_alignments: Whether to return the alignments of each output too.
+            batch_size: How many inputs at a time. At least 1.
 
         Returns:
             The outputs: strings (lists of them, best first, for a sampler that returns several).
@@ -210,104 +226,153 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
             float [B] ([B, N] for N hypotheses) and `"alignments"` float [B, T, S], as asked for.
 
         Raises:
-            ValueError: If alignments are asked for together with several hypotheses, a source is
-                empty, a text is too long and the preprocessor has `truncate="error"`, `max_length`
-                is more than a learned position has places for, or, without a preprocessor, a token
-                id is outside the vocabulary or `stop_token_ids` is "auto".
+            ValueError: If alignments are asked for together with several hypotheses, there is
+                nothing to generate for, a source is no text or blank, a text is too long and the
+                preprocessor has `truncate="error"`, `max_length` is below 1 or more than a learned
+                position has places for, or, without a preprocessor, a token id is outside the
+                vocabulary or `stop_token_ids` is "auto".
         """
-        if self.preprocessor is None:
-            self._check_token_ids(inputs)
-            if isinstance(inputs, dict):
-                length = np.shape(inputs["decoder_token_ids"])[1]
-                self.check_generated(**{"decoder_token_ids.shape[1]": length})
-        else:
-            self.check_generated(max_length=max_length or 0)
-            if not self.preprocessor.built:  # Then it knows the special ids of any tokenizer.
-                self.preprocessor.build(None)
-        # What is copied must be looked up in the sources, which only the other way knows.
-        copies = getattr(self.preprocessor, "pointer_generator", False)
-        if not (return_scores or return_alignments or strip_prompt or copies):
-            return super().generate(inputs, max_length, stop_token_ids)
-        is_one, several = False, getattr(self.sampler, "num_hypotheses", 1) > 1
+        several = getattr(self.sampler, "num_hypotheses", 1) > 1
         if return_alignments and several:
             raise ValueError(
                 "Alignments are returned for one hypothesis an input; pass any other to "
                 "`alignments`. Received: return_alignments=True with "
                 f"num_hypotheses={self.sampler.num_hypotheses}"
             )
-        if self.preprocessor is not None:
-            if stop_token_ids == "auto":
-                stop_token_ids = (self.preprocessor.tokenizer.end_token_id,)
-            is_one, inputs = _batched(inputs)
-            sources = inputs["encoder_text"] if isinstance(inputs, dict) else inputs
-            inputs = self.preprocessor.generate_preprocess(inputs, sequence_length=max_length)
-        elif stop_token_ids == "auto":
+        stops = self._stops(stop_token_ids)
+        if max_length is not None:
+            check_positive(max_length=max_length)
+        if is_dataset(inputs):
+            is_one, batches = False, self._batches_of_dataset(inputs, batch_size)
+        else:
+            is_one, given = self._as_given(inputs)
+            batches = _split(given, batch_size)
+        results = []
+        for given in batches:
+            packed = self._pack_given(given, max_length)
+            ids = self.make_generate_function()(packed, stop_token_ids=stops)
+            replayed = {}
+            if return_alignments or (return_scores and "scores" not in ids):
+                replayed = self.replay_on_batch({**packed, **_drop_scores(ids)})
+            shown = _without_prompt(ids, packed) if strip_prompt else ids
+            results.append({**replayed, **ids, "outputs": self._as_outputs(shown, given)})
+        outputs = self._join_outputs(results)
+        if not (return_scores or return_alignments):
+            return outputs[0] if is_one else outputs
+        asked = {"scores": return_scores, "alignments": return_alignments}
+        found = {name: join_rows([one[name] for one in results]) for name in asked if asked[name]}
+        if return_scores and found["scores"].ndim == 2 and not several:
+            found["scores"] = found["scores"][:, 0]
+        return {"outputs": outputs, **found}
+
+    def _stops(self, stop_token_ids):
+        """The ids that end an output, a tuple, or None."""
+        if stop_token_ids != "auto":
+            return None if stop_token_ids is None else tuple(stop_token_ids)
+        if self.preprocessor is None:
             raise ValueError(
                 "Without a preprocessor `stop_token_ids` must be a tuple of ids, or None. "
                 'Received: stop_token_ids="auto"'
             )
-        inputs = {name: ops.convert_to_tensor(value) for name, value in inputs.items()}
-        ids = self.make_generate_function()(inputs, stop_token_ids=stop_token_ids)
-        results = {"outputs": ids}
-        if self.preprocessor is not None:
-            shown = _without_prompt(ids, inputs) if strip_prompt else ids
-            shown = {**shown, "encoder_text": sources} if copies else shown
-            results["outputs"] = self.preprocessor.generate_postprocess(shown)
-        if not (return_scores or return_alignments):
-            return results["outputs"][0] if is_one else results["outputs"]
-        if return_alignments or "scores" not in ids:
-            replayed = self.replay_on_batch({**inputs, **_drop_scores(ids)})
-            results["scores"] = replayed["scores"]
-            if return_alignments:
-                results["alignments"] = replayed["alignments"]
-        if "scores" in ids:
-            results["scores"] = ops.convert_to_numpy(ids["scores"])
-            if not several:
-                results["scores"] = results["scores"][:, 0]
-        if not return_scores:
-            del results["scores"]
-        return results
+        if not self.preprocessor.built:  # Then it knows the special ids of any tokenizer.
+            self.preprocessor.build(None)
+        return (self.preprocessor.tokenizer.end_token_id,)
 
-    def alignments(self, inputs):
+    def _as_given(self, inputs):
+        """Whether inputs are one single text, and a dict of lists or arrays, looked at."""
+        if self.preprocessor is None:
+            self._check_token_ids(inputs)
+            return False, inputs
+        if not isinstance(inputs, dict):
+            inputs = {"encoder_text": inputs}
+        elif not set(inputs) <= {"encoder_text", "decoder_text"} or "encoder_text" not in inputs:
+            raise ValueError(
+                "With a preprocessor a task reads strings: a list of sources, or a dict of "
+                f"'encoder_text' and 'decoder_text'. Received: a dict of {sorted(inputs)}"
+            )
+        is_one, sources = as_batch(inputs["encoder_text"])
+        given = {"encoder_text": as_texts(sources, "source")}
+        if inputs.get("decoder_text") is not None:
+            _, targets = as_batch(inputs["decoder_text"])
+            given["decoder_text"] = as_texts(targets, "target", may_be_blank=True)
+            need_as_many(sources=given["encoder_text"], targets=given["decoder_text"])
+        return is_one, given
+
+    def _batches_of_dataset(self, dataset, batch_size):
+        """What `generate` takes, from a dataset of batches of it."""
+        check_batched(dataset)
+        for batch in dataset:
+            yield from _split(self._as_given(batch)[1], batch_size)
+
+    def _pack_given(self, given, max_length):
+        """The backbone's inputs of one batch, each target up to where generation goes on."""
+        if self.preprocessor is None:
+            length = np.shape(given["decoder_token_ids"])[1]
+            self.check_generated(**{"decoder_token_ids.shape[1]": length})
+            return given
+        self.check_generated(max_length=max_length or 0)
+        return self.preprocessor.generate_preprocess(given, sequence_length=max_length)
+
+    def _as_outputs(self, ids, given):
+        """Strings of the ids of one batch; without a preprocessor the ids as they are."""
+        if self.preprocessor is None:
+            return ids
+        sources = {"encoder_text": given["encoder_text"]}  # What is copied is looked up there.
+        return self.preprocessor.generate_postprocess({**ids, **sources})
+
+    def _join_outputs(self, results):
+        need_some("batch", results)
+        outputs = [one["outputs"] for one in results]
+        if self.preprocessor is not None:
+            return [text for batch in outputs for text in batch]
+        return {name: join_rows([one[name] for one in outputs]) for name in outputs[0]}
+
+    def alignments(self, inputs, *, batch_size: int = 32):
         """Where each target token looked, teacher-forced.
 
         Args:
             inputs: A dict of `"encoder_text"` and `"decoder_text"`, lists of strings; a pair of two
                 lists; or, without a preprocessor, the backbone's inputs with whole targets, from
                 the start to the end token.
+            batch_size: How many pairs at a time. At least 1.
 
         Returns:
             float [B, T, S], a NumPy array. Row t is for the target's token t, the end token last;
             column s for the source's token s, the end token last. Padding is 0.
 
         Raises:
-            ValueError: If a source is empty, the lists differ in length, or a token id is outside
-                the vocabulary.
+            ValueError: If there is no pair, a source is no text or blank, a target no text, the
+                lists differ in length, or a token id is outside the vocabulary.
         """
         inputs = self.pack_known(inputs)
         steps, places = self.longest(inputs)
-        return self.replay_on_batch(inputs)["alignments"][:, :steps, :places]
+        return self.replay_in_batches(inputs, batch_size)["alignments"][:, :steps, :places]
 
     def pack_known(self, inputs):
         """What `alignments` takes as the backbone's inputs, targets whole: a dict of arrays."""
         if self.preprocessor is None:
             self._check_token_ids(inputs)
             return inputs
-        if isinstance(inputs, (tuple, list)):
+        if isinstance(inputs, (tuple, list)) and len(inputs) == 2:
             inputs = {"encoder_text": inputs[0], "decoder_text": inputs[1]}
-        _, inputs = _batched(inputs)
-        sources, targets = (list(inputs[k]) for k in ("encoder_text", "decoder_text"))
-        need_as_many(sources=sources, targets=targets)
-        inputs, following, real = self.preprocessor(sources, targets)
-        inputs = {name: ops.convert_to_numpy(value) for name, value in inputs.items()}
-        following, real = ops.convert_to_numpy(following), ops.convert_to_numpy(real)
-        inputs["decoder_token_ids"] = np.concatenate(
-            [inputs["decoder_token_ids"][:, :1], following], axis=1
+        if not isinstance(inputs, dict) or inputs.get("decoder_text") is None:
+            raise ValueError(
+                "Alignments are of sources and their targets: a pair of two lists, or a dict of "
+                f"'encoder_text' and 'decoder_text'. Received: {inputs!r}"
+            )
+        _, given = self._as_given(inputs)
+        preprocessor = self.preprocessor
+        inputs, following, real = preprocessor(given["encoder_text"], given["decoder_text"])
+        steps = fit_length(int(real.sum(axis=1).max()), preprocessor.decoder_sequence_length)
+        places = fit_length(
+            int(inputs["encoder_padding_mask"].sum(axis=1).max()),
+            preprocessor.encoder_sequence_length,
         )
-        inputs["decoder_padding_mask"] = np.pad(
-            real.astype(bool), ((0, 0), (1, 0)), constant_values=True
-        )
-        return inputs
+        start = inputs["decoder_token_ids"][:, :1]
+        inputs = {name: inputs[name][:, :places] for name in inputs if name[:7] != "decoder"}
+        target = np.concatenate([start, following[:, :steps]], axis=1)
+        real = np.pad(real[:, :steps], ((0, 0), (1, 0)), constant_values=True)
+        return {**inputs, "decoder_token_ids": target, "decoder_padding_mask": real}
 
     def longest(self, inputs):
         """How many steps and places of what `pack_known` gave are looked at: not all padding.
@@ -319,6 +384,29 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
         masks = (inputs[f"{side}_padding_mask"] for side in ("decoder", "encoder"))
         target, source = (int(mask.sum(axis=1).max()) for mask in masks)
         return target - 1, source
+
+    def predict(self, x, batch_size=None, **kwargs):
+        """The logits of known targets, as `keras.Model.predict` gives them: `generate` makes new.
+
+        Args:
+            x: A dict of `"encoder_text"` and `"decoder_text"`, or a dataset of batches of these;
+                without a preprocessor, the backbone's inputs.
+            batch_size, **kwargs: As in `TaskMixin.predict`.
+
+        Raises:
+            ValueError: As in `alignments`.
+        """
+        return super().predict(x, batch_size=batch_size, **kwargs)
+
+    def check_read(self, x):
+        """The inputs of `predict`, looked at."""
+        if self.preprocessor is not None and not (isinstance(x, dict) and "decoder_text" in x):
+            raise ValueError(
+                "`predict` gives the logits of known targets: a dict of 'encoder_text' and "
+                "'decoder_text'; `generate` makes them. "
+                f"Received: x of type {type(x).__name__}"
+            )
+        return self._as_given(x)[1]
 
     def replay(self, inputs):
         """Go once more over outputs that are known, all steps at once.
@@ -344,28 +432,24 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
 
     def replay_on_batch(self, inputs, door: str = "replay", **arguments):
         """`replay`, or another method, compiled, on one batch: NumPy arrays."""
-        inputs = {name: ops.convert_to_numpy(inputs[name]) for name in self.input}
+        inputs = {name: inputs[name] for name in self.input}
         return self.compiled_methods(door, inputs, **arguments)
 
+    def replay_in_batches(self, inputs, batch_size, door: str = "replay", **arguments):
+        """The same for any number of rows."""
+        parts = [self.replay_on_batch(one, door, **arguments) for one in _split(inputs, batch_size)]
+        return {name: join_rows([one[name] for one in parts]) for name in parts[0]}
+
     def _check_token_ids(self, inputs):
-        """Raise on an id that no embedding has: backends differ in what they would make of it."""
-        if not isinstance(inputs, dict):
-            return
-        sizes = {
-            "encoder_token_ids": self.backbone.source_vocabulary_size,
-            "decoder_token_ids": self.backbone.target_vocabulary_size,
-        }
-        if getattr(self.backbone, "pointer_generator", False):
-            sizes["decoder_token_ids"] += np.shape(inputs["encoder_token_ids"])[1]
-            sizes["copy_token_ids"] = sizes["decoder_token_ids"]
-        for name, size in sizes.items():
-            ids = ops.convert_to_numpy(inputs[name])
-            outside = ids[(ids < 0) | (ids >= size)]
-            if outside.size:
-                raise ValueError(
-                    f"`{name}` must be ids of the vocabulary, in [0, {size}). "
-                    f"Received: {int(outside[0])}"
-                )
+        """Raise on what are no inputs of the backbone."""
+        sizes = dict.fromkeys(self.input)
+        sizes["encoder_token_ids"] = self.backbone.source_vocabulary_size
+        sizes["decoder_token_ids"] = self.backbone.target_vocabulary_size
+        if "copy_token_ids" in sizes:
+            check_ids(inputs, dict.fromkeys(sizes))
+            copied = sizes["decoder_token_ids"] + np.shape(inputs["encoder_token_ids"])[1]
+            sizes["decoder_token_ids"] = sizes["copy_token_ids"] = copied
+        check_ids(inputs, sizes)
 
     def check_generated(self, **lengths):
         """Raise if no output can be of such a length, in tokens: a recurrent decoder makes any."""
@@ -388,21 +472,19 @@ def _until_stop(token_ids, given, stop_token_ids):
     return (ops.cumsum(stops, axis=-1) - stops) == 0
 
 
-def _batched(inputs):
-    """Whether raw inputs are one single example, and the same as a batch."""
-    if isinstance(inputs, dict):
-        is_one = any(isinstance(texts, str) for texts in inputs.values())
-        return is_one, {name: _batched(texts)[1] for name, texts in inputs.items()}
-    return (True, [inputs]) if isinstance(inputs, str) else (False, inputs)
+def _split(given, batch_size):
+    """A dict of lists or arrays in batches."""
+    count = len(next(iter(given.values())))
+    for rows in split_rows(count, batch_size):
+        yield {name: value[rows] for name, value in given.items()}
 
 
 def _without_prompt(ids, inputs):
     """Generated ids whose padding mask leaves out what was given."""
-    given = ops.cast(inputs["decoder_padding_mask"], "bool")
-    real = ops.cast(ids["decoder_padding_mask"], "bool")
-    if len(real.shape) == 3:
-        given = given[:, None]  # [B, 1, T]
-    return {**ids, "decoder_padding_mask": ops.logical_and(real, ops.logical_not(given))}
+    given = ops.convert_to_numpy(inputs["decoder_padding_mask"]).astype(bool)
+    real = ids["decoder_padding_mask"].astype(bool)
+    given = given[:, None] if real.ndim == 3 else given  # [B, 1, T]
+    return {**ids, "decoder_padding_mask": real & ~given}
 
 
 def _drop_scores(ids):

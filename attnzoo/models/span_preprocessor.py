@@ -6,7 +6,8 @@ import keras
 import numpy as np
 
 from attnzoo.models.encoder_preprocessor import EncoderPreprocessor
-from attnzoo.models.packing import as_lists, need_some, refuse_empty, weigh
+from attnzoo.models.input_checks import as_texts
+from attnzoo.models.packing import as_lists, need_some, weigh
 from attnzoo.models.samples import need_as_many
 from attnzoo.models.tagging_preprocessor import tokenize_words
 from attnzoo.whitespace import WHITE_SPACE, find_spans
@@ -53,7 +54,7 @@ class SpanPreprocessor(EncoderPreprocessor):
 
     def pack_spans(self, x, y=None, sample_weight=None, *, sequence_length=None, truncate=None):
         """What a call does."""
-        pairs = _as_pairs(x)
+        pairs = as_pairs(x)
         if not self.built:
             self.build(None)
         ids, firsts = self.tokenize_pairs(pairs)
@@ -103,17 +104,14 @@ class SpanPreprocessor(EncoderPreprocessor):
 
     def check_texts(self, texts):
         """Raise on pairs that are empty, or too long where `truncate="error"`."""
-        need_some("pair", texts)
         if not self.built:
             self.build(None)
-        ids, _ = self.tokenize_pairs(_as_pairs(texts))
+        ids, _ = self.tokenize_pairs(as_pairs(texts))
         if self.truncate == "error":
             self.length_of(ids)
 
     def tokenize_pairs(self, pairs):
         """Of each pair the ids, and 1 at the first token of each word of the context, else 0."""
-        for position, kind in enumerate(("question", "context")):
-            refuse_empty([pair[position] for pair in pairs], kind)
         questions = self.tokenize([question for question, _ in pairs])
         all_ids, all_firsts = [], []
         for position, (question, (_, context)) in enumerate(zip(questions, pairs, strict=True)):
@@ -196,12 +194,27 @@ def find_words(context: str, span) -> tuple[int, int]:
     return words[0], words[-1]
 
 
-def _as_pairs(x):
-    pairs = [tuple(pair) if isinstance(pair, (tuple, list)) else pair for pair in as_lists(x)]
+def as_pairs(x) -> list[tuple[str, str]]:
+    """Return questions with their contexts as pairs of strings, or raise what is wrong with them.
+
+    Raises:
+        ValueError: If there is no list of pairs or nothing in it, or a question or a context is no
+            string, or blank.
+    """
+    pairs = as_lists(x)
+    if isinstance(pairs, (str, bytes, dict)) or not hasattr(pairs, "__iter__"):
+        raise ValueError(
+            "Pairs of strings, (question, context), must be in a list, one or more. "
+            f"Received: {pairs!r}"
+        )
+    pairs = list(pairs)
+    need_some("pair", pairs)
     for position, pair in enumerate(pairs):
-        if not isinstance(pair, tuple) or [type(one) for one in pair] != [str, str]:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise ValueError(
                 "What is asked must be pairs of strings, (question, context). "
                 f"Received: {pair!r} at position {position}"
             )
-    return pairs
+    questions, contexts = zip(*pairs, strict=True)
+    questions, contexts = as_texts(questions, "question"), as_texts(contexts, "context")
+    return list(zip(questions, contexts, strict=True))

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 
 from attnzoo.data.tokenizers import SymbolTokenizer, in_graph
-from attnzoo.models.encoder_preprocessor import EncoderPreprocessor, as_batch, as_ragged
-from attnzoo.models.packing import as_lists, refuse_empty, weigh
+from attnzoo.models.encoder_preprocessor import EncoderPreprocessor
+from attnzoo.models.input_checks import as_texts
+from attnzoo.models.packing import as_batch, as_lists, as_ragged, weigh
 
 
 class TaggingPreprocessor(EncoderPreprocessor):
@@ -83,7 +84,7 @@ class TaggingPreprocessor(EncoderPreprocessor):
 
     def _split(self, texts, y):
         """Of each text the ids; 1 at each word's first token, else 0; and the tags likewise."""
-        refuse_empty(texts)
+        texts = as_texts(texts)
         y = [None] * len(texts) if y is None else as_lists(y)
         all_ids, all_firsts, all_tags = [], [], []
         for position, (words, tags) in enumerate(zip(split_words(texts), y, strict=True)):

@@ -5,7 +5,10 @@ import os
 import keras
 
 from attnzoo.layers.output import TokenLogits
+from attnzoo.models.batch_sizes import check_distribution, fill_samples
 from attnzoo.models.compiled_methods import CompiledMethods
+from attnzoo.models.input_checks import check_batched, is_dataset
+from attnzoo.models.packing import BUILDING
 from attnzoo.models.policies import policy_for, short_collections
 from attnzoo.models.presets import check_head, explain_preset_errors, saved_dtype
 from attnzoo.models.samples import (
@@ -86,7 +89,9 @@ class TaskMixin:
     def compiled_methods(self) -> CompiledMethods:
         """Calls methods of this task, compiled: see there."""
         if self._compiled_methods is None:
-            self._compiled_methods = CompiledMethods(self)
+            with BUILDING:  # Several threads may ask for the first time at once.
+                if self._compiled_methods is None:
+                    self._compiled_methods = CompiledMethods(self)
         return self._compiled_methods
 
     def get_compile_config(self):
@@ -236,6 +241,40 @@ class TaskMixin:
             if layer.quantization_mode is not None:
                 policies[layer.path] = policy_for(layer.dtype_policy, layer.path)
         self.backbone.dtype_policy = policies
+
+    def predict(self, x, batch_size=None, **kwargs):
+        """What the model gives, as `keras.Model.predict` does.
+
+        Samples are filled to one of few numbers of rows, and the outputs are cut again. Several
+        threads may call; they are served one after the other.
+
+        Args:
+            x: What the task reads, or a dataset of batches of it.
+            batch_size: How many samples at a time, where `x` is no dataset; 32 if None.
+            **kwargs: As in `keras.Model.predict`: `verbose`, `steps`, `callbacks`.
+
+        Returns:
+            NumPy arrays, batch first.
+
+        Raises:
+            ValueError: What a task says of its samples; or if a dataset has no batches.
+        """
+        check_distribution()
+        if is_dataset(x):
+            check_batched(x)
+            with self.compiled_methods.lock:
+                return super().predict(x, batch_size=batch_size, **kwargs)
+        x, batch_size, count = fill_samples(self.make_predict_samples(x), batch_size or 32)
+        with self.compiled_methods.lock:
+            outputs = super().predict(x, batch_size=batch_size, **kwargs)
+        return keras.tree.map_structure(lambda rows: rows[:count], outputs)
+
+    def make_predict_samples(self, x):
+        """What is to be batched for `predict`: a list, or a dict of lists or arrays.
+
+        Raises what there is to say against it.
+        """
+        return self.check_read(x)
 
     def save_task_weights(self, filepath):
         """Save the weights that are not the backbone's; a preset holds no optimizer."""

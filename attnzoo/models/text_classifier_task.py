@@ -125,10 +125,12 @@ class TextClassifierTask(LabelledTextMixin, keras_hub.models.TextClassifier):
         if class_name is None:
             class_ids = self.run(texts, batch_size)["probabilities"].argmax(axis=-1)
         else:
+            texts = self.check_read(texts)
             count = len(texts["token_ids"] if self.preprocessor is None else texts)
             class_ids = np.full(count, self.labels.ids(class_name))
-        if self._after_embedding is None:
-            self._after_embedding = after_embedding(self.backbone)
+        with self.compiled_methods.lock:
+            if self._after_embedding is None:
+                self._after_embedding = after_embedding(self.backbone)
         by_token = 0.0
         for fraction in [1.0] if steps == 1 else (np.arange(steps) + 0.5) / steps:
             more = {

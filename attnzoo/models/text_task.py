@@ -3,8 +3,8 @@
 import numpy as np
 from keras import ops
 
-from attnzoo.layers.scores.base import check_positive
-from attnzoo.models.packing import as_lists, need_some
+from attnzoo.models.batch_sizes import join_rows, split_rows
+from attnzoo.models.input_checks import as_texts, check_ids
 from attnzoo.models.task_mixin import TaskMixin
 
 
@@ -43,28 +43,17 @@ class TextTaskMixin(TaskMixin):
             ValueError: If there is no text or no list of them, one is empty, a token id is outside
                 the vocabulary, or `batch_size` is below 1.
         """
-        check_positive(batch_size=batch_size)
-        if self.preprocessor is None:
-            self._check_token_ids(texts)
-            count = len(texts["token_ids"])
-            need_some("text", texts["token_ids"])
-        else:
-            texts = as_lists(texts)
-            if isinstance(texts, dict) or not hasattr(texts, "__iter__"):
-                raise ValueError(f"What is read must be in a list. Received: {texts!r}")
-            texts = list(texts)
-            count = len(texts)
-            self.preprocessor.check_texts(texts)
+        texts = self.check_read(texts)
+        count = len(texts["token_ids"] if self.preprocessor is None else texts)
         results = []
-        for start in range(0, count, batch_size):
-            rows = slice(start, start + batch_size)
+        for rows in split_rows(count, batch_size):
             if self.preprocessor is None:
                 packed = {name: np.asarray(value)[rows] for name, value in texts.items()}
             else:
                 packed = self.pack(texts[rows])
             packed = {**packed, **{name: value[rows] for name, value in more.items()}}
             results.append({**packed, **self.read_on_batch(packed, door)})
-        return {name: _join([one[name] for one in results]) for name in results[0]}
+        return {name: join_rows([one[name] for one in results]) for name in results[0]}
 
     def read_through(self, inputs, door: str) -> dict:
         """What one method gives, float32, with `probabilities` in place of logits."""
@@ -83,15 +72,19 @@ class TextTaskMixin(TaskMixin):
         """The names of what a method that reads takes."""
         return list(self.input)
 
+    def check_read(self, texts):
+        """What is to be read, a list of strings; without a preprocessor the backbone's inputs."""
+        if self.preprocessor is None:
+            self._check_token_ids(texts)
+            return texts
+        texts = as_texts(texts)
+        self.preprocessor.check_texts(texts)
+        return texts
+
     def _check_token_ids(self, inputs):
-        """Raise on an id that no embedding has: backends differ in what they would make of it."""
-        ids, size = ops.convert_to_numpy(inputs["token_ids"]), self.backbone.vocabulary_size
-        outside = ids[(ids < 0) | (ids >= size)]
-        if outside.size:
-            raise ValueError(
-                f"`token_ids` must be ids of the vocabulary, in [0, {size}). "
-                f"Received: {int(outside[0])}"
-            )
+        """Raise on what are no inputs of the backbone."""
+        sizes = dict.fromkeys(self.backbone.input)
+        check_ids(inputs, {**sizes, "token_ids": self.backbone.vocabulary_size})
 
 
 def to_the_longest(results, name: str = "alignments"):
@@ -99,14 +92,3 @@ def to_the_longest(results, name: str = "alignments"):
     longest = int(np.flatnonzero(results["padding_mask"].any(axis=0)).max(initial=-1)) + 1
     sequences = 2 if results[name].ndim == 5 else 1
     return results[name][(..., *[slice(longest)] * sequences)]
-
-
-def _join(parts):
-    """Arrays of several batches as one; where they differ in length, they are padded with 0."""
-    sizes = np.max([part.shape[1:] for part in parts], axis=0).astype(int)
-
-    def pad(part):
-        missing = [(0, size - n) for size, n in zip(sizes, part.shape[1:], strict=True)]
-        return np.pad(part, [(0, 0), *missing])
-
-    return np.concatenate([pad(part) for part in parts])

@@ -1,8 +1,5 @@
 """Small things that preprocessors share."""
 
-import numpy as np
-import pytest
-
 from attnzoo.models import packing
 
 pytestmark = pytest.mark.backend_free
@@ -14,9 +11,3 @@ def test_lengths_are_few_and_close_to_each_other():
     assert lengths[-1] == 1000 and len(lengths) < 30
     assert all(b <= 1.25 * a for a, b in zip(lengths[7:], lengths[8:], strict=False))
     assert packing.lengths_up_to(3) == [3]
-
-
-@pytest.mark.parametrize("texts", [["a", " "], np.array(["a", ""]), [b"a", b""]])
-def test_an_empty_text_is_found_in_any_list(texts):
-    with pytest.raises(ValueError, match="A text must have .* Received: '\\s*' at position 1"):
-        packing.refuse_empty(texts)

@@ -4,8 +4,8 @@ import keras
 import keras_hub
 import numpy as np
 
-from attnzoo.layers.scores.base import check_positive
-from attnzoo.models.packing import need_some
+from attnzoo.models.batch_sizes import split_rows
+from attnzoo.models.input_checks import as_texts
 from attnzoo.models.policies import policy_for, quantize_again
 from attnzoo.models.samples import as_strings
 from attnzoo.models.text_task import TextTaskMixin
@@ -168,10 +168,8 @@ class TransformerMaskedLM(TransformerTaskMixin, TextTaskMixin, keras_hub.models.
             raise ValueError(
                 "Texts can be filled in only with a preprocessor. Received: preprocessor=None"
             )
-        check_positive(batch_size=batch_size)
         is_one = isinstance(texts, (str, bytes))
-        texts = [texts] if is_one else list(texts)
-        need_some("text", texts)
+        texts = as_texts([texts] if is_one else texts)
         packed = self.preprocessor.pack_masks(texts)
         known = self.preprocessor.ordinary_token_ids
         if not 1 <= num_candidates <= len(known):
@@ -179,7 +177,7 @@ class TransformerMaskedLM(TransformerTaskMixin, TextTaskMixin, keras_hub.models.
                 f"`num_candidates` must be in [1, {len(known)}]. "
                 f"Received: num_candidates={num_candidates}"
             )
-        rows = [slice(i, i + batch_size) for i in range(0, len(texts), batch_size)]
+        rows = split_rows(len(texts), batch_size)
         batches = [{name: value[part] for name, value in packed.items()} for part in rows]
         found = [self.read_on_batch(one, "read_masks")["probabilities"] for one in batches]
         found = np.concatenate(found)[:, :, known]  # [B, M, tokens that a text may have]

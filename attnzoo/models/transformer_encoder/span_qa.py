@@ -6,8 +6,7 @@ import numpy as np
 from keras import ops
 
 from attnzoo.models.policies import policy_for
-from attnzoo.models.samples import is_samples
-from attnzoo.models.span_preprocessor import find_spans
+from attnzoo.models.span_preprocessor import as_pairs, find_spans
 from attnzoo.models.text_task import TextTaskMixin
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.preprocessor import TransformerSpanQAPreprocessor
@@ -133,9 +132,22 @@ class TransformerSpanQA(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Ta
 
     def predict(self, x, batch_size=None, **kwargs):
         """The logits, as `keras.Model.predict` gives them; `x` as in `fit`. See `answer`."""
-        if self.preprocessor is not None and is_samples(x) and not isinstance(x, dict):
-            x = self.preprocessor(x)
         return super().predict(x, batch_size=batch_size, **kwargs)
+
+    def make_predict_samples(self, x):
+        """Pairs, packed all together: the logits of all batches must be of one length."""
+        if self.preprocessor is None or isinstance(x, dict):
+            self._check_token_ids(x)
+            return x
+        return self.preprocessor(x)
+
+    def check_read(self, pairs):
+        """Pairs of strings, looked at; without a preprocessor the backbone's inputs."""
+        if self.preprocessor is None:
+            return super().check_read(pairs)
+        pairs = as_pairs(pairs)
+        self.preprocessor.check_texts(pairs)
+        return pairs
 
     # === Answers ===
 
@@ -168,7 +180,7 @@ class TransformerSpanQA(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Ta
                 "Questions can be answered only with a preprocessor. Received: preprocessor=None"
             )
         check_max_words(max_words)
-        pairs = list(pairs)
+        pairs = self.check_read(pairs)
         results = self.run(pairs, batch_size)
         spans, chances = [], []
         for (_, context), probabilities, span_mask in zip(

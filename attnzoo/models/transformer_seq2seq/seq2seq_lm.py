@@ -98,13 +98,14 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
         )
         return self.output_layer(outputs), ops.mean(alignments[:, -1], axis=1)
 
-    def head_alignments(self, inputs, *, attention: str = "cross"):
+    def head_alignments(self, inputs, *, attention: str = "cross", batch_size: int = 32):
         """Where each token looked, in each head of each block, teacher-forced.
 
         Args:
             inputs: As in `alignments`.
             attention: Which of the attentions: `"cross"`, of the target to the source; `"encoder"`,
                 of the source to itself; `"decoder"`, of the target to itself.
+            batch_size: How many pairs at a time. At least 1.
 
         Returns:
             float32 [B, L, N, T, S], a NumPy array, and for `"encoder"` [B, L, N, S, S], for
@@ -121,10 +122,10 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
             )
         inputs = self.pack_known(inputs)
         steps, places = self.longest(inputs)
+        looked = self.replay_in_batches(inputs, batch_size, "look", attention=attention)
         rows = places if attention == "encoder" else steps
         columns = steps if attention == "decoder" else places
-        looked = self.replay_on_batch(inputs, "look", attention=attention)["alignments"]
-        return looked[..., :rows, :columns]
+        return looked["alignments"][..., :rows, :columns]
 
     def look(self, inputs, attention: str):
         """Alignments of all blocks and heads of one attention, targets as in `replay`: a dict."""
