@@ -63,8 +63,7 @@ def test_a_method_is_compiled_once():
     object.__setattr__(task, "read", lambda inputs: traced.append(1) or read(inputs))
     task.classify(tiny.TEXTS)
     once = len(traced)
-    made = dict(task.compiled_methods._made)
     task.classify(tiny.TEXTS)
-    assert once and task.compiled_methods._made == made
+    assert once
     if keras.backend.backend() != "torch":  # There each call runs the method.
         assert len(traced) == once

@@ -139,7 +139,7 @@ class TransformerSpanQA(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Ta
         if self.preprocessor is None or isinstance(x, dict):
             self._check_token_ids(x)
             return x
-        return self.preprocessor(x)
+        return self.preprocessor(self.check_read(x))
 
     def check_read(self, pairs):
         """Pairs of strings, looked at; without a preprocessor the backbone's inputs."""
