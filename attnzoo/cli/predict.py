@@ -40,6 +40,8 @@ def run(arguments):
     lines = _read(arguments)
     task = load_any_task(arguments)
     predict = next(one for door, one in _PREDICTORS.items() if hasattr(task, door))
+    if predict is _generate and not arguments.scores:
+        predict = _generate_texts  # A score is one pass more over each text.
     predict = _highlight if arguments.highlight else predict
     if not hasattr(task, "generate"):
         # As the readers of `attnzoo train` have it: what is generated from is taken as it stands.
@@ -93,6 +95,10 @@ _STEPS = 20  # Of the way to a text, for its saliency.
 def _generate(task, lines):
     results = task.generate(lines, return_scores=True)
     return zip(results["outputs"], results["scores"][:, None], strict=True)
+
+
+def _generate_texts(task, lines):
+    return ((text, []) for text in task.generate(lines))
 
 
 def _classify(task, lines):

@@ -1,10 +1,11 @@
 """Any number of inputs: few sizes are compiled, warm calls run no Python, and nothing is lost."""
 
 import keras
+import keras_hub
 import numpy as np
 import pytest
 
-from attnzoo import models
+from attnzoo.models import compiled_methods
 from tests import tools
 from tests.models import tiny
 
@@ -34,19 +35,16 @@ def count_traces(task, method):
 
 
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="torch compiles nothing")
-def test_one_to_twelve_texts_are_compiled_five_times_at_most(seq2seq, classifier):
+def test_few_numbers_of_texts_are_compiled(seq2seq, classifier):
     uses = {
         "generate_step": (seq2seq, lambda count: seq2seq.generate(WORDS[:count], max_length=3)),
         "read_through": (classifier, lambda count: classifier.classify(tiny.TEXTS[:1] * count)),
     }
     for method, (task, use) in uses.items():
         entered = count_traces(task, method)
-        for count in range(1, 13):
+        for count in (3, 4, 5, 6, 7, 8, 3):
             assert len(use(count)) == count
-        assert 1 <= len(entered) <= 5
-        for count in range(1, 13):
-            use(count)
-        assert len(entered) <= 5
+        assert 1 <= len(entered) <= 2
 
 
 def test_every_layer_is_built_once_a_task_has_answered(seq2seq):
@@ -115,7 +113,7 @@ def test_a_dataset_is_generated_for_batch_by_batch(seq2seq):
 def test_a_sampler_that_draws_gives_the_same_again():
     def draw():
         task = tiny.make_task(tiny.make_preprocessor())
-        task.compile(sampler=models_sampler(seed=5))
+        task.compile(sampler=keras_hub.samplers.RandomSampler(seed=5))
         return [task.generate(tiny.WORDS[:3]) for _ in range(2)]
 
     first, second = draw()
@@ -123,18 +121,9 @@ def test_a_sampler_that_draws_gives_the_same_again():
     assert first != second  # It goes on from where it was.
 
 
-def models_sampler(seed):
-    import keras_hub
-
-    return keras_hub.samplers.RandomSampler(seed=seed)
-
-
 def test_few_methods_are_kept(monkeypatch):
-    from attnzoo.models import compiled_methods
-
     monkeypatch.setattr(compiled_methods, "_MOST", 2)
     task = tiny.make_classifier()
     found = [task.classify(tiny.TEXTS[:count]) for count in (1, 2, 3, 1)]
     assert found[0] == found[3]
     assert len(task.compiled_methods._kept[1]) <= 2
-    assert isinstance(task, models.RNNTextClassifier)
