@@ -75,9 +75,9 @@ class ClassLabels:
             return self._ids_in_graph(labels)
         known = {name: i for i, name in enumerate(self.class_names or [])}
 
-        def convert(label):
+        def convert(label, position):
             if isinstance(label, (list, tuple)):
-                return [convert(one) for one in label]
+                return [convert(one, position) for one in label]
             if isinstance(label, bytes):
                 label = label.decode("utf-8")
             if isinstance(label, str):
@@ -86,9 +86,13 @@ class ClassLabels:
                     return known[label]
             elif isinstance(label, (int, np.integer)) and 0 <= label < self.num_classes:
                 return int(label)
-            raise ValueError(f"A label must be {self._rule()}. Received: {label!r}")
+            place = "" if position is None else f" at position {position}"
+            raise ValueError(f"A label must be {self._rule()}. Received: {label!r}{place}")
 
-        return convert(as_lists(labels))
+        labels = as_lists(labels)
+        if not isinstance(labels, (list, tuple)):
+            return convert(labels, None)
+        return [convert(one, position) for position, one in enumerate(labels)]
 
     def names(self, ids) -> list:
         """The names of ids int [B], or the ids again where classes have no names."""

@@ -6,7 +6,7 @@ from attnzoo.data.labelled_batches import LabelledBatches
 from attnzoo.models.class_labels import ClassLabels
 from attnzoo.models.packing import as_lists
 from attnzoo.models.policies import policy_for
-from attnzoo.models.samples import as_strings, need_as_many
+from attnzoo.models.samples import as_strings, need_as_many, need_numbers, weights_of_ids
 from attnzoo.models.text_task import TextTaskMixin
 
 
@@ -74,7 +74,7 @@ class LabelledTextMixin(TextTaskMixin):
         if self.preprocessor is None:
             self._check_label_array(y)
             return x, y, sample_weight
-        x = as_strings("Texts", x)
+        x = as_strings("text", x)
         y = self.label_ids(as_lists(y))
         self.check_samples(x.tolist(), y)
         return x, y, sample_weight
@@ -95,13 +95,20 @@ class LabelledTextMixin(TextTaskMixin):
 
     def check_dataset(self, dataset):
         """Raise on labels outside the classes in batches that show theirs."""
+        super().check_dataset(dataset)
         if isinstance(dataset, LabelledBatches):
             self.label_ids(dataset.labels)
+
+    def class_weights(self, class_weight):
+        """The weights of all classes, float32 [C], from a dict of some ids or names."""
+        return weights_of_ids(class_weight, self.num_classes, self.labels.ids)
 
     def _check_label_array(self, y):
         """Raise on labels outside the classes; ids in floating point go on to Keras."""
         y = as_lists(y)
-        if not any(isinstance(one, float) for one in keras.tree.flatten(y)):
+        if any(isinstance(one, float) for one in keras.tree.flatten(y)):
+            need_numbers("label", y)
+        else:
             self.label_ids(y)
 
     def get_config(self):

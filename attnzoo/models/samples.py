@@ -1,28 +1,26 @@
 """From samples, which are no dataset yet, to one of batches."""
 
+import math
+import numbers
+
 import keras
 import numpy as np
 from keras import ops
 
-from attnzoo.models.packing import as_lists, need_some
+from attnzoo.models.input_checks import as_texts, is_dataset
+from attnzoo.models.packing import as_lists
 
 
 def is_samples(x) -> bool:
     """Whether these are strings, arrays or other sequences, not a dataset of batches."""
     if isinstance(x, (str, bytes, dict)) or hasattr(x, "dtype"):
         return True
-    sequence = hasattr(x, "__len__") and hasattr(x, "__getitem__")
-    return sequence and not isinstance(x, keras.utils.PyDataset) and not hasattr(x, "map")
+    return hasattr(x, "__len__") and hasattr(x, "__getitem__") and not is_dataset(x)
 
 
-def as_strings(name: str, texts):
-    """Texts as an array of objects [B]; `name` is what they are called, in the plural."""
-    if texts is None or isinstance(texts, (str, bytes)):
-        raise ValueError(f"{name} must be in a list, one or more. Received: {texts!r}")
-    texts = texts if hasattr(texts, "dtype") else list(texts)
-    texts = np.asarray(as_lists(texts), dtype=object)
-    need_some("text", texts)
-    return texts
+def as_strings(kind: str, texts, **options):
+    """Texts as an array of objects [B]; as in `as_texts`, which finds what is wrong with them."""
+    return np.asarray(as_texts(texts, kind, **options), dtype=object)
 
 
 def need_targets(name: str, x, y):
@@ -46,7 +44,7 @@ def need_as_many(**two):
 
 def need_batches(name, data):
     """Raise unless these are batches that a task knows how to read."""
-    if not (isinstance(data, keras.utils.PyDataset) or hasattr(data, "map")):
+    if not is_dataset(data):
         raise ValueError(
             f"`{name}` must be samples, a `tf.data.Dataset` of batches of samples, or a "
             "`keras.utils.PyDataset` of batches of token ids, as `attnzoo.data` has them. "
@@ -54,11 +52,68 @@ def need_batches(name, data):
         )
 
 
+def need_no_samples(name, data, **arguments):
+    """Raise where something is said of samples that come as a dataset."""
+    given = [argument for argument, value in arguments.items() if value is not None]
+    if given:
+        raise ValueError(
+            f"Where `{name}` is a dataset, its batches have all that belongs to the samples: "
+            f"{', '.join(f'`{one}`' for one in arguments)} must be None. "
+            f"Received: {given[0]} with {name} of type {type(data).__name__}"
+        )
+
+
 def need_weights(x, sample_weight):
-    """Raise where there are weights, and not one for each sample."""
+    """Raise where there are weights, and not a finite number, or some, for each sample."""
     if sample_weight is not None:
-        samples = next(iter(x.values())) if isinstance(x, dict) else x
-        need_as_many(samples=samples, weights=sample_weight)
+        need_numbers("weight", sample_weight)
+        samples = next(iter(x.values()), None) if isinstance(x, dict) else x
+        if hasattr(samples, "__len__"):
+            need_as_many(samples=samples, weights=sample_weight)
+
+
+def need_numbers(kind: str, values):
+    """Raise unless these are finite numbers, or rows of such; `kind` is what one is called."""
+    values = as_lists(values)
+    if not isinstance(values, (list, tuple)):
+        raise ValueError(f"{kind.capitalize()}s must be in a list. Received: {values!r}")
+    for position, value in enumerate(values):
+        for one in keras.tree.flatten(as_lists(value)):
+            if not isinstance(one, numbers.Real) or not math.isfinite(one):
+                raise ValueError(
+                    f"A {kind} must be a finite number. Received: {one!r} at position {position}"
+                )
+
+
+def weights_of_ids(class_weight, count: int, ids_of=None):
+    """The weights of all classes, float32 [C], from a dict of some of them; others have 1.
+
+    Args:
+        class_weight: Numbers, by class.
+        count: C.
+        ids_of: Function that makes a list of ids of one of classes, or raises, if these may be
+            names too.
+    """
+    if not isinstance(class_weight, dict):
+        raise ValueError(
+            "`class_weight` must be a dict from classes to their weights. "
+            f"Received: class_weight={class_weight!r}"
+        )
+    weights = np.ones(count, "float32")
+    for name, weight in class_weight.items():
+        try:
+            need_numbers("weight", [weight])
+            place = _as_id(name, count) if ids_of is None else ids_of([name])[0]
+        except ValueError as error:
+            raise ValueError(f"In `class_weight`, of class {name!r}: {error}") from error
+        weights[place] = weight
+    return weights
+
+
+def _as_id(name, count: int) -> int:
+    if not isinstance(name, numbers.Integral) or not 0 <= name < count:
+        raise ValueError(f"A class must be a token id, in [0, {count}). Received: {name!r}")
+    return int(name)
 
 
 def split_samples(samples, fraction):

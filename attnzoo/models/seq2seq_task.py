@@ -7,12 +7,14 @@ from keras import ops
 
 from attnzoo.layers.scores.base import check_positive
 from attnzoo.models.batch_sizes import join_rows, split_rows
+from attnzoo.models.compiling import asked_for, keeps_training, with_training_kept
 from attnzoo.models.input_checks import as_texts, check_batched, check_ids, is_dataset
 from attnzoo.models.packing import as_batch, fit_length, need_some
 from attnzoo.models.reinforce_model import ReinforceMixin
-from attnzoo.models.samples import as_strings, need_as_many
+from attnzoo.models.samples import as_strings, need_as_many, weights_of_ids
 from attnzoo.models.scheduled_sampling import ScheduledSampling, check_probability
 from attnzoo.models.task_mixin import TaskMixin
+from attnzoo.models.training_batches import trim_pairs
 from attnzoo.samplers import BeamSampler
 
 
@@ -24,8 +26,11 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
     each step, `resize_cache(cache, max_length)`. The rest is here.
     """
 
+    text_kinds = ("source", "target")
     resize_cache = None
     _scheduled_sampling = None
+
+    # === Compilation ===
 
     def compile(
         self,
@@ -33,47 +38,84 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
         loss="auto",
         *,
         weighted_metrics="auto",
-        sampler="greedy",
+        sampler="auto",
         label_smoothing: float = 0.0,
-        sampling_probability: float | None = None,
+        sampling_probability: float | str | None = "auto",
+        coverage_loss: float | None = None,
         jit_compile="auto",
         **kwargs,
     ):
         """Configure training and generation.
+
+        As in Keras, what is not given takes its default. But where no optimizer, loss or metric is
+        given, nor anything else to learn by, and something else is, such as a sampler, then all
+        that is not given stays as it was compiled before. A sampler stays until another is given.
 
         Args:
             optimizer: A Keras optimizer, or its name; "auto" is Adam with a rate of 1e-3.
             loss: A Keras loss; "auto" is `SmoothedCrossEntropy(label_smoothing)`.
             weighted_metrics: As in `keras.Model.compile`; "auto" is the accuracy of real tokens.
             sampler: `"greedy"`, `"top_k"`, `"top_p"`, `"random"`, `"beam"` (ours, 5 beams), or a
-                sampler.
+                sampler. "auto" is the one there is, and `"greedy"` first of all and in `compile()`.
             label_smoothing: For the "auto" loss. In [0, 1).
             sampling_probability: Probability that a target token enters training as the model would
-                say it, not as it is (scheduled sampling; see `ScheduledSampling`). In [0, 1]. None
-                is none, at no cost. A number makes `task.sampling_probability`, a variable that a
-                `VariableSchedule` can set; compiled again with a number, the task keeps it.
+                say it, not as it is (scheduled sampling; see `ScheduledSampling`). In [0, 1]. None,
+                the default, is none, at no cost. A number makes `task.sampling_probability`, a
+                variable that a `VariableSchedule` can set; compiled again with a number, the task
+                keeps it.
+            coverage_loss: Weight of the coverage loss, at least 0, for an attention with coverage,
+                which only a recurrent model has; None leaves the one that the attention has.
+                Training has it; evaluation has not.
             jit_compile: "auto" compiles wherever the backend can. On TensorFlow that is XLA, which
-                Keras leaves off unless it is asked for.
+                Keras leaves off unless it is asked for; under a `tf.distribute` strategy it is off.
             **kwargs: As in `keras.Model.compile`.
 
         Raises:
-            ValueError: If `label_smoothing` or `sampling_probability` is outside its range.
+            ValueError: If `label_smoothing` or `sampling_probability` is outside its range, labels
+                are smoothed for a pointer-generator, or `coverage_loss` is negative or no attention
+                keeps a coverage.
         """
-        self._set_sampling(sampling_probability)
-        super().compile(
-            optimizer,
-            loss,
-            weighted_metrics=weighted_metrics,
-            sampler=BeamSampler() if sampler == "beam" else sampler,
-            label_smoothing=label_smoothing,
-            jit_compile=jit_compile,
+        arguments = {
+            "optimizer": optimizer,
+            "loss": loss,
+            "weighted_metrics": weighted_metrics,
+            "label_smoothing": label_smoothing,
+            "jit_compile": jit_compile,
             **kwargs,
-        )
+        }
+        own = {"sampler": sampler, "sampling_probability": sampling_probability}
+        others = bool(asked_for(own)) or coverage_loss is not None
+        keeps = keeps_training(self, arguments, others)
+        if keeps:
+            arguments = with_training_kept(self, arguments)
+        self.check_loss(arguments["loss"], label_smoothing)
+        if coverage_loss is not None:
+            self.set_coverage_loss(coverage_loss)
+        if isinstance(sampling_probability, str):  # "auto"
+            sampling_probability = self._sampling_value() if keeps else None
+        self._set_sampling(sampling_probability)
+        if isinstance(sampler, str) and sampler == "auto":
+            anew = not (others or asked_for(arguments))
+            sampler = "greedy" if anew else getattr(self, "sampler", "greedy")
+        arguments["sampler"] = BeamSampler() if sampler == "beam" else sampler
+        super().compile(**arguments)
 
-    def get_compile_config(self):
-        """What `compile` was given, for saving."""
+    def check_loss(self, loss, label_smoothing: float):
+        """Raise on a loss that the task cannot be trained with."""
+
+    def set_coverage_loss(self, weight: float):
+        """Set the weight of the coverage loss, or raise if nothing is covered."""
+        if weight:
+            raise ValueError(
+                "A coverage loss needs an attention that keeps a coverage, which a recurrent model "
+                'has: `RNNSeq2SeqBackbone(..., attention="coverage")`. '
+                f"Received: coverage_loss={weight}"
+            )
+
+    def own_compile_config(self):
+        """The part of the config that only a task understands."""
         return {
-            **super().get_compile_config(),
+            **super().own_compile_config(),
             "sampler": keras.saving.serialize_keras_object(self.sampler),
             "sampling_probability": self._sampling_value(),
         }
@@ -136,12 +178,21 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
         if self.preprocessor is None:
             return super().make_samples(x, y, sample_weight)
         if isinstance(x, dict):
-            x, y = x["encoder_text"], x["decoder_text"]
+            x, y = x.get("encoder_text"), x.get("decoder_text")
         x, y, sample_weight = super().make_samples(x, y, sample_weight)
-        x, y = as_strings("Sources", x), as_strings("Targets", y)
+        x, y = as_strings("source", x), as_strings("target", y, may_be_blank=True)
         need_as_many(sources=x, targets=y)
         self.preprocessor.check_texts(x.tolist(), y.tolist())
         return x, y, sample_weight
+
+    def pack_batch(self, x, y=None, sample_weight=None):
+        """Packed ids, no longer than the batch needs, or a little more: few lengths occur."""
+        batch = super().pack_batch(x, y, sample_weight)
+        return batch if self.preprocessor is None else trim_pairs(batch)
+
+    def class_weights(self, class_weight):
+        """The weights of all target tokens, float32 [V], from a dict of some ids."""
+        return weights_of_ids(class_weight, self.backbone.target_vocabulary_size)
 
     def generate_step(self, inputs, stop_token_ids=None):
         """Generate for one batch of ids: encode once, then one step a token, in one graph.

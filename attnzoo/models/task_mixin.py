@@ -7,6 +7,16 @@ import keras
 from attnzoo.layers.output import TokenLogits
 from attnzoo.models.batch_sizes import check_distribution, fill_samples
 from attnzoo.models.compiled_methods import CompiledMethods
+from attnzoo.models.compiling import (
+    Compiled,
+    build_optimizer,
+    keeps_training,
+    num_replicas,
+    with_own,
+    with_training_kept,
+    without_own,
+)
+from attnzoo.models.hub_model import HubModelMixin, functional_variables
 from attnzoo.models.input_checks import check_batched, is_dataset
 from attnzoo.models.packing import BUILDING
 from attnzoo.models.policies import policy_for, short_collections
@@ -15,9 +25,16 @@ from attnzoo.models.samples import (
     is_samples,
     make_dataset,
     need_batches,
+    need_no_samples,
     need_targets,
     need_weights,
     split_samples,
+)
+from attnzoo.models.training_batches import (
+    FinishedBatches,
+    check_batches,
+    check_specs,
+    packed_batches,
 )
 from attnzoo.training import SmoothedCrossEntropy, TokenAccuracy
 
@@ -30,7 +47,7 @@ _QUANTIZABLE = (
 )
 
 
-class TaskMixin:
+class TaskMixin(HubModelMixin):
     """Compilation that a file keeps, batches of ids in `fit`, presets by name.
 
     It stands before a task of KerasHub in the bases of a class.
@@ -38,7 +55,14 @@ class TaskMixin:
 
     targets_name = "Targets"  # As a sentence about those of this task begins.
     head_arguments = ()  # Of the constructor: what the weights on top of the backbone depend on.
+    labels_in_rows = True  # Whether each sample has a row of classes to learn, not one class.
+    text_kinds = ("text",)  # What the texts of a sample are called, in the order they come in.
+    labels_itself = False  # Whether what is to be learned is made of the texts.
+    compiled_with = None
     _compiled_methods = None
+    _builds_as_functional = False
+
+    # === Compilation ===
 
     def compile(
         self,
@@ -52,34 +76,65 @@ class TaskMixin:
     ):
         """Configure training.
 
+        As in Keras, what is not given takes its default. But where no optimizer, loss or metric is
+        given, nor anything else to learn by, and something else is, such as `run_eagerly`, then all
+        that is not given stays as it was compiled before.
+
         Args:
             optimizer: A Keras optimizer, or its name; "auto" is Adam with a rate of 1e-3.
             loss: A Keras loss; "auto" is `SmoothedCrossEntropy(label_smoothing)`.
             weighted_metrics: As in `keras.Model.compile`; "auto" is the accuracy.
             label_smoothing: For the "auto" loss. In [0, 1).
             jit_compile: "auto" compiles wherever the backend can. On TensorFlow that is XLA, which
-                Keras leaves off unless it is asked for.
+                Keras leaves off unless it is asked for; under a `tf.distribute` strategy it is off.
             **kwargs: As in `keras.Model.compile`.
 
         Raises:
-            ValueError: If `label_smoothing` is outside its range.
+            ValueError: If `label_smoothing` is outside its range, or given with another loss.
         """
+        arguments = {
+            "optimizer": optimizer,
+            "loss": loss,
+            "weighted_metrics": weighted_metrics,
+            "label_smoothing": label_smoothing,
+            "jit_compile": jit_compile,
+            **kwargs,
+        }
+        if keeps_training(self, arguments):
+            arguments = with_training_kept(self, arguments)
+        self._compile_training(**arguments)
+
+    def _compile_training(
+        self, optimizer, loss, weighted_metrics, jit_compile, label_smoothing=0.0, **kwargs
+    ):
         if optimizer == "auto":
             optimizer = keras.optimizers.Adam(1e-3)
-        if loss == "auto":
-            loss = SmoothedCrossEntropy(label_smoothing)
-        if weighted_metrics == "auto":
+        if isinstance(loss, str) and loss == "auto":
+            loss = self.make_loss(label_smoothing)
+        elif label_smoothing:
+            raise ValueError(
+                '`label_smoothing` is for the loss "auto": another loss must smooth by itself, as '
+                "`attnzoo.training.SmoothedCrossEntropy` does. "
+                f"Received: label_smoothing={label_smoothing} with loss={loss!r}"
+            )
+        if isinstance(weighted_metrics, str) and weighted_metrics == "auto":
             weighted_metrics = [self.make_accuracy()]
-        self._asked_jit_compile = jit_compile
-        if jit_compile == "auto" and keras.backend.backend() == "tensorflow":
-            jit_compile = not kwargs.get("run_eagerly", False)
-        super().compile(
-            optimizer=optimizer,
-            loss=loss,
-            weighted_metrics=weighted_metrics,
-            jit_compile=jit_compile,
+        arguments = {
+            "optimizer": keras.optimizers.get(optimizer),
+            "loss": loss,
+            "weighted_metrics": weighted_metrics,
+            "jit_compile": jit_compile,
             **kwargs,
-        )
+        }
+        self._builds_as_functional = False
+        object.__setattr__(self, "compiled_with", Compiled(arguments, self.trainable_variables))
+        if jit_compile == "auto" and keras.backend.backend() == "tensorflow":
+            jit_compile = not kwargs.get("run_eagerly", False) and num_replicas(self) == 1
+        super().compile(**{**arguments, "jit_compile": jit_compile})
+
+    def make_loss(self, label_smoothing: float):
+        """The loss that "auto" stands for."""
+        return SmoothedCrossEntropy(label_smoothing)
 
     def make_accuracy(self):
         """The metric that "auto" stands for."""
@@ -96,20 +151,37 @@ class TaskMixin:
 
     def get_compile_config(self):
         """What `compile` was given, for saving."""
+        config = super().get_compile_config()
+        if config is None:  # It never was compiled.
+            return None
+        # As it was asked for: the next backend may resolve "auto" in another way.
+        config["jit_compile"] = self.compiled_with.arguments["jit_compile"]
+        return with_own(config, self.own_compile_config())
+
+    def own_compile_config(self) -> dict:
+        """The part of the config that only a task understands."""
         return {
-            **super().get_compile_config(),
-            # As it was asked for: the next backend may resolve "auto" in another way.
-            "jit_compile": self._asked_jit_compile,
             "optimizer_built": self.optimizer is not None and self.optimizer.built,
+            "optimizer_order": "functional" if self._builds_as_functional else "made",
         }
 
     def compile_from_config(self, config):
         """Compile with what `get_compile_config` gave; a used optimizer gets its weights."""
-        config = keras.saving.deserialize_keras_object(config)
+        config = keras.saving.deserialize_keras_object(without_own(config))
         has_weights = config.pop("optimizer_built", False)
+        order = config.pop("optimizer_order", "functional")
         self.compile(**config)
-        if has_weights:
-            self.optimizer.build(self.trainable_variables)
+        if not has_weights:
+            return
+        # Where a file does not say, it is of the time when torch had an order of its own.
+        if order == "functional" and keras.backend.backend() == "torch":
+            variables = [one for one in functional_variables(self) if one.trainable]
+            self._builds_as_functional = True
+            self.optimizer.build(variables)
+        else:
+            build_optimizer(self)
+
+    # === Training ===
 
     def fit(
         self,
@@ -119,8 +191,10 @@ class TaskMixin:
         *,
         shuffle: bool = True,
         sample_weight=None,
+        class_weight: dict | None = None,
         validation_data=None,
         validation_split=None,
+        validation_batch_size: int | None = None,
         **kwargs,
     ):
         """Train, as `keras.Model.fit` does.
@@ -134,16 +208,21 @@ class TaskMixin:
             batch_size: How many samples at a time, where `x` is no dataset; 32 if None.
             shuffle: Whether each epoch has another order, where `x` is no `tf.data.Dataset`.
             sample_weight: A weight for each sample, where `x` is no dataset.
+            class_weight: A weight for each of some classes, by id, or by name where they have
+                names; others have 1. It multiplies those of the samples. Classes of a
+                sequence-to-sequence task and a masked language model are token ids.
             validation_data: Like `x`, or a tuple like `x` and `y`.
             validation_split: Part of the samples, the last ones, to validate with, where `x` is no
                 dataset. In (0, 1).
+            validation_batch_size: How many samples of `validation_data` at a time; `batch_size` if
+                None.
             **kwargs: As in `keras.Model.fit`: `epochs`, `callbacks`, ...
 
         Raises:
-            ValueError: If `x` or `validation_data` is of another kind, only one of them is a
-                `keras.utils.PyDataset`, there is not a weight for each sample, `validation_split`
-                is asked of a dataset, or leaves nothing on a side; and what a task says of its
-                samples.
+            ValueError: If `x` or `validation_data` is of another kind or has no batches, only one
+                of them is a `keras.utils.PyDataset`, there is not a weight for each sample, a class
+                is unknown, `validation_split` is asked of a dataset, or leaves nothing on a side;
+                and what a task says of its samples.
         """
         ids = isinstance(x, keras.utils.PyDataset)
         if validation_data is not None and ids != isinstance(
@@ -154,13 +233,10 @@ class TaskMixin:
                 f"neither. Received: x of type {type(x).__name__}, validation_data of type "
                 f"{type(validation_data).__name__}"
             )
-        samples = self._samples_of(x, y, sample_weight)
+        samples = self._samples_of("x", x, y, batch_size, sample_weight)
         validating = None
-        if is_samples(validation_data):
-            validating = self.make_validation_samples(validation_data)
-        elif validation_data is not None:
-            need_batches("validation_data", validation_data)
-            self.check_dataset(validation_data)
+        if validation_data is not None:
+            validating = self._validation_samples_of(validation_data, validation_batch_size)
         elif validation_split:
             if samples is None:
                 raise ValueError(
@@ -168,32 +244,34 @@ class TaskMixin:
                     f"Received: validation_split={validation_split}, x of type {type(x).__name__}"
                 )
             samples, validating = split_samples(samples, validation_split)
-        if validating is not None:
-            validation_data = make_dataset(validating, batch_size, shuffle=False)
         if samples is not None:
-            x, given = make_dataset(samples, batch_size, shuffle), {}
-        else:
-            given = _given(y=y, batch_size=batch_size, sample_weight=sample_weight)
-        optimizer = getattr(self, "optimizer", None)
-        if optimizer is not None and not optimizer.built:
-            # Else TensorFlow makes its variables in a first trace of the step, and needs a second.
-            optimizer.build(self.trainable_variables)
-        kwargs = {**kwargs, **given, "validation_data": validation_data}
-        if ids:
-            return keras.Model.fit(self, x, shuffle=shuffle, **kwargs)
-        return super().fit(x, shuffle=False, **kwargs)  # A dataset has an order of its own.
+            x = make_dataset(samples, batch_size, shuffle)
+        if validating is not None:
+            size = validation_batch_size or batch_size
+            validation_data = make_dataset(validating, size, shuffle=False)
+        if samples is None and not ids and not hasattr(x, "element_spec"):  # A dataset of grain.
+            kwargs.update(validation_data=validation_data, class_weight=class_weight)
+            return super().fit(x, **kwargs)
+        # Else TensorFlow makes its variables in a first trace of the step, and needs a second.
+        build_optimizer(self)
+        if class_weight is not None:
+            class_weight = self.class_weights(class_weight), self.labels_in_rows
+        x = self._batches_of(x, class_weight)
+        if validation_data is not None:
+            validation_data = self._batches_of(validation_data)
+        # A dataset of `tf.data` has an order of its own.
+        return keras.Model.fit(
+            self, x, shuffle=shuffle and ids, validation_data=validation_data, **kwargs
+        )
 
     def evaluate(self, x=None, y=None, batch_size=None, *, sample_weight=None, **kwargs):
         """Loss and metrics. `x`, `y` and the others as in `fit`."""
-        given = _given(y=y, batch_size=batch_size, sample_weight=sample_weight)
         if kwargs.get("_use_cached_eval_dataset"):  # From within `fit`, which has seen it.
-            return super().evaluate(x, **given, **kwargs)
-        samples = self._samples_of(x, y, sample_weight)
+            return keras.Model.evaluate(self, x, **kwargs)
+        samples = self._samples_of("x", x, y, batch_size, sample_weight)
         if samples is not None:
-            x, given = make_dataset(samples, batch_size, shuffle=False), {}
-        if isinstance(x, keras.utils.PyDataset):
-            return keras.Model.evaluate(self, x, **given, **kwargs)
-        return super().evaluate(x, **given, **kwargs)
+            x = make_dataset(samples, batch_size, shuffle=False)
+        return keras.Model.evaluate(self, self._batches_of(x), **kwargs)
 
     def make_samples(self, x, y=None, sample_weight=None) -> tuple:
         """What is to be batched of `x`, `y` and their weights: arrays with a row for each sample.
@@ -210,14 +288,53 @@ class TaskMixin:
 
     def check_dataset(self, dataset):
         """Raise if something speaks against a dataset that shows what it has."""
+        if self.preprocessor is not None and hasattr(dataset, "element_spec"):
+            name = None if self.labels_itself else self.targets_name
+            check_specs(dataset.element_spec, self.text_kinds, name)
 
-    def _samples_of(self, x, y, sample_weight):
+    def class_weights(self, class_weight: dict):
+        """The weights of all classes, float32 [C], from a dict of some of them."""
+        raise ValueError(
+            "There are no classes to weigh here: give each sample a weight, as `sample_weight`. "
+            f"Received: class_weight={class_weight!r}"
+        )
+
+    def pack_batch(self, x, y=None, sample_weight=None):
+        """`preprocess_samples` of a batch to train or to measure on, in a graph."""
+        return self.preprocess_samples(x, y, sample_weight)
+
+    def _samples_of(self, name, x, y, batch_size, sample_weight):
         """What to batch; None if `x` is batches already."""
         if x is None or is_samples(x):
             return self.make_samples(x, y, sample_weight)
-        need_batches("x", x)
+        need_batches(name, x)
+        need_no_samples(name, x, y=y, batch_size=batch_size, sample_weight=sample_weight)
+        check_batches(name, x)
         self.check_dataset(x)
         return None
+
+    def _validation_samples_of(self, data, batch_size):
+        """The same of `validation_data`."""
+        if not is_samples(data):
+            return self._samples_of("validation_data", data, None, batch_size, None)
+        if isinstance(data, (tuple, list)) and is_dataset(data[0] if len(data) else None):
+            raise ValueError(
+                "A dataset to validate with must not be in a tuple. "
+                f"Received: validation_data={data!r}"
+            )
+        try:
+            return self.make_validation_samples(data)
+        except ValueError as error:
+            raise ValueError(f"In `validation_data`: {error}") from error
+
+    def _batches_of(self, dataset, class_weight=None):
+        """Batches of ids, from a dataset of any kind."""
+        options = {"class_weight": class_weight, "int_masks": num_replicas(self) > 1}
+        if not isinstance(dataset, keras.utils.PyDataset):
+            return packed_batches(dataset, self.pack_batch, **options)
+        return FinishedBatches(dataset, **options) if any(options.values()) else dataset
+
+    # === Presets ===
 
     def quantize(self, mode=None, config=None, filters=None, **kwargs):
         """Quantize the weights, as `keras.Model.quantize` does; a preset or file keeps them so.
@@ -318,8 +435,3 @@ class TaskMixin:
 def _is_quantizable(layer) -> bool:
     # Of these very types: Keras refuses what is derived from its own, unless that says otherwise.
     return type(layer) in _QUANTIZABLE
-
-
-def _given(**arguments) -> dict:
-    """Those that are not None."""
-    return {name: value for name, value in arguments.items() if value is not None}

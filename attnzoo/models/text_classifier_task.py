@@ -20,6 +20,7 @@ class TextClassifierTask(LabelledTextMixin, keras_hub.models.TextClassifier):
     backbone's `sequence_output`. The rest is here and in `LabelledTextMixin`.
     """
 
+    labels_in_rows = False
     alignments_door = "read"
     _after_embedding = None
 

@@ -7,6 +7,7 @@ from keras import ops
 from attnzoo.layers.scores.base import check_positive, check_rate
 from attnzoo.layers.transformer.blocks import NORMS
 from attnzoo.layers.transformer.positions import POSITIONS, get_position
+from attnzoo.models.hub_model import HubModelMixin
 from attnzoo.models.policies import policy_for, quantize_again
 from attnzoo.models.presets import explain_preset_errors
 
@@ -144,7 +145,7 @@ class TransformerParts:
         return {"name": name, "dtype": policy_for(self.dtype, name)}
 
 
-class TransformerBackbone(keras_hub.models.Backbone):
+class TransformerBackbone(HubModelMixin, keras_hub.models.Backbone):
     """Base of the Transformer backbones.
 
     A subclass makes its layers from `TransformerParts`, among them `scale` and

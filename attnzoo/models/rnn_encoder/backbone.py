@@ -4,13 +4,14 @@ import keras
 import keras_hub
 
 from attnzoo.layers.scores.base import check_positive
+from attnzoo.models.hub_model import HubModelMixin
 from attnzoo.models.policies import policy_for
 from attnzoo.models.presets import explain_preset_errors
 from attnzoo.models.rnn_cells import check_cells, make_encoder
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class RNNEncoderBackbone(keras_hub.models.Backbone):
+class RNNEncoderBackbone(HubModelMixin, keras_hub.models.Backbone):
     """Recurrent encoder: one vector for each token, in the light of those around it.
 
     How a text's vectors become one is left to the task on top: a tagger needs them all, and

@@ -9,6 +9,7 @@ from attnzoo.layers.attention import LocalAttention, LuongAttention, get_attenti
 from attnzoo.layers.rnn.equations import state_sizes
 from attnzoo.layers.scores.base import check_positive
 from attnzoo.models.embeddings import source_and_target
+from attnzoo.models.hub_model import HubModelMixin
 from attnzoo.models.policies import policy_for, quantize_again
 from attnzoo.models.presets import explain_preset_errors
 from attnzoo.models.rnn_cells import check_cells, make_cell, make_encoder
@@ -18,7 +19,7 @@ UNKNOWN_TOKEN_ID = 1
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class RNNSeq2SeqBackbone(keras_hub.models.Backbone):
+class RNNSeq2SeqBackbone(HubModelMixin, keras_hub.models.Backbone):
     """Recurrent sequence-to-sequence network with attention.
 
     A bidirectional encoder reads the source; a bridge makes the decoder's first state of the

@@ -46,6 +46,7 @@ class RNNSeq2SeqLM(Seq2SeqTask):
 
     backbone_cls = RNNSeq2SeqBackbone
     preprocessor_cls = RNNSeq2SeqLMPreprocessor
+    _asked_coverage_loss = None
 
     def __init__(self, backbone, preprocessor=None, **kwargs):
         if preprocessor is not None:
@@ -67,37 +68,33 @@ class RNNSeq2SeqLM(Seq2SeqTask):
         )
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
-    def compile(self, *args, coverage_loss: float | None = None, **kwargs):
-        """Configure training and generation, as `Seq2SeqTask.compile` does.
+    def check_loss(self, loss, label_smoothing):
+        """Raise on smoothed labels for a pointer-generator."""
+        smoothing = label_smoothing or getattr(loss, "smoothing", 0.0)
+        if self.backbone.pointer_generator and smoothing:
+            raise ValueError(
+                "A pointer-generator can say few of the ids of a batch, and labels cannot be "
+                "smoothed over what has no probability: use `label_smoothing=0`. Received: "
+                f"label_smoothing={smoothing}"
+            )
 
-        Args:
-            *args, **kwargs: As there.
-            coverage_loss: Weight of the coverage loss, at least 0, for an attention with coverage;
-                None leaves the one that the attention has. Training has it; evaluation has not.
-
-        Raises:
-            ValueError: If the weight is negative, or no attention keeps a coverage; if labels are
-                smoothed for a pointer-generator.
-        """
-        if self.backbone.pointer_generator:
-            _refuse_smoothing(*args, **kwargs)
+    def set_coverage_loss(self, weight):
+        """Set the weight of the coverage loss of each attention that keeps a coverage."""
         attentions = self.backbone.decoder.cell.attentions
         covering = [one for one in attentions if isinstance(one, CoverageAttention)]
-        if coverage_loss and not covering:
+        if weight and not covering:
             raise ValueError(
                 "A coverage loss needs an attention that keeps a coverage: make the backbone with "
                 '`attention="coverage"` or a `CoverageAttention`. Received: '
-                f"coverage_loss={coverage_loss} with {', '.join(map(repr, attentions))}"
+                f"coverage_loss={weight} with {', '.join(map(repr, attentions))}"
             )
-        if coverage_loss is not None:
-            for one in covering:
-                one.coverage_loss = coverage_loss
-        self._asked_coverage_loss = coverage_loss
-        super().compile(*args, **kwargs)
+        for one in covering:
+            one.coverage_loss = weight
+        self._asked_coverage_loss = weight
 
-    def get_compile_config(self):
-        """What `compile` was given, for saving."""
-        return {**super().get_compile_config(), "coverage_loss": self._asked_coverage_loss}
+    def own_compile_config(self):
+        """The part of the config that only a task understands."""
+        return {**super().own_compile_config(), "coverage_loss": self._asked_coverage_loss}
 
     def logits(self, inputs, outputs, memory, alignments=None, **kwargs):
         """The output layer over all steps: [B, T, D] of the decoder to logits [B, T, V]."""
@@ -166,16 +163,6 @@ class RNNSeq2SeqLM(Seq2SeqTask):
             return logits, hidden, cache
 
         return next, cache
-
-
-def _refuse_smoothing(optimizer=None, loss=None, *, label_smoothing: float = 0.0, **_):
-    smoothing = label_smoothing or getattr(loss, "smoothing", 0.0)
-    if smoothing:
-        raise ValueError(
-            "A pointer-generator can say few of the ids of a batch, and labels cannot be smoothed "
-            "over what has no probability: use `label_smoothing=0`. Received: "
-            f"label_smoothing={smoothing}"
-        )
 
 
 def make_output_layer(backbone):

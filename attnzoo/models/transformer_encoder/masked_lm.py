@@ -7,7 +7,7 @@ import numpy as np
 from attnzoo.models.batch_sizes import split_rows
 from attnzoo.models.input_checks import as_texts
 from attnzoo.models.policies import policy_for, quantize_again
-from attnzoo.models.samples import as_strings
+from attnzoo.models.samples import as_strings, weights_of_ids
 from attnzoo.models.text_task import TextTaskMixin
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.preprocessor import TransformerMaskedLMPreprocessor
@@ -53,6 +53,7 @@ class TransformerMaskedLM(TransformerTaskMixin, TextTaskMixin, keras_hub.models.
 
     backbone_cls = TransformerEncoderBackbone
     preprocessor_cls = TransformerMaskedLMPreprocessor
+    labels_itself = True
 
     def __init__(self, backbone, preprocessor=None, **kwargs):
         check_length(backbone, preprocessor)
@@ -128,7 +129,7 @@ class TransformerMaskedLM(TransformerTaskMixin, TextTaskMixin, keras_hub.models.
                 "Every hidden token counts alike: `sample_weight` must be None. "
                 f"Received: sample_weight of type {type(sample_weight).__name__}"
             )
-        x = as_strings("Texts", x)
+        x = as_strings("text", x)
         self.preprocessor.check_texts(x.tolist())
         return (x,)
 
@@ -136,6 +137,10 @@ class TransformerMaskedLM(TransformerTaskMixin, TextTaskMixin, keras_hub.models.
         """Texts alone, where there is a preprocessor."""
         texts = self.preprocessor is not None
         return self.make_samples(data) if texts else super().make_validation_samples(data)
+
+    def class_weights(self, class_weight):
+        """The weights of all tokens, float32 [V], from a dict of some ids."""
+        return weights_of_ids(class_weight, self.backbone.vocabulary_size)
 
     # === Filling in ===
 

@@ -58,6 +58,7 @@ class TransformerSentenceEmbedder(
     preprocessor_cls = TransformerSentenceEmbedderPreprocessor
     head_arguments = ("pooling",)
     targets_name = "Partners"
+    text_kinds = ("text", "partner")
 
     def __init__(self, backbone, preprocessor=None, *, pooling: str = "attention", **kwargs):
         check_length(backbone, preprocessor)
@@ -93,17 +94,14 @@ class TransformerSentenceEmbedder(
 
     # === Training ===
 
-    def compile(self, optimizer="auto", loss="auto", *, weighted_metrics="auto", **kwargs):
-        """Configure training.
-
-        Args:
-            optimizer: As in `TaskMixin.compile`.
-            loss: A Keras loss; "auto" is `InBatchNegatives()`.
-            weighted_metrics: As in `keras.Model.compile`; "auto" is `PartnerAccuracy()`.
-            **kwargs: As in `TaskMixin.compile`.
-        """
-        loss = InBatchNegatives() if loss == "auto" else loss
-        super().compile(optimizer, loss, weighted_metrics=weighted_metrics, **kwargs)
+    def make_loss(self, label_smoothing):
+        """The loss that "auto" stands for."""
+        if label_smoothing:
+            raise ValueError(
+                "There are no labels to smooth: each text has one partner. "
+                f"Received: label_smoothing={label_smoothing}"
+            )
+        return InBatchNegatives()
 
     def make_accuracy(self):
         """The metric that "auto" stands for."""
@@ -135,7 +133,7 @@ class TransformerSentenceEmbedder(
         x, y, sample_weight = super().make_samples(x, y, sample_weight)
         if self.preprocessor is None:
             return x, y, sample_weight
-        samples = as_strings("Texts", x), as_strings("Partners", y)
+        samples = as_strings("text", x), as_strings("partner", y)
         need_as_many(texts=samples[0], partners=samples[1])
         for one in samples:
             self.preprocessor.check_texts(one.tolist())

@@ -56,6 +56,7 @@ class TransformerSpanQA(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Ta
     backbone_cls = TransformerEncoderBackbone
     preprocessor_cls = TransformerSpanQAPreprocessor
     targets_name = "Spans"
+    text_kinds = ()  # A dataset has packed ids.
 
     def __init__(self, backbone, preprocessor=None, **kwargs):
         check_length(backbone, preprocessor)

@@ -75,20 +75,6 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
         outputs = self.output_layer(backbone(inputs)["decoder_sequence_output"])
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
-    def compile(self, *args, coverage_loss: float | None = None, **kwargs):
-        """Configure training and generation, as `Seq2SeqTask.compile` does.
-
-        Raises:
-            ValueError: If there is a `coverage_loss`: no attention here keeps a coverage.
-        """
-        if coverage_loss:
-            raise ValueError(
-                "A coverage loss needs an attention that keeps a coverage, which a recurrent model "
-                'has: `RNNSeq2SeqBackbone(..., attention="coverage")`. '
-                f"Received: coverage_loss={coverage_loss}"
-            )
-        super().compile(*args, **kwargs)
-
     def decode(self, inputs):
         """Teacher-forced pass: logits float [B, T, V] and alignments float [B, T, S]."""
         mask = inputs["encoder_padding_mask"]

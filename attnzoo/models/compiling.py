@@ -1,0 +1,97 @@
+"""What `compile` keeps of the time before, and what a file keeps of it."""
+
+import keras
+
+# What a model learns by: who asks for one of these asks for training anew.
+_TRAINING = {
+    "optimizer",
+    "loss",
+    "loss_weights",
+    "metrics",
+    "weighted_metrics",
+    "label_smoothing",
+}
+# Where a compile config has what only our tasks know: Keras compiles with all the rest, also a
+# plain model, as `clone_model` makes one, and looks at nothing else that is beside an optimizer.
+_OWN = "task"
+
+
+class Compiled:
+    """What a task was compiled with.
+
+    Args:
+        arguments: Those of `keras.Model.compile`.
+        variables: The trainable variables then.
+    """
+
+    # No dict, and no list: Keras would look for layers and metrics in it, and save them again.
+    def __init__(self, arguments: dict, variables):
+        self.arguments = arguments
+        self.variables = list(variables)
+
+
+def asked_for(arguments: dict) -> dict:
+    """The arguments of `compile` that are not as they are where nobody gives them."""
+    return {name: value for name, value in arguments.items() if not _is_default(name, value)}
+
+
+def keeps_training(task, arguments: dict, others: bool = False) -> bool:
+    """Whether `compile` leaves training as it is: something is asked for, but not of training.
+
+    Args:
+        task: The task.
+        arguments: Those of `compile`.
+        others: Whether something beside them is asked for.
+    """
+    asked = asked_for(arguments)
+    return bool(task.compiled and (asked or others) and not asked.keys() & _TRAINING)
+
+
+def with_training_kept(task, arguments: dict) -> dict:
+    """The arguments, with those that the task was compiled with where they ask for nothing."""
+    compiled = task.compiled_with
+    arguments = {**compiled.arguments, **asked_for(arguments)}
+    optimizer = task.optimizer
+    if [*map(id, compiled.variables)] != [*map(id, task.trainable_variables)]:
+        # Layers were frozen, or others are trained: its state is of the ones before.
+        optimizer = type(optimizer).from_config(optimizer.get_config())
+    return {**arguments, "optimizer": optimizer}
+
+
+def num_replicas(task) -> int:
+    """How many devices each have a copy of the task, under a `tf.distribute` strategy."""
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    return task.distribute_strategy.num_replicas_in_sync
+
+
+def build_optimizer(task):
+    """Build the optimizer if it is not yet, where its variables belong."""
+    optimizer = getattr(task, "optimizer", None)
+    if optimizer is None or optimizer.built:
+        return
+    if keras.backend.backend() == "tensorflow":
+        with task.distribute_strategy.scope():
+            optimizer.build(task.trainable_variables)
+    else:
+        optimizer.build(task.trainable_variables)
+
+
+def with_own(config: dict, own: dict) -> dict:
+    """A compile config with what only the task knows."""
+    return {**config, "optimizer": {**config["optimizer"], _OWN: own}}
+
+
+def without_own(config: dict) -> dict:
+    """A compile config whose parts stand side by side, as older files have them."""
+    optimizer = dict(config["optimizer"])
+    own = optimizer.pop(_OWN, {})
+    return {**config, "optimizer": optimizer, **own}
+
+
+def _is_default(name, value) -> bool:
+    if name == "label_smoothing":
+        return not value
+    if name == "metrics" and value is None:
+        return True
+    return isinstance(value, str) and value == "auto"
