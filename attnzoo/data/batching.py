@@ -56,7 +56,7 @@ class BucketedBatches(PlannedBatches):
         long_pairs: What to do with pairs longer than the preprocessor's lengths: "truncate", as its
             own `truncate` says ("warn", "silent" or "error"), or "drop". A warning gives their
             number.
-        **kwargs: For `keras.utils.PyDataset`: `workers`, `use_multiprocessing`, `max_queue_size`.
+        **kwargs: For `keras.utils.PyDataset`, which may have no more than one worker.
 
     Returns:
         Item i is `(x, y, sample_weight)`, NumPy arrays. `x` has "encoder_token_ids" int32 [B, S],

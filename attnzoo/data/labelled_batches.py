@@ -31,7 +31,7 @@ class LabelledBatches(TextBatches):
         subword_sampling: The exponent alpha of `attnzoo.data.SubwordSampler`, above 0: each epoch
             has other pieces of the same texts, or the tokenizer's own where these alone have room
             in a batch's shape. None is the tokenizer's own, always. Not for dev and test.
-        **kwargs: For `keras.utils.PyDataset`: `workers`, `use_multiprocessing`, `max_queue_size`.
+        **kwargs: For `keras.utils.PyDataset`, which may have no more than one worker.
 
     Returns:
         Item i is `(x, y)`: what the preprocessor packs, and int32 [B].

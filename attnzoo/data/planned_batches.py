@@ -7,10 +7,33 @@ import numpy as np
 class PlannedBatches(keras.utils.PyDataset):
     """Base of the datasets whose order depends on seed and epoch alone.
 
+    All is tokenized beforehand, and batches are made where they are asked for: workers would read
+    ahead, into later epochs than the one that is trained on.
+
+    Args:
+        **kwargs: For `keras.utils.PyDataset`.
+
+    Raises:
+        ValueError: If there are to be several workers.
+
     A subclass gives `_make_plan(epoch)`, the list of what its batches are made of, sets `seed`,
     `shuffle`, `batch_size` and `max_tokens`, and `epoch = 0` at the end of its constructor, and
     gets item i by `_planned(i)`.
     """
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**kwargs)
+        for name in ("workers", "use_multiprocessing"):
+            setattr(self, name, getattr(self, name))
+
+    def __setattr__(self, name, value):
+        if (name == "workers" and value > 1) or (name == "use_multiprocessing" and value):
+            rule = "1" if name == "workers" else "False"
+            raise ValueError(
+                f"`{name}` must be {rule}: what is read ahead of training would move order and "
+                f"epoch ahead of it too. Received: {name}={value}"
+            )
+        super().__setattr__(name, value)
 
     @property
     def epoch(self) -> int:
@@ -33,8 +56,7 @@ class PlannedBatches(keras.utils.PyDataset):
         Keras calls this at the start of each `fit` too, with little or nothing read; were that
         counted, resumed training would not see what uninterrupted training sees.
         """
-        # Worker processes read copies of this object, so that nothing is noticed here.
-        if len(self._read) == len(self._plan) or self.use_multiprocessing:
+        if len(self._read) == len(self._plan):
             self.epoch += 1
 
     def _planned(self, index):

@@ -98,7 +98,7 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
             anew = not (others or asked_for(arguments))
             sampler = "greedy" if anew else getattr(self, "sampler", "greedy")
         arguments["sampler"] = BeamSampler() if sampler == "beam" else sampler
-        super().compile(**arguments)
+        self.compile_training(**arguments)
 
     def check_loss(self, loss, label_smoothing: float):
         """Raise on a loss that the task cannot be trained with."""

@@ -64,7 +64,10 @@ class SpanPreprocessor(EncoderPreprocessor):
         if y is None:
             return packed
         need_as_many(pairs=pairs, spans=y)
-        found = [find_words(context, span) for (_, context), span in zip(pairs, y, strict=True)]
+        found = [
+            find_words(context, span, f" at position {position}")
+            for position, ((_, context), span) in enumerate(zip(pairs, as_lists(y), strict=True))
+        ]
         places = np.zeros((len(pairs), 2), "int32")
         weight = np.zeros((len(pairs), 2), "float32")
         for row, words in enumerate(found):
@@ -127,7 +130,8 @@ class SpanPreprocessor(EncoderPreprocessor):
                 if not len(piece):
                     raise ValueError(
                         "A word must have at least one token. "
-                        f"Received: {word!r} at position {position}"
+                        f"Received: {word!r} in the context at position {position}. Take it out "
+                        "of the context, and move the answer's span accordingly."
                     )
             question = [*question, self.tokenizer.end_token_id]
             all_ids.append([*question, *(int(i) for piece in pieces for i in piece)])
@@ -163,8 +167,13 @@ def find_words_in_graph(contexts):
     return starts.with_flat_values(words), starts, ends
 
 
-def find_words(context: str, span) -> tuple[int, int]:
+def find_words(context: str, span, place: str = "") -> tuple[int, int]:
     """The first and the last word of a context that a span of characters is a part of.
+
+    Args:
+        context: The context.
+        span: The first character, and the one after the last.
+        place: What a message says of where the span is.
 
     Raises:
         ValueError: If the span is no pair of whole numbers, is outside the context, or holds no
@@ -175,12 +184,12 @@ def find_words(context: str, span) -> tuple[int, int]:
     except (TypeError, ValueError) as error:
         raise ValueError(
             "A span must be two whole numbers, (start, end): every answer stands in its context. "
-            f"Received: {span!r} in {context!r}"
+            f"Received: {span!r} in {context!r}{place}"
         ) from error
     if not 0 <= start < end <= len(context):
         raise ValueError(
             "A span must lie in its context and hold a character: 0 <= start < end <= "
-            f"{len(context)}. Received: start={start}, end={end} in {context!r}"
+            f"{len(context)}. Received: start={start}, end={end} in {context!r}{place}"
         )
     words = [
         number
@@ -189,7 +198,7 @@ def find_words(context: str, span) -> tuple[int, int]:
     ]
     if not words:
         raise ValueError(
-            f"A span must hold a word. Received: start={start}, end={end} in {context!r}"
+            f"A span must hold a word. Received: start={start}, end={end} in {context!r}{place}"
         )
     return words[0], words[-1]
 

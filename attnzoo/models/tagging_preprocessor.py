@@ -71,12 +71,20 @@ class TaggingPreprocessor(EncoderPreprocessor):
         return packed, tags, firsts
 
     def check_tags(self, texts, tags):
-        """Raise unless each text has as many tags as words.
+        """Raise unless each text has as many tags as words, and each word a token.
 
         A call would find it too, but a graph only later, and with TensorFlow's error.
         """
-        for position, (words, row) in enumerate(zip(split_words(texts), tags, strict=True)):
+        texts = split_words(texts)
+        for position, (words, row) in enumerate(zip(texts, tags, strict=True)):
             _check_as_many(words, row, position)
+        different = sorted({word for words in texts for word in words})
+        pieces = as_lists(self.tokenizer(different))
+        empty = {word for word, ids in zip(different, pieces, strict=True) if not np.size(ids)}
+        for position, words in enumerate(texts if empty else []):
+            for word in words:
+                if word in empty:
+                    _refuse_word(word, position)
 
     def tokenize(self, texts):
         """Ids of B texts, unpacked: lists of int; in a graph a `tf.RaggedTensor` [B, (S)]."""
@@ -91,10 +99,7 @@ class TaggingPreprocessor(EncoderPreprocessor):
             pieces = [np.ravel(as_lists(piece)) for piece in as_lists(self.tokenizer(words))]
             for word, piece in zip(words, pieces, strict=True):
                 if not len(piece):
-                    raise ValueError(
-                        "A word must have at least one token. "
-                        f"Received: {word!r} at position {position}"
-                    )
+                    _refuse_word(word, position)
             if tags is not None:
                 _check_as_many(words, tags, position)
             all_ids.append([int(i) for piece in pieces for i in piece])
@@ -123,6 +128,13 @@ class TaggingPreprocessor(EncoderPreprocessor):
         with tf.control_dependencies([tf.debugging.Assert(as_many, given)]):
             tags = tf.repeat(tf.cast(y.flat_values, tf.int32), lengths) * firsts.flat_values
         return ids, firsts, ids.with_flat_values(tags)
+
+
+def _refuse_word(word, position):
+    raise ValueError(
+        f"A word must have at least one token. Received: {word!r} at position {position}. "
+        "Take it out of the text, with its tag."
+    )
 
 
 def _check_as_many(words, tags, position):

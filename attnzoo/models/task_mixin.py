@@ -102,11 +102,12 @@ class TaskMixin(HubModelMixin):
         }
         if keeps_training(self, arguments):
             arguments = with_training_kept(self, arguments)
-        self._compile_training(**arguments)
+        self.compile_training(**arguments)
 
-    def _compile_training(
+    def compile_training(
         self, optimizer, loss, weighted_metrics, jit_compile, label_smoothing=0.0, **kwargs
     ):
+        """Compile with the arguments as they are, after what was to be kept."""
         if optimizer == "auto":
             optimizer = keras.optimizers.Adam(1e-3)
         if isinstance(loss, str) and loss == "auto":

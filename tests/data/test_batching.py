@@ -157,12 +157,17 @@ def test_an_epoch_is_left_only_when_all_of_it_was_read():
     assert batches.epoch == 1
 
 
-def test_an_epoch_read_by_worker_processes_is_left():
-    batches = BucketedBatches(
-        make_pairs(), make_preprocessor(), workers=2, use_multiprocessing=True
-    )
-    batches.on_epoch_end()
-    assert batches.epoch == 1
+@pytest.mark.parametrize("option", [{"workers": 2}, {"use_multiprocessing": True}], ids=str)
+def test_nothing_reads_ahead(option):
+    """Keras's own reading ahead, with threads or processes, is not in step with training."""
+    ((name, value),) = option.items()
+    match = f"`{name}` must be .*Received: {name}={value}"
+    with pytest.raises(ValueError, match=match):
+        BucketedBatches(make_pairs(), make_preprocessor(), **option)
+    batches = BucketedBatches(make_pairs(), make_preprocessor(), workers=1, max_queue_size=3)
+    with pytest.raises(ValueError, match=match):
+        setattr(batches, name, value)
+    assert (batches.workers, batches.use_multiprocessing, batches.max_queue_size) == (1, False, 3)
 
 
 def test_order_is_stable_without_shuffling():

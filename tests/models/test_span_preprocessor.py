@@ -4,7 +4,7 @@ import keras_hub
 import numpy as np
 import pytest
 
-from attnzoo import models
+from attnzoo import data, models
 from attnzoo.models.span_preprocessor import find_spans, find_words
 from tests.models import tiny
 
@@ -101,3 +101,21 @@ def test_what_does_not_fit_is_refused(pairs, spans, message):
 def test_nothing_is_refused():
     with pytest.raises(ValueError, match="There must be at least one pair. Received: none"):
         make().check_texts([])
+
+
+def test_a_word_that_gives_no_token_is_named_with_its_context():
+    class Forgetful(data.SymbolTokenizer):
+        def tokenize(self, inputs):
+            return [[i for i in row if i > 4] for row in super().tokenize(inputs)]
+
+    tokenizer = Forgetful(tiny.make_text_tokenizer().get_vocabulary())
+    forgotten = tokenizer.id_to_token(4)
+    match = f"'{forgotten}' in the context at position 1. Take it out of the context"
+    with pytest.raises(ValueError, match=match):
+        make(tokenizer)([("bad", "bad film"), ("bad", f"bad {forgotten}")], [(0, 3), (0, 3)])
+
+
+def test_a_span_that_is_none_is_named_by_its_position():
+    for span in (None, (0, None), (0, 99), (1, 2)):
+        with pytest.raises(ValueError, match="A span must .* at position 1"):
+            make()([("bad", "a  bad film")] * 2, [(3, 6), span])

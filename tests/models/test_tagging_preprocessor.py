@@ -125,6 +125,8 @@ def test_a_word_that_gives_no_token_is_refused():
     forgotten = tokenizer.id_to_token(4)
     with pytest.raises(ValueError, match=f"one token. Received: '{forgotten}' at position 1"):
         preprocessor(["good", f"good {forgotten}"])
+    with pytest.raises(ValueError, match=f"'{forgotten}' at position 1. Take it out of the text"):
+        preprocessor.check_tags(["good", f"good {forgotten}"], [[0], [0, 0]])
     with pytest.raises(tf.errors.InvalidArgumentError, match="at least one token. Received:"):
         in_graph(preprocessor, ["good", f"good {forgotten}"], [[0], [0, 0]])
 
