@@ -73,12 +73,3 @@ def combine_masks(memory_mask=None, attention_mask=None):
     if attention_mask is None:
         return memory_mask
     return ops.logical_and(memory_mask, attention_mask)
-
-
-def mask_of(tensor, mask=None):
-    """The mask, or else the one that Keras sends along with a tensor; None where there is neither.
-
-    `Embedding(mask_zero=True)` and `Masking` send one along. Keras hands it over by the names of
-    arguments, among which `padding_mask` is not.
-    """
-    return getattr(tensor, "_keras_mask", None) if mask is None else mask

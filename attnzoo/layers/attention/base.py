@@ -6,7 +6,9 @@ import typing
 import keras
 from keras import ops
 
+from attnzoo.layers.base import SpecLayer
 from attnzoo.layers.loop import run_loop
+from attnzoo.layers.masks import warn_of_lost_mask
 from attnzoo.ops.dot_product import check_mask_shape
 
 
@@ -31,7 +33,7 @@ class TrainingPass:
     causal: bool
 
 
-class Attention(keras.layers.Layer):
+class Attention(SpecLayer):
     """Base of the attention mechanisms.
 
     A decoder uses three doors and nothing else:
@@ -61,7 +63,9 @@ class Attention(keras.layers.Layer):
     Call arguments:
         query: float [B, T, Dq]. What asks: decoder states, target tokens.
         memory: float [B, S, Dm]. What may be attended to.
-        memory_mask: bool [B, S], or None. True = a real row.
+        memory_mask: bool [B, S], or None. True = a real row. None is the mask that Keras sends
+            along with `memory`, if there is one: the recurrent layers of Keras 3.16 and later send
+            none, so pass it there.
         attention_mask: bool [B, T, S] or [T, S], or None. True = this query may attend to this row.
             Only for a mechanism without state.
         return_alignments: Whether to return the alignments too.
@@ -228,6 +232,7 @@ class Attention(keras.layers.Layer):
     ):
         check_attention_inputs(query, memory, memory_mask, attention_mask)
         check_mask("query_mask", query_mask, ranks=(2,), true="is real")
+        warn_of_lost_mask("memory_mask", memory, memory_mask)
         batch, query_length = query.shape[:2]
         width = self.context_width(memory.shape)
         context = keras.KerasTensor((batch, query_length, width), dtype=self.compute_dtype)

@@ -1,6 +1,5 @@
 """Hard attention: one place a step, drawn in training, the most probable one afterwards."""
 
-import inspect
 import math
 import warnings
 
@@ -9,6 +8,7 @@ from keras import ops
 
 from attnzoo.layers.attention.draws import Draws, hand_in, is_collecting
 from attnzoo.layers.attention.scored import ScoredAttention, narrow, pop_layer_arguments
+from attnzoo.layers.base import constructor_arguments
 from attnzoo.layers.ranges import Range
 from attnzoo.layers.scores.base import check_positive, check_rate
 from attnzoo.ops import (
@@ -343,7 +343,7 @@ class HardAttention(ScoredAttention):
 
 def _check_use(estimator, **arguments):
     """Raise where an argument that another estimator uses is not the usual one."""
-    usual = inspect.signature(HardAttention).parameters
+    usual = constructor_arguments(HardAttention)
     for name, value in arguments.items():
         if value != usual[name].default and estimator != _USERS[name]:
             raise ValueError(

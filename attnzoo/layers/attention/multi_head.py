@@ -6,6 +6,7 @@ from keras import ops
 from attnzoo.layers.attention.base import Attention, check_attention_inputs, check_mask
 from attnzoo.layers.attention.scored import pop_layer_arguments
 from attnzoo.layers.dense import apply_dense
+from attnzoo.layers.masks import warn_of_lost_mask
 from attnzoo.layers.scores import Score, get_score
 from attnzoo.layers.scores.base import check_positive
 from attnzoo.layers.transformer.positions import POSITIONS, get_position
@@ -97,6 +98,8 @@ class MultiHeadAttention(Attention):
         [Gemma Team, 2024](https://arxiv.org/abs/2408.00118), section 2 (soft cap).
     """
 
+    mask_argument = "memory_mask"  # What a mask of the memory is called in `call`.
+
     def __init__(
         self,
         num_heads: int,
@@ -151,7 +154,7 @@ class MultiHeadAttention(Attention):
         self.window = window
         self.position = None if position is None else self._make_position(position)
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = keras.random.SeedGenerator(seed) if dropout else None
         self.query_dense = self._dense("query", num_heads * key_dim)
         self.key_dense = self._dense("key", self.num_key_value_heads * key_dim)
         self.value_dense = self._dense("value", self.num_key_value_heads * self.value_dim)
@@ -159,8 +162,8 @@ class MultiHeadAttention(Attention):
 
     def build(self, query_shape, memory_shape):
         query_width, memory_width = query_shape[-1], memory_shape[-1]
-        self.output_width = query_width if self.output_dim is None else self.output_dim
-        self.output_dense = self._dense("attention_output", self.output_width)
+        output_width = query_width if self.output_dim is None else self.output_dim
+        self.output_dense = self._dense("attention_output", output_width)
         self.query_dense.build((None, query_width))
         self.key_dense.build((None, memory_width))
         self.value_dense.build((None, memory_width))
@@ -341,6 +344,7 @@ class MultiHeadAttention(Attention):
         query_mask=None,
     ):
         self._check(query, memory, memory_mask, attention_mask, query_mask)
+        warn_of_lost_mask(self.mask_argument, memory, memory_mask)
         batch, steps, width = query.shape
         width = width if self.output_dim is None else self.output_dim
         context = keras.KerasTensor((batch, steps, width), dtype=self.compute_dtype)
@@ -348,9 +352,6 @@ class MultiHeadAttention(Attention):
             return context
         shape = (batch, self.num_heads, steps, memory.shape[1])
         return context, keras.KerasTensor(shape, dtype=self.compute_dtype)
-
-    def context_width(self, memory_shape):
-        return self.output_width
 
     def get_config(self):
         return {

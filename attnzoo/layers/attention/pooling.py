@@ -4,12 +4,14 @@ import keras
 from keras import ops
 
 from attnzoo.layers.attention.base import check_mask
+from attnzoo.layers.base import SpecLayer
+from attnzoo.layers.masks import warn_of_lost_mask
 from attnzoo.layers.scores.base import check_positive
 from attnzoo.ops import combine_masks, get_normalizer, linear, weighted_sum
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class AttentivePooling(keras.layers.Layer):
+class AttentivePooling(SpecLayer):
     """Self-attention that pools a sequence, with one or several views (hops) of it.
 
         alignments[b, h] = softmax over s of v[h] · tanh(W memory[b, s] + b)
@@ -33,7 +35,9 @@ class AttentivePooling(keras.layers.Layer):
 
     Call arguments:
         memory: float [B, S, Dm].
-        mask: bool [B, S], or None. True = a real row. A mask that comes with `memory` is taken.
+        mask: bool [B, S], or None. True = a real row. None is the mask that Keras sends along with
+            `memory`, if there is one: the recurrent layers of Keras 3.16 and later send none, so
+            pass it there.
         return_alignments: Whether to return the alignments too.
         training: Whether the penalty is added.
 
@@ -108,11 +112,9 @@ class AttentivePooling(keras.layers.Layer):
     def compute_mask(self, memory, mask=None):
         return None  # There are no steps left.
 
-    def compute_output_shape(self, memory_shape):
-        return (memory_shape[0], self.num_hops * memory_shape[-1])
-
     def compute_output_spec(self, memory, mask=None, return_alignments=False, training=False):
         check_mask("mask", mask, ranks=(2,))
+        warn_of_lost_mask("mask", memory, mask)
         batch, length, width = memory.shape
         pooled = keras.KerasTensor((batch, self.num_hops * width), dtype=self.compute_dtype)
         if not return_alignments:

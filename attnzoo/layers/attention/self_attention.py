@@ -5,9 +5,9 @@ import numpy as np
 from keras import ops
 
 from attnzoo.layers.attention.multi_head import MultiHeadAttention
+from attnzoo.layers.masks import first_mask
 from attnzoo.layers.scores.base import check_positive
 from attnzoo.ops.dot_product import check_mask_shape
-from attnzoo.ops.masks import mask_of
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -27,6 +27,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             may attend to this place.
         return_alignments: Whether to return the alignments too.
         training: Whether weights are dropped.
+        mask, inputs_mask: The names by which Keras sends a mask along; see `padding_mask`.
 
     Returns:
         context float [B, T, Dv]; with `return_alignments=True` the pair of it and the alignments,
@@ -46,6 +47,8 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762), section 3.2.3.
     """
 
+    mask_argument = "padding_mask"
+
     def build(self, inputs_shape):
         super().build(inputs_shape, inputs_shape)
 
@@ -56,8 +59,10 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         attention_mask=None,
         return_alignments: bool = False,
         training: bool = False,
+        mask=None,
+        inputs_mask=None,
     ):
-        padding_mask = mask_of(inputs, padding_mask)
+        padding_mask = first_mask(padding_mask, mask, inputs_mask)
         self._check_own(padding_mask, inputs)
         return super().call(
             inputs,
@@ -75,7 +80,10 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         attention_mask=None,
         return_alignments=False,
         training=False,
+        mask=None,
+        inputs_mask=None,
     ):
+        padding_mask = first_mask(padding_mask, mask, inputs_mask)
         self._check_own(padding_mask, inputs)
         return super().compute_output_spec(
             inputs, inputs, padding_mask, attention_mask, return_alignments

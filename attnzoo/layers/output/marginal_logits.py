@@ -3,13 +3,14 @@
 import keras
 from keras import ops
 
+from attnzoo.layers.base import SpecLayer
 from attnzoo.layers.output.base import OutputLayer
 from attnzoo.layers.scores.base import check_positive, check_rate
 from attnzoo.ops import linear, marginal_log_probs
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class MarginalLogits(OutputLayer, keras.layers.Layer):
+class MarginalLogits(OutputLayer, SpecLayer):
     """What a step says, summed over the places where it may have looked.
 
         readout[b, t, s] = tanh(W [output[b, t]; memory[b, s]])

@@ -3,13 +3,14 @@
 import keras
 from keras import ops
 
+from attnzoo.layers.base import SpecLayer
 from attnzoo.layers.output.base import OutputLayer
 from attnzoo.layers.scores.base import check_positive
 from attnzoo.ops import copy_places, linear, pointer_log_probs
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class PointerGenerator(OutputLayer, keras.layers.Layer):
+class PointerGenerator(OutputLayer, SpecLayer):
     """Logits of the vocabulary, mixed with the alignments as a distribution over the source.
 
         p_gen[b, t]   = sigmoid(w · outputs[b, t] + a)

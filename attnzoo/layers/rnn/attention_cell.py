@@ -120,24 +120,13 @@ class AttentionCell(keras.layers.Layer):
 
     def build(self, inputs_shape, memory_shape):
         batch, inputs_width = inputs_shape[0], inputs_shape[-1]
-        self.query_width = (
-            state_sizes(self.cell)[query_index(self.cell)]
-            if self.attend == "before"
-            else output_size(self.cell)
-        )
+        self.measure(memory_shape)
         for one in self.attentions:
             if not one.built:
                 one.build((batch, None, self.query_width), memory_shape)
                 one.built = True
-        self.context_width = sum(one.context_width(memory_shape) for one in self.attentions)
-        both = output_size(self.cell) + self.context_width
-        if self.attention_layer is not None:
-            if not self.attention_layer.built:
-                self.attention_layer.build((batch, both))
-            self.result_width = self.attention_layer.compute_output_shape((batch, both))[-1]
-        else:
-            before = self.attend == "before"
-            self.result_width = output_size(self.cell) if before else self.context_width
+        if self.attention_layer is not None and not self.attention_layer.built:
+            self.attention_layer.build((batch, output_size(self.cell) + self.context_width))
         if self.attend == "before":
             late_width = self.context_width
         else:
@@ -147,6 +136,21 @@ class AttentionCell(keras.layers.Layer):
             self.cell.built = True
         self.inputs_width = inputs_width
         self.built = True
+
+    def measure(self, memory_shape):
+        """Work out the widths of query, context and result, before any weight is made."""
+        before = self.attend == "before"
+        self.query_width = (
+            state_sizes(self.cell)[query_index(self.cell)] if before else output_size(self.cell)
+        )
+        query_shape = (memory_shape[0], None, self.query_width)
+        self.context_width = sum(
+            one.compute_output_shape(query_shape, memory_shape)[-1] for one in self.attentions
+        )
+        self.result_width = output_size(self.cell) if before else self.context_width
+        if self.attention_layer is not None:
+            both = (memory_shape[0], output_size(self.cell) + self.context_width)
+            self.result_width = self.attention_layer.compute_output_shape(both)[-1]
 
     @property
     def output_width(self) -> int:

@@ -4,13 +4,15 @@ import keras
 from keras import ops, tree
 
 from attnzoo.layers.attention.base import TrainingPass, check_attention_inputs, check_mask
+from attnzoo.layers.base import SpecLayer
 from attnzoo.layers.loop import run_loop
+from attnzoo.layers.masks import warn_of_lost_mask
 from attnzoo.layers.rnn.attention_cell import AttentionCell, BoundCell
 from attnzoo.layers.rnn.equations import state_sizes
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class AttentionRNN(keras.layers.Layer):
+class AttentionRNN(SpecLayer):
     """Runs an `AttentionCell` over a sequence, beside a memory.
 
     Memory and inputs are projected once, outside the loop. Where the order is "after", nothing is
@@ -23,7 +25,9 @@ class AttentionRNN(keras.layers.Layer):
     Call arguments:
         inputs: float [B, T, D]. What enters the cell, such as embedded target tokens.
         memory: float [B, S, Dm]. What may be attended to.
-        memory_mask: bool [B, S], or None. True = a real row.
+        memory_mask: bool [B, S], or None. True = a real row. None is the mask that Keras sends
+            along with `memory`, if there is one: the recurrent layers of Keras 3.16 and later send
+            none, so pass it there.
         initial_state: The cell's states as a flat list of float [B, units], the state that an
             earlier call returned, or None for zeros.
         return_alignments: Whether to return the alignments too.
@@ -183,6 +187,9 @@ class AttentionRNN(keras.layers.Layer):
         inputs_mask=None,
     ):
         self._check(inputs, memory, memory_mask, initial_state, inputs_mask)
+        warn_of_lost_mask("memory_mask", memory, memory_mask)
+        if not self.cell.built:
+            self.cell.measure(memory.shape)
         batch, length = inputs.shape[:2]
 
         def spec(*shape):

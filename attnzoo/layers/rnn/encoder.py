@@ -3,13 +3,14 @@
 import keras
 from keras import ops
 
+from attnzoo.layers.base import SpecLayer
 from attnzoo.layers.loop import run_loop
 from attnzoo.layers.rnn.equations import bind, output_size, state_sizes
 from attnzoo.layers.scores.base import check_rate
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class RNNEncoder(keras.layers.Layer):
+class RNNEncoder(SpecLayer):
     """Reads a sequence with a stack of recurrent cells, in one direction or both.
 
         forward[s]  = cell(inputs[s], forward[s-1])

@@ -1,9 +1,8 @@
 """QUERY x KEY -> SCORES."""
 
-import inspect
-
 import keras
 
+from attnzoo.layers.base import constructor_arguments
 from attnzoo.layers.scores.additive import AdditiveScore
 from attnzoo.layers.scores.base import Score
 from attnzoo.layers.scores.bilinear import BilinearScore
@@ -45,7 +44,7 @@ def get_score(score, **arguments) -> Score:
                 f"`score={score!r}` needs `{needed}`: give it beside the name, or give a "
                 f"`{cls.__name__}({needed}=...)`. Received: {needed}=None"
             )
-        takes = {*inspect.signature(cls).parameters, "name", "dtype", "trainable"} - {"kwargs"}
+        takes = {*constructor_arguments(cls), "name", "dtype", "trainable"}
         unknown = sorted(set(arguments) - takes)
         if unknown:
             raise ValueError(

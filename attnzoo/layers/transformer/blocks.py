@@ -1,17 +1,16 @@
 """Transformer blocks: attention and feed-forward, each around a residual stream."""
 
-import inspect
-
 import keras
 from keras import ops
 
 from attnzoo.layers.attention.multi_head import MultiHeadAttention
 from attnzoo.layers.attention.self_attention import MultiHeadSelfAttention
+from attnzoo.layers.base import SpecLayer, constructor_arguments
+from attnzoo.layers.masks import first_mask
 from attnzoo.layers.scores import SCORES, Score
 from attnzoo.layers.scores.base import check_positive, check_rate
 from attnzoo.layers.transformer.feed_forward import FeedForward
 from attnzoo.layers.transformer.sharing import part_config
-from attnzoo.ops.masks import mask_of
 
 NORMS = {
     "layer": keras.layers.LayerNormalization,
@@ -21,7 +20,7 @@ NORMS = {
 OWN = ("num_heads", "key_dim", "output_dim", "causal", "position", "name", "dtype")
 
 
-class TransformerBlock(keras.layers.Layer):
+class TransformerBlock(SpecLayer):
     """What the encoder's block and the decoder's have in common.
 
     A block is a few branches, each beside the residual stream x:
@@ -201,6 +200,7 @@ class TransformerEncoderBlock(TransformerBlock):
             may attend to that.
         return_alignments: Whether to return the alignments too.
         training: Whether dropout and stochastic depth are on.
+        mask, x_mask: The names by which Keras sends a mask along; see `padding_mask`.
 
     Returns:
         float [B, T, D]; with `return_alignments=True` the pair of it and the alignments, float
@@ -230,8 +230,10 @@ class TransformerEncoderBlock(TransformerBlock):
         attention_mask=None,
         return_alignments: bool = False,
         training: bool = False,
+        mask=None,
+        x_mask=None,
     ):
-        padding_mask = mask_of(x, padding_mask)
+        padding_mask = first_mask(padding_mask, mask, x_mask)
 
         def branch(x):
             looked = self.self_attention(
@@ -254,7 +256,10 @@ class TransformerEncoderBlock(TransformerBlock):
         attention_mask=None,
         return_alignments=False,
         training=False,
+        mask=None,
+        x_mask=None,
     ):
+        padding_mask = first_mask(padding_mask, mask, x_mask)
         self.self_attention.compute_output_spec(x, padding_mask, attention_mask)  # It checks.
         outputs = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
         if not return_alignments:
@@ -284,10 +289,13 @@ class TransformerDecoderBlock(TransformerBlock):
         memory: float [B, S, Dm].
         padding_mask: bool [B, T]. True = a real token. None is the mask that Keras sends along with
             x, if there is one.
-        memory_mask: bool [B, S]. True = a real row. None is the mask that comes with `memory`.
+        memory_mask: bool [B, S]. True = a real row. None is the mask that Keras sends along with
+            `memory`, if there is one: the recurrent layers of Keras 3.16 and later send none, so
+            pass it there.
         return_alignments: Whether to return the alignments with the memory too.
         training: Whether dropout and stochastic depth are on.
         return_self_alignments: Whether to return the alignments of the self-attention too.
+        x_mask: The name by which Keras sends a mask along with x; see `padding_mask`.
 
     Returns:
         float [B, T, D]; with `return_alignments=True` the pair of it and the alignments, float
@@ -338,8 +346,9 @@ class TransformerDecoderBlock(TransformerBlock):
         return_alignments: bool = False,
         training: bool = False,
         return_self_alignments: bool = False,
+        x_mask=None,
     ):
-        padding_mask = mask_of(x, padding_mask)
+        padding_mask = first_mask(padding_mask, x_mask)
 
         def look_back(x):
             looked = self.self_attention(
@@ -438,7 +447,9 @@ class TransformerDecoderBlock(TransformerBlock):
         return_alignments=False,
         training=False,
         return_self_alignments=False,
+        x_mask=None,
     ):
+        padding_mask = first_mask(padding_mask, x_mask)
         self.self_attention.compute_output_spec(x, padding_mask)  # It checks.
         self.cross_attention.compute_output_spec(x, memory, memory_mask)
         batch, steps, _ = x.shape
@@ -464,10 +475,10 @@ def _check_attention(attention):
         raise ValueError(
             f"`attention` must leave out what the block sets itself, {OWN}. Received: {own}"
         )
-    known = set(inspect.signature(MultiHeadAttention).parameters) - {"kwargs", *OWN} | {"trainable"}
+    known = {*constructor_arguments(MultiHeadAttention), "trainable"} - {*OWN}
     score = attention.get("score")
     if isinstance(score, str) and score in SCORES:
-        known |= set(inspect.signature(SCORES[score]).parameters) - {"kwargs", *OWN}
+        known |= {*constructor_arguments(SCORES[score])} - {*OWN}
     unknown = {name: value for name, value in attention.items() if name not in known}
     if unknown:
         raise ValueError(

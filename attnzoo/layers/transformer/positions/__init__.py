@@ -1,9 +1,8 @@
 """POSITIONS: how a transformer knows what stands where."""
 
-import inspect
-
 import keras
 
+from attnzoo.layers.base import constructor_arguments
 from attnzoo.layers.transformer.positions.alibi import AlibiPosition
 from attnzoo.layers.transformer.positions.base import Position
 from attnzoo.layers.transformer.positions.learned import LearnedPosition
@@ -57,7 +56,7 @@ def get_position(position, **arguments) -> Position:
                 f"Received: position={position!r}"
             )
         cls = POSITIONS[position]
-        takes = inspect.signature(cls).parameters
+        takes = constructor_arguments(cls)
         made = cls(**{k: v for k, v in arguments.items() if k in takes or k not in OFFERED})
         made.check_sizes(**{k: v for k, v in arguments.items() if k in OFFERED})
         return made
