@@ -1,7 +1,5 @@
 """The additive comparison, in blocks: it never holds [B, T, S, U] at once."""
 
-import math
-
 import keras
 from keras import ops
 
@@ -14,6 +12,7 @@ from attnzoo.ops.blocks import (
     scan_blocks,
 )
 from attnzoo.ops.linear import linear
+from attnzoo.ops.sizes import fits_whole
 
 _ON_TORCH = keras.backend.backend() == "torch"
 # Elements of one block [b, t, S, U]. In float32 0.5 MiB, so that a core keeps it in its own cache;
@@ -96,12 +95,11 @@ def _way(query, key):
 
 
 def _is_small(query_shape, key_shape):
-    """Whether [B, T, S, U] may be held at once; a size not known while tracing may be large."""
+    """Whether [B, T, S, U] may be held at once."""
     batch, query_length, units = query_shape
     if query_length == 1:
         return True  # [B, 1, S, U] is as large as the key.
-    sizes = (batch, query_length, key_shape[1], units)
-    return None not in sizes and math.prod(sizes) <= _WHOLE_ELEMENTS
+    return fits_whole((batch, query_length, key_shape[1], units), _WHOLE_ELEMENTS)
 
 
 def _hidden(query, key):

@@ -10,13 +10,13 @@ three roads to the same numbers:
 """
 
 import dataclasses
-import math
 
 import keras
 from keras import ops
 
 from attnzoo.ops.dot_product_blocks import Terms, attend_in_blocks, join
 from attnzoo.ops.normalizers import get_normalizer
+from attnzoo.ops.sizes import fits_whole, known_size
 
 _ON_TORCH = keras.backend.backend() == "torch"
 # Elements of one block [r, t, S]: few enough to stay in the caches, and enough to share out among
@@ -271,17 +271,12 @@ def _with_four_axes(tensor, heads_first: bool = False):
 
 
 def _is_small(query_shape, key_shape):
-    """Whether [B, N, T, S] may be held at once; a length not known while tracing may be large."""
+    """Whether [B, N, T, S] may be held at once."""
     batch, heads, query_length, _ = query_shape
-    lengths = query_length, key_shape[2]
     if query_length == 1:
         return True
-    if None in lengths:
-        return False
-    if not all(isinstance(length, int) for length in lengths):
-        return True  # A symbol, as JAX has for lengths that stay open in an export: not to be cut.
-    batch = batch if isinstance(batch, int) else _USUAL_BATCH
-    return math.prod((batch, heads, *lengths)) <= _WHOLE_ELEMENTS
+    batch = known_size(batch) or _USUAL_BATCH
+    return fits_whole((batch, heads, query_length, key_shape[2]), _WHOLE_ELEMENTS)
 
 
 def _align(scores, bias, terms: Terms, normalizer: str):

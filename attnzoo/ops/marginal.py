@@ -18,6 +18,7 @@ from attnzoo.ops.blocks import (
 )
 from attnzoo.ops.linear import linear
 from attnzoo.ops.normalizers import invertible
+from attnzoo.ops.sizes import fits_whole
 
 # Elements of one block [b, t, S, U + V] in float32.
 _BLOCK_ELEMENTS = 2**20
@@ -102,8 +103,8 @@ def _in_one_or_in_blocks(compute, query, key, beside, kernel, bias, kept):
     tensors = [ops.cast(tensor, wide) for tensor in tensors]
     if kept is not None:
         tensors[-1] = ops.stop_gradient(tensors[-1])
-    known = (query.shape[0], query.shape[1], key.shape[1], sum(kernel.shape))
-    small = None not in known and math.prod(known) <= _WHOLE_ELEMENTS
+    sizes = (query.shape[0], query.shape[1], key.shape[1], sum(kernel.shape))
+    small = fits_whole(sizes, _WHOLE_ELEMENTS)
     return (compute.whole if small else compute.in_blocks)(*tensors)
 
 

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from attnzoo.ops.normalizers import masked_softmax
+from attnzoo.ops.sizes import known_size
 
 MODES = ("parallel", "recursive", "hard")
 
@@ -226,14 +227,13 @@ def _by_doubling(factors, inputs):
     def joined(factors, inputs, shift):
         return factors * shift(factors), factors * shift(inputs) + inputs
 
-    size = inputs.shape[-1]
+    size = known_size(inputs.shape[-1])
     if size is not None:
         distance = 1
         while distance < size:
             factors, inputs = joined(factors, inputs, lambda x: _shifted_right(x, distance))  # noqa: B023
             distance *= 2
         return inputs
-    # A size that TensorFlow does not know while it traces.
     size = ops.shape(inputs)[-1]
     places = ops.arange(size, dtype="int32")
 

@@ -6,6 +6,7 @@ from keras import ops
 from attnzoo.layers.attention.soft import SoftAttention
 from attnzoo.layers.scores.base import check_positive
 from attnzoo.ops import gather_windows, get_normalizer, linear, spread_windows, weighted_sum
+from attnzoo.ops.sizes import known_size
 from attnzoo.ops.windows import gather_memories
 
 _MODES = ("predictive", "monotonic")
@@ -154,6 +155,7 @@ class LocalAttention(SoftAttention):
 
     def gathers(self, query_length, memory_length, mask) -> bool:
         """Whether to gather windows; a memory length not known while tracing may be large."""
+        query_length, memory_length = known_size(query_length), known_size(memory_length)
         over_pairs = mask is not None and (len(mask.shape) == 2 or mask.shape[1] != 1)
         if query_length is None or over_pairs or not self.score.placewise:
             return False

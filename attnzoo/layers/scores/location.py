@@ -5,6 +5,7 @@ from keras import ops
 
 from attnzoo.layers.scores.base import Score, check_positive
 from attnzoo.ops import linear
+from attnzoo.ops.sizes import is_symbol, known_size
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -48,7 +49,7 @@ class LocationScore(Score):
         self.built = True
 
     def project(self, memory):
-        if memory.shape[1] is not None and memory.shape[1] > self.max_length:
+        if (known_size(memory.shape[1]) or 0) > self.max_length:
             raise ValueError(
                 f"The memory must be at most `max_length`={self.max_length} steps long. "
                 f"Received: memory.shape={tuple(memory.shape)}"
@@ -56,8 +57,11 @@ class LocationScore(Score):
         return memory[:, :, :1]  # [B, S, 1]: of the memory only its length is used.
 
     def compare(self, query, key):
-        places = linear(query, self.read(self.kernel))  # [B, T, max_length]
-        return places[:, :, : ops.shape(key)[1]]
+        scores = linear(query, self.read(self.kernel))  # [B, T, max_length]
+        memory_length = ops.shape(key)[1]
+        if is_symbol(memory_length):  # It may be beyond the end: scores there are NaN.
+            return ops.take(scores, ops.arange(memory_length), axis=-1)
+        return scores[:, :, :memory_length]
 
     def get_config(self):
         return {**super().get_config(), "max_length": self.max_length}

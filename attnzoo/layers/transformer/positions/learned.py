@@ -5,6 +5,7 @@ from keras import ops
 
 from attnzoo.layers.scores.base import check_positive
 from attnzoo.layers.transformer.positions.base import Position
+from attnzoo.ops.sizes import known_size
 
 _REMEDY = (
     "Give the position a larger `max_length`, cut what goes in, or take a position without a "
@@ -91,7 +92,7 @@ class LearnedPosition(Position):
         return {**super().get_config(), "max_length": self.max_length}
 
     def _check_length(self, x_shape):
-        if x_shape[1] is not None and x_shape[1] > self.max_length:
+        if (known_size(x_shape[1]) or 0) > self.max_length:
             raise ValueError(
                 f"x must be at most `max_length`={self.max_length} tokens long. Received: "
                 f"x.shape={tuple(x_shape)}. {_REMEDY}"
