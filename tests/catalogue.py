@@ -61,6 +61,14 @@ class Row:
         masks = [name for name, spec in self.inputs.items() if spec == "bool BS"]
         return masks[0] if masks else None
 
+    @property
+    def carriers(self) -> dict[str, str]:
+        """For each mask, the tensor that Keras sends it along with."""
+        masks = [name for name in self.inputs if name.endswith("mask")]
+        tensors = [name for name in self.inputs if name not in masks]
+        own = {name: name.removesuffix("_mask") for name in masks}
+        return {name: one if one in tensors else tensors[0] for name, one in own.items()}
+
     def make(self):
         """A new instance."""
         return (self.made_by or self.cls)(**self.arguments())
@@ -161,6 +169,9 @@ class PositionedAttention(keras.layers.Layer):
         context = ops.matmul(alignments, value)
         bias = self.position.value_bias(alignments, *where)
         return (context if bias is None else context + bias), alignments
+
+    def compute_output_shape(self, query_shape, key_shape):
+        return query_shape, (*query_shape[:3], key_shape[2])
 
     def get_config(self):
         position = keras.saving.serialize_keras_object(self.position)

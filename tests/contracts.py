@@ -9,34 +9,54 @@ from keras import ops, tree
 
 from attnzoo.models import ReinforceMixin
 from tests.catalogue import FREE, OTHER_SIZES, SIZES, Row
-from tests.tools import assert_close, compiled, set_weights, to_numpy, without_compilation
+from tests.tools import (
+    assert_close,
+    compiled,
+    compiled_with_free_sizes,
+    set_weights,
+    to_numpy,
+    without_compilation,
+)
 
 
 def returns_what_it_says(row: Row) -> None:
-    """An eager call gives tensors of the shapes in the row, and the same ones again."""
-    layer, call = _made(row)
+    """An eager call gives tensors of the shapes in the row, and the same ones again.
+
+    `compute_output_shape` has said so before the layer was built.
+    """
     inputs = row.batch()
+    shapes = _output_shapes(row, inputs)
+    layer, call = _made(row)
     outputs = call(inputs)
     _assert_shapes(outputs, row.returns, SIZES)
+    assert shapes == tree.map_structure(lambda leaf: tuple(leaf.shape), outputs)
     for leaf in tree.flatten(to_numpy(outputs)):
         assert np.all(np.isfinite(leaf))
     assert_close(call(inputs), outputs, tolerance=0.0)
 
 
-def agrees_symbolic_with_eager(row: Row) -> None:
-    """A functional model with unknown batch and lengths gives what the layer gives, compiled."""
+def agrees_compiled_with_eager(row: Row) -> None:
+    """A functional model, compiled once for any batch and length, gives what the layer gives.
+
+    First with padding, whose mask Keras sends along with a tensor; then in another size without.
+    """
     layer, call = _made(row)
-    model = _functional(row, layer)
+    model = _functional(row, layer, sends_masks=True)
     _assert_shapes(model.outputs, tree.flatten(row.returns), dict.fromkeys(FREE) | _widths())
-    for sizes in (SIZES, OTHER_SIZES):
-        inputs = row.batch(sizes)
-        outputs = tree.pack_sequence_as(row.returns, tree.flatten(model.predict_on_batch(inputs)))
-        if sizes is SIZES:  # Other tests have compiled the operations for these.
-            with without_compilation():
-                expected = call(inputs)
-        else:
-            expected = compiled(call)(inputs)
-        assert_close(outputs, expected)
+    run = compiled_with_free_sizes(model, _without_masks(row, row.inputs), _widths())
+
+    inputs = row.batch()
+    for mask, carrier in row.carriers.items():
+        inputs[carrier] = np.where(inputs[mask][..., None], inputs[carrier], np.float32(0.0))
+    with without_compilation():  # Other tests have compiled the operations for these sizes.
+        expected = call(inputs)
+    found = run(_without_masks(row, inputs))
+    assert_close(tree.pack_sequence_as(row.returns, tree.flatten(found)), expected)
+
+    inputs = _without_masks(row, row.batch(OTHER_SIZES))
+    found = run(inputs)
+    expected = compiled(call)(inputs)
+    assert_close(tree.pack_sequence_as(row.returns, tree.flatten(found)), expected)
 
 
 def survives_its_config(row: Row) -> None:
@@ -191,7 +211,24 @@ def _made(row: Row, layer=None):
     return layer, call
 
 
-def _functional(row: Row, layer) -> keras.Model:
+def _output_shapes(row: Row, inputs: dict):
+    """What a new layer says of its outputs; of what is not called itself, what is around it."""
+    layer = row.callable(row.make())
+    shapes = {
+        f"{name}_shape": tree.map_structure(np.shape, array) for name, array in inputs.items()
+    }
+    takes = inspect.signature(layer.compute_output_shape).parameters
+    if not any(one.kind == one.VAR_KEYWORD for one in takes.values()):  # As Keras gives them.
+        return layer.compute_output_shape(**{n: shape for n, shape in shapes.items() if n in takes})
+    return layer.compute_output_shape(**shapes, **row.call_arguments)
+
+
+def _without_masks(row: Row, inputs: dict) -> dict:
+    return {name: array for name, array in inputs.items() if name not in row.carriers}
+
+
+def _functional(row: Row, layer, sends_masks: bool = False) -> keras.Model:
+    """A model of the layer alone; its masks are inputs, or come along with other inputs' zeros."""
     sizes = _widths()
 
     def make(spec, name=None):
@@ -203,7 +240,12 @@ def _functional(row: Row, layer) -> keras.Model:
         name: make(spec, name) if isinstance(spec, str) else tree.map_structure(make, spec)
         for name, spec in row.inputs.items()
     }
-    return keras.Model(inputs, row.callable(layer)(**inputs, **row.call_arguments))
+    masked = {}
+    if sends_masks:
+        inputs = _without_masks(row, inputs)
+        masked = {name: keras.layers.Masking()(inputs[name]) for name in row.carriers.values()}
+    outputs = row.callable(layer)(**{**inputs, **masked}, **row.call_arguments)
+    return keras.Model(inputs, outputs)
 
 
 def _widths() -> dict:

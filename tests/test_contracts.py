@@ -43,8 +43,8 @@ def test_a_call_returns_what_it_says(row):
 
 
 @pytest.mark.parametrize("row", LAYERS, ids=str)
-def test_symbolic_and_eager_calls_agree(row):
-    contracts.agrees_symbolic_with_eager(row)
+def test_compiled_and_eager_calls_agree(row):
+    contracts.agrees_compiled_with_eager(row)
 
 
 @pytest.mark.parametrize("row", LAYERS, ids=str)

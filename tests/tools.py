@@ -46,6 +46,45 @@ def shared(names, everywhere):
     return [pytest.param(name, marks=marks if name in everywhere else []) for name in names]
 
 
+def compiled_with_free_sizes(model, specs: dict, sizes: dict):
+    """A function of a batch that runs a model as Keras exports it: compiled once for all sizes.
+
+    Args:
+        model: A functional model with a dict of inputs.
+        specs: `"float BTD"` and the like for each input.
+        sizes: Letters whose size is fixed. Of the others, equal letters are equal sizes.
+
+    On torch, which compiles nothing here, it is `predict_on_batch`.
+    """
+    dtypes = {"float": "float32", "int": "int32", "bool": "bool"}
+    if keras.backend.backend() == "torch":
+        return model.predict_on_batch
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        def spec(spec):
+            kind, letters = spec.split()
+            return tf.TensorSpec([sizes.get(letter) for letter in letters], dtypes[kind])
+
+        specs = keras.tree.map_structure(spec, specs)
+        return tf.function(lambda inputs: model(inputs), input_signature=[specs], autograph=False)
+    import jax
+
+    scope = jax.export.SymbolicScope()
+
+    def symbolic(spec):
+        kind, letters = spec.split()
+        names = ",".join(str(sizes.get(letter, letter.lower())) for letter in letters)
+        return jax.ShapeDtypeStruct(jax.export.symbolic_shape(names, scope=scope), dtypes[kind])
+
+    state = [
+        [variable.value for variable in variables]
+        for variables in (model.trainable_variables, model.non_trainable_variables)
+    ]
+    run = jax.jit(lambda inputs: model.stateless_call(*state, inputs)[0])
+    return jax.export.export(run)(keras.tree.map_structure(symbolic, specs)).call
+
+
 def to_numpy(tensors):
     """A pytree of tensors as NumPy arrays; half precision as float32."""
     return keras.tree.map_structure(_array, tensors)
