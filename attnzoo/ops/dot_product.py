@@ -16,7 +16,7 @@ from keras import ops
 
 from attnzoo.ops.dot_product_blocks import Terms, attend_in_blocks, join
 from attnzoo.ops.normalizers import get_normalizer
-from attnzoo.ops.sizes import fits_whole, known_size
+from attnzoo.ops.sizes import fits_whole, is_symbol, known_size
 
 _ON_TORCH = keras.backend.backend() == "torch"
 # Elements of one block [r, t, S]: few enough to stay in the caches, and enough to share out among
@@ -462,8 +462,14 @@ def _check_shape(name, tensor, sizes, layouts):
             return
     known = ", ".join(f"{letter}={size}" for letter, size in sizes.items())
     kinds = " or ".join(f"[{', '.join(layout)}]" for layout in layouts)
+    remedy = ""
+    if any(map(is_symbol, shape)):
+        remedy = (
+            ". In an export, sizes that are equal and left open must have one name: pass "
+            '`jax2tf_kwargs={"polymorphic_shapes": ...}` to `model.export`'
+        )
     raise ValueError(
-        f"`{name}` must have shape {kinds} with {known}. Received: {name}.shape={shape}"
+        f"`{name}` must have shape {kinds} with {known}. Received: {name}.shape={shape}{remedy}"
     )
 
 
