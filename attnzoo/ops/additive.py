@@ -12,7 +12,7 @@ from attnzoo.ops.blocks import (
     scan_blocks,
 )
 from attnzoo.ops.linear import linear
-from attnzoo.ops.sizes import fits_whole
+from attnzoo.ops.sizes import agree, fits_whole
 
 _ON_TORCH = keras.backend.backend() == "torch"
 # Elements of one block [b, t, S, U]. In float32 0.5 MiB, so that a core keeps it in its own cache;
@@ -76,9 +76,7 @@ def _check(query, key, vector):
     """Check the shapes as far as they are known; return the dtype of the scores."""
     shapes = tuple(query.shape), tuple(key.shape), tuple(vector.shape)
     fits = tuple(map(len, shapes)) == (3, 3, 1)
-    if fits:
-        batches, widths = {shape[0] for shape in shapes[:2]}, {shape[-1] for shape in shapes}
-        fits = len(batches - {None}) <= 1 and len(widths - {None}) <= 1
+    fits = fits and agree(shapes[0][0], shapes[1][0]) and agree(*(shape[-1] for shape in shapes))
     if not fits:
         raise ValueError(
             "`query` [B, T, U], `key` [B, S, U] and `vector` [U] must have one batch size and one "

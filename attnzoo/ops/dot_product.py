@@ -16,7 +16,7 @@ from keras import ops
 
 from attnzoo.ops.dot_product_blocks import Terms, attend_in_blocks, join
 from attnzoo.ops.normalizers import get_normalizer
-from attnzoo.ops.sizes import fits_whole, is_symbol, known_size
+from attnzoo.ops.sizes import agree, fits_whole, is_symbol, known_size
 
 _ON_TORCH = keras.backend.backend() == "torch"
 # Elements of one block [r, t, S]: few enough to stay in the caches, and enough to share out among
@@ -417,10 +417,10 @@ def check_dot_product(query, key, value, memory_mask=None, attention_mask=None, 
     if fits:
         (_, heads, _, width), (_, key_heads, places, key_width), (_, own, rows, _) = shapes
         fits = (
-            _agree(*(shape[0] for shape in shapes))
+            agree(*(shape[0] for shape in shapes))
             and width == key_width
             and key_heads == own
-            and _agree(places, rows)
+            and agree(places, rows)
             and heads % key_heads == 0
         )
     if not fits:
@@ -456,7 +456,7 @@ def _check_shape(name, tensor, sizes, layouts):
     for layout in layouts:
         # With more than two axes, one matrix may serve all examples, or all heads.
         if len(shape) == len(layout) and all(
-            _agree(size, sizes[letter]) or (size == 1 and axis < len(layout) - 2)
+            agree(size, sizes[letter]) or (size == 1 and axis < len(layout) - 2)
             for axis, (size, letter) in enumerate(zip(shape, layout, strict=True))
         ):
             return
@@ -471,10 +471,6 @@ def _check_shape(name, tensor, sizes, layouts):
     raise ValueError(
         f"`{name}` must have shape {kinds} with {known}. Received: {name}.shape={shape}{remedy}"
     )
-
-
-def _agree(*sizes):
-    return len({size for size in sizes if size is not None}) <= 1
 
 
 def _check_numbers(soft_cap, window, dropout=0.0, seed=None):

@@ -17,6 +17,12 @@ def is_symbol(size) -> bool:
     return not isinstance(size, int) and size is not None and not hasattr(size, "shape")
 
 
+def agree(*sizes) -> bool:
+    """Return whether all known sizes are equal; a symbol equals none but itself."""
+    known = [size for size in sizes if size is not None]
+    return all(size == known[0] for size in known[1:])
+
+
 def fits_whole(sizes, elements: int) -> bool:
     """Return whether a tensor of these sizes may be held at once, and not in blocks.
 

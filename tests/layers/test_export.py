@@ -14,9 +14,9 @@ IDS = np.array([[1, 2, 3, 4], [5, 6, 0, 0]], dtype="int32")
 open_sizes = pytest.mark.skipif(ON_TORCH, reason="Keras writes no SavedModel from torch.")
 
 
-def summarizer(length=None):
+def summarizer():
     """Token ids with padding, and queries that attend to them."""
-    ids, query = keras.Input((length,), dtype="int32"), keras.Input((3 if length else None, U))
+    ids, query = keras.Input((None,), dtype="int32"), keras.Input((None, U))
     memory = keras.layers.Embedding(V, D, mask_zero=True)(ids)
     memory = layers.TransformerEncoderBlock(D, 2, feed_forward_dim=7)(memory)
     return keras.Model([ids, query], layers.BahdanauAttention(7)(query, memory))
@@ -63,12 +63,25 @@ def test_masks_that_are_inputs_are_exported_with_names_for_equal_sizes(tmp_path)
 
 
 @pytest.mark.skipif(not ON_TORCH, reason="Torch's own format.")
-def test_torch_exports_a_model_of_fixed_sizes(tmp_path):
+def test_torch_exports_a_model_of_any_size_without_a_loop_over_steps(tmp_path):
     import torch
 
-    model = summarizer(length=4)
-    path = str(tmp_path / "model.pt2")
-    batch = [ops.convert_to_tensor(IDS[:1]), ops.convert_to_tensor(normal(1, 3, U))]
+    model, path = summarizer(), str(tmp_path / "model.pt2")
+    batch, places, steps = (torch.export.Dim(name, min=2) for name in ("batch", "places", "steps"))
+    shapes = [([{0: batch, 1: places}, {0: batch, 1: steps}],)]
+    model.export(path, format="torch", verbose=False, dynamic_shapes=shapes)
+    inputs = [ops.convert_to_tensor(IDS), ops.convert_to_tensor(normal(2, 3, U))]
+    found = torch.export.load(path).module()(inputs)
+    assert_close(found.detach(), model(inputs).detach())
+
+
+@pytest.mark.skipif(not ON_TORCH, reason="Torch's own format.")
+def test_torch_exports_a_loop_over_steps_of_a_fixed_number(tmp_path):
+    import torch
+
+    inputs, path = keras.Input((3, U), batch_size=2), str(tmp_path / "model.pt2")
+    model = keras.Model(inputs, layers.RNNEncoder([keras.layers.GRUCell(U)])(inputs)[0])
     model.export(path, format="torch", verbose=False)
-    found = torch.export.load(path).module()(batch)
-    assert_close(found, model(batch))
+    x = ops.convert_to_tensor(normal(1, 3, U))
+    found = torch.export.load(path).module()(x)
+    assert_close(found.detach(), model(x).detach())

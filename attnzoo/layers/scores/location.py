@@ -60,7 +60,7 @@ class LocationScore(Score):
         scores = linear(query, self.read(self.kernel))  # [B, T, max_length]
         memory_length = ops.shape(key)[1]
         if is_symbol(memory_length):  # It may be beyond the end: scores there are NaN.
-            return ops.take(scores, ops.arange(memory_length), axis=-1)
+            return ops.take(scores, ops.arange(memory_length, dtype="int32"), axis=-1)
         return scores[:, :, :memory_length]
 
     def get_config(self):
