@@ -1,5 +1,7 @@
 """Small things that preprocessors share."""
 
+import pytest
+
 from attnzoo.models import packing
 
 pytestmark = pytest.mark.backend_free
