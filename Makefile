@@ -11,6 +11,12 @@ PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist loadfile --no-loadsc
 # The demo's backend, if none is asked for: the one that was measured to be fastest on a CPU.
 demo: export KERAS_BACKEND ?= jax
 
+# What the next Keras is tried on.
+NIGHTLY := .venv-nightly
+SITE := -c 'import site; print(site.getsitepackages()[0])'
+NIGHTLY_TESTS ?= tests/layers/test_masks.py tests/layers/rnn/test_encoder.py \
+  tests/layers/attention/test_base.py tests/models/rnn_encoder/test_backbone.py
+
 .PHONY: demo check test test-all test-nightly lint benchmark notebooks clean
 
 demo: $(VENV)/installed
@@ -34,6 +40,14 @@ test-all: lint
 	  KERAS_BACKEND=$$backend $(PYTEST) --slow $(TESTS) || exit 1; \
 	done
 
+# With the next Keras. It may fail, and is not in CI. All but Keras is taken from $(VENV).
+test-nightly: $(VENV)/installed
+	$(RUN) -m venv --clear $(NIGHTLY)
+	$(RUN) $(SITE) > "$$($(NIGHTLY)/bin/python $(SITE))/project.pth"
+	$(NIGHTLY)/bin/python -m pip install --quiet --no-deps keras-nightly keras-hub-nightly
+	-KERAS_BACKEND=$${KERAS_BACKEND:-jax} OMP_NUM_THREADS=1 PYTHONPATH=$(CURDIR) \
+	  $(NIGHTLY)/bin/python -m pytest -q $(NIGHTLY_TESTS)
+
 lint: $(VENV)/installed
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
@@ -53,4 +67,4 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(NIGHTLY) runs .pytest_cache .ruff_cache
