@@ -5,6 +5,7 @@ import warnings
 
 import keras
 import numpy as np
+from keras import ops
 
 from attnzoo.layers.scores.base import check_positive
 
@@ -47,7 +48,7 @@ def fill_rows(inputs: dict) -> dict:
     missing = devices * size_for(math.ceil(count / devices)) - count
     if not missing:
         return inputs
-    return {name: np.concatenate([x, np.repeat(x[-1:], missing, 0)]) for name, x in inputs.items()}
+    return {name: _fill(rows, missing) for name, rows in inputs.items()}
 
 
 def fill_samples(samples, batch_size: int):
@@ -69,10 +70,14 @@ def fill_samples(samples, batch_size: int):
     filled = {
         name: [*rows, *[rows[-1]] * missing]
         if isinstance(rows, (list, tuple))
-        else np.concatenate([rows, np.repeat(rows[-1:], missing, 0)])
+        else _fill(ops.convert_to_numpy(rows), missing)
         for name, rows in columns.items()
     }
     return (filled if isinstance(samples, dict) else filled[""]), size, count
+
+
+def _fill(rows, missing):
+    return np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])
 
 
 def join_rows(parts):

@@ -51,6 +51,10 @@ class TaskMixin(HubModelMixin):
     """Compilation that a file keeps, batches of ids in `fit`, presets by name.
 
     It stands before a task of KerasHub in the bases of a class.
+
+    Several threads may ask one task at once, also for the first time: all methods that answer are
+    safe. What changes a task is not, and needs it for itself: `compile`, `fit`, `evaluate`,
+    `quantize`, `enable_lora`, loading weights, and saving or exporting it.
     """
 
     targets_name = "Targets"  # As a sentence about those of this task begins.

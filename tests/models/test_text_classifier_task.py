@@ -165,12 +165,6 @@ def test_a_part_may_be_split_off_to_validate():
         task.fit(TEXTS, LABELS, validation_split=0.99)
 
 
-@pytest.mark.parametrize("texts", [None, 5, {"text": "good"}])
-def test_what_is_no_list_is_not_read(task, texts):
-    with pytest.raises(ValueError, match="^What is read must be in a list. Received: "):
-        task.classify(texts)
-
-
 def test_what_cannot_be_learned_is_refused_before_anything_is(learner):
     with pytest.raises(ValueError, match="^A label must be one of .* Received: 'fair'"):
         learner.fit(["good"], ["fair"])
