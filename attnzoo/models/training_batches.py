@@ -105,8 +105,8 @@ def finish_batch(batch, class_weight=None, int_masks: bool = False):
     Args:
         batch: `(x, y, sample_weight)`, as many as there are.
         class_weight: As in `weigh_classes`, or None.
-        int_masks: Whether inputs that are bool become int32: to build a model under a
-            `tf.distribute` strategy, Keras adds up the replicas' inputs.
+        int_masks: Whether inputs and weights that are bool become int32: to build a model under a
+            `tf.distribute` strategy, Keras adds up those of all replicas.
     """
     if class_weight is None and not int_masks:
         return batch
@@ -115,6 +115,7 @@ def finish_batch(batch, class_weight=None, int_masks: bool = False):
         weight = weigh_classes(y, weight, *class_weight)
     if int_masks:
         x = keras.tree.map_structure(_as_number, x)
+        weight = None if weight is None else _as_number(weight)
     return keras.utils.pack_x_y_sample_weight(x, y, weight)
 
 

@@ -378,7 +378,7 @@ def test_sources_and_targets_must_be_as_many(learner):
             use(WORDS, PHONEMES[:1])
         with pytest.raises(ValueError, match="^Sources must be in a list, .* Received: 'cat'"):
             use("cat", "K AE T")
-        with pytest.raises(ValueError, match="There must be at least one text. Received: none"):
+        with pytest.raises(ValueError, match="There must be at least one source. Received: none"):
             use([], [])
         with pytest.raises(ValueError, match="^A source must .* Received: '' at position 1"):
             use(["cat", ""], PHONEMES[:2])

@@ -112,7 +112,7 @@ def test_a_word_that_gives_no_token_is_named_with_its_context():
     forgotten = tokenizer.id_to_token(4)
     match = f"'{forgotten}' in the context at position 1. Take it out of the context"
     with pytest.raises(ValueError, match=match):
-        make(tokenizer)([("bad", "bad film"), ("bad", f"bad {forgotten}")], [(0, 3), (0, 3)])
+        make(tokenizer)([("film", "film"), ("film", f"film {forgotten}")], [(0, 4), (0, 4)])
 
 
 def test_a_span_that_is_none_is_named_by_its_position():

@@ -79,7 +79,9 @@ def test_classes_weigh_alike_in_arrays_and_in_graphs(y, weight, in_rows, wanted)
 
 @pytest.mark.backend_free
 def test_masks_become_numbers_where_they_are_added_up():
-    x, _ = finish_batch((tiny.make_text_inputs(), np.zeros(2)), int_masks=True)
+    inputs = tiny.make_text_inputs()
+    x, _, weight = finish_batch((inputs, inputs["token_ids"], inputs["padding_mask"]), None, True)
+    assert weight.dtype == "int32"
     assert {name: str(value.dtype) for name, value in x.items()} == {
         "token_ids": "int32",
         "padding_mask": "int32",
@@ -185,12 +187,11 @@ STRATEGY = """
     # Targets of one length: then the mean of both halves is the mean of all.
     one = make()
     one.compile(keras.optimizers.SGD(0.5), jit_compile=False)
-    for given in ((tiny.WORDS, tiny.PHONEMES),):
-        found, wanted = (
-            each.fit(*given, batch_size=6, epochs=2, shuffle=False, verbose=0).history["loss"]
-            for each in (task, one)
-        )
-        np.testing.assert_allclose(found, wanted, rtol=1e-4)
+    arguments = {"batch_size": 6, "epochs": 2, "shuffle": False, "verbose": 0}
+    found, wanted = (
+        each.fit(tiny.WORDS, tiny.PHONEMES, **arguments).history["loss"] for each in (task, one)
+    )
+    np.testing.assert_allclose(found, wanted, rtol=1e-4)
     batches = data.BucketedBatches(pairs, task.preprocessor, batch_size=6)
     found, wanted = (each.evaluate(batches, verbose=0) for each in (task, one))
     np.testing.assert_allclose(found, wanted, rtol=1e-4)
