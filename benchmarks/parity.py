@@ -15,6 +15,7 @@ This file is imported by each contestant in its own environment, so it needs Num
 
 import dataclasses
 
+import agreement
 import numpy as np
 
 SEED = 0
@@ -246,40 +247,16 @@ def hypotheses(case, tokens, scores):
     return {name: np.stack(rows) for name, rows in found.items()}
 
 
-def load(path, name):
-    """The arrays of one case out of the file with those of all."""
-    with np.load(path) as arrays:
-        start = f"{name}|"
-        return {key[len(start) :]: arrays[key] for key in arrays.files if key.startswith(start)}
-
-
 def make_cases(settings, kinds, to_numpy):
-    """The cases as `harness.serve` wants them; each writes what it gives to a file.
+    """The cases as `harness.serve` wants them.
 
     Args:
-        settings: A dict with the paths `arrays`, of what `save_all` wrote, and `results`.
+        settings, to_numpy: As in `agreement.make_cases`.
         kinds: A dict from `Decoder`, `Search`, `Loss` and `Start` to what does a case of that kind:
             a function of the case and its arrays to a dict from names to numbers.
-        to_numpy: Function of such numbers to a NumPy array.
-
-    Returns:
-        A dict from the number of a case, as a string, to a function of `repeats`.
     """
 
-    def make(name):
-        case = CASES[name]
+    def do(name, arrays):
+        return kinds[type(CASES[name])](CASES[name], arrays)
 
-        def run(repeats):
-            results = kinds[type(case)](case, load(settings["arrays"], name))
-            np.savez(settings["results"], **{key: to_numpy(one) for key, one in results.items()})
-            return {}
-
-        return run
-
-    return {str(n): make(name) for n, name in enumerate(CASES)}
-
-
-def save_all(path, names):
-    """Draw for all cases, into one file."""
-    arrays = {f"{name}|{key}": array for name in names for key, array in draw(name).items()}
-    np.savez(path, **arrays)
+    return agreement.make_cases(settings, CASES, do, to_numpy)

@@ -10,38 +10,39 @@ if sys.platform != "linux":
     pytest.skip("the benchmarks need Linux", allow_module_level=True)
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "benchmarks"))
+import agreement
 import parity
 import tfa_parity
 
 
 def test_a_difference_is_relative_above_one_and_absolute_below():
     theirs = {"outputs": np.array([0.5, 200.0]), "tokens": np.array([[1, 2]])}
-    assert tfa_parity.difference(theirs, theirs) == 0.0
+    assert agreement.difference(theirs, theirs) == 0.0
     ours = {**theirs, "outputs": np.array([0.5, 203.0])}
-    assert tfa_parity.difference(ours, theirs) == pytest.approx(3.0 / 200.0)
+    assert agreement.difference(ours, theirs) == pytest.approx(3.0 / 200.0)
     ours = {**theirs, "outputs": np.array([0.25, 200.0])}
-    assert tfa_parity.difference(ours, theirs) == pytest.approx(0.25)
+    assert agreement.difference(ours, theirs) == pytest.approx(0.25)
 
 
 def test_what_has_another_shape_or_is_no_number_is_never_close():
     theirs = {"outputs": np.ones((2, 3))}
-    assert tfa_parity.difference({"outputs": np.ones((3, 2))}, theirs) == np.inf
+    assert agreement.difference({"outputs": np.ones((3, 2))}, theirs) == np.inf
     nothing = {"outputs": np.full((2, 3), np.nan)}
-    assert not tfa_parity.difference(nothing, theirs) <= tfa_parity.TOLERANCE
+    assert not agreement.difference(nothing, theirs) <= tfa_parity.COMPARISON.tolerance
 
 
 def test_what_is_missing_on_one_side_is_an_error():
     with pytest.raises(ValueError, match=r"Received: \['outputs'\] and \['alignments0'\]"):
-        tfa_parity.difference({"outputs": np.ones(3)}, {"alignments0": np.ones(3)})
+        agreement.difference({"outputs": np.ones(3)}, {"alignments0": np.ones(3)})
 
 
 @pytest.mark.parametrize(("error", "status"), [(0.0, 0), (1e-4, 1), (np.nan, 1)])
 def test_the_command_fails_where_a_number_differs(error, status, monkeypatch, capsys):
-    def results(name, script, arrays, options, **arguments):
+    def results(self, name, script, arrays, options, **arguments):
         value = 1.0 if name == "tfa.seq2seq" else 1.0 + error
         return {case: {"outputs": np.array([value])} for case in options.cases}, "no version"
 
-    monkeypatch.setattr(tfa_parity, "_results", results)
+    monkeypatch.setattr(agreement.Comparison, "_results", results)
     only = ["--tfa", "python", "--backends", "jax", "--only", "sequence_loss"]
     assert tfa_parity.main(only) == status
     printed = capsys.readouterr().out
@@ -57,8 +58,8 @@ def test_a_case_that_is_not_there_is_refused(capsys):
 @pytest.mark.parametrize("name", parity.CASES)
 def test_a_case_is_drawn_the_same_each_time(name, tmp_path):
     first = parity.draw(name)
-    parity.save_all(tmp_path / "arrays.npz", [name])
-    again = parity.load(tmp_path / "arrays.npz", name)
+    agreement.save(tmp_path / "arrays.npz", {name: parity.draw(name)})
+    again = agreement.load(tmp_path / "arrays.npz", name)
     assert first.keys() == again.keys()
     assert all(np.array_equal(first[key], again[key]) for key in first)
 
@@ -93,7 +94,7 @@ def test_hypotheses_in_any_order_are_the_same_where_all_are_compared():
 def test_a_case_is_done_by_what_is_for_its_kind(tmp_path):
     names = list(parity.CASES)
     settings = {"arrays": str(tmp_path / "arrays.npz"), "results": str(tmp_path / "results.npz")}
-    parity.save_all(settings["arrays"], names)
+    agreement.save(settings["arrays"], {name: parity.draw(name) for name in names})
     done = []
 
     def doer(kind):
