@@ -18,6 +18,7 @@ LOGGED = (
 )
 
 
+@pytest.mark.shared("tensorflow")
 def test_a_command_prints_what_it_is_asked_for_and_nothing_of_tensorflow():
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     environment.pop("TF_CPP_MIN_LOG_LEVEL", None)

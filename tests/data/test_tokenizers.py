@@ -306,6 +306,7 @@ def load_without_keras(path):
     assert result.stdout.strip() == "as expected", result.stderr
 
 
+@pytest.mark.backend_free
 def test_saved_model_tokenizes_where_there_is_no_keras(characters, symbols, tmp_path):
     tf = pytest.importorskip("tensorflow")
     module = tf.Module()
@@ -431,6 +432,7 @@ def test_an_unknown_name_of_the_package_is_an_error():
     assert "SymbolTokenizer" in dir(attnzoo.data)
 
 
+@pytest.mark.backend_free
 def test_reading_files_needs_no_keras_hub():
     code = "import sys, attnzoo.data; assert 'keras_hub' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
