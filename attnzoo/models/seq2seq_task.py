@@ -344,7 +344,8 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
         is_one, sources = as_batch(inputs["encoder_text"])
         given = {"encoder_text": as_texts(sources, "source")}
         if inputs.get("decoder_text") is not None:
-            _, targets = as_batch(inputs["decoder_text"])
+            one_target, targets = as_batch(inputs["decoder_text"])
+            is_one = is_one or one_target
             given["decoder_text"] = as_texts(targets, "target", may_be_blank=True)
             need_as_many(sources=given["encoder_text"], targets=given["decoder_text"])
         return is_one, given
