@@ -330,7 +330,7 @@ class TaskMixin(HubModelMixin):
         try:
             return self.make_validation_samples(data)
         except ValueError as error:
-            raise ValueError(f"In `validation_data`: {error}") from error
+            raise ValueError(f"{error}, in `validation_data`") from error
 
     def _batches_of(self, dataset, class_weight=None):
         """Batches of ids, from a dataset of any kind."""

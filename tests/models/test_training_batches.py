@@ -131,9 +131,9 @@ def test_a_dataset_of_something_else_is_refused(dataset, match):
         ({"sample_weight": 2.0}, "Weights must be in a list. Received: 2.0"),
         (
             {"validation_data": (["good", 3], [0, 1])},
-            "In `validation_data`: A text must be a string .*Received: 3 at position 1",
+            "A text must be a string .*Received: 3 at position 1, in `validation_data`",
         ),
-        ({"validation_data": (["good"], [0], [None])}, "In `validation_data`: A weight must be"),
+        ({"validation_data": (["good"], [0], [None])}, "A weight must be .*, in `validation_data`"),
     ],
     ids=str,
 )
