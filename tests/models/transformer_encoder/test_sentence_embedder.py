@@ -102,7 +102,7 @@ def test_what_does_not_fit_is_refused(task):
     for method in (task.fit, task.evaluate):
         with pytest.raises(ValueError, match="^Partners must come .* Received: x of type list, y="):
             method(["good", "bad"])
-    with pytest.raises(ValueError, match="^A text must .* Received: '' at position 0"):
+    with pytest.raises(ValueError, match="^A partner must .* Received: '' at position 0"):
         task.fit(["good"], [""])
     with pytest.raises(ValueError, match="^A text must .* Received: '' at position 0"):
         task.embed("")
