@@ -355,6 +355,7 @@ def test_each_epoch_has_another_order_unless_told_otherwise(learner, shuffle, mo
         for _ in range(3)
     ]
     expected = tools.to_numpy(learner.preprocessor(WORDS * 5, PHONEMES * 5)[0]["encoder_token_ids"])
+    expected = expected[:, :8]  # What these words are padded to.
     moved = [(epoch != expected).any() for epoch in epochs]
     assert all(moved) if shuffle else not any(moved)
     assert (epochs[0] != epochs[1]).any() == shuffle
