@@ -8,16 +8,21 @@ import sys
 # Before any backend is loaded. Thread pools that spin against each other slow tests ten-fold.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# TensorFlow and JAX.
-os.environ.setdefault(
-    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-)
 if os.environ.get("KERAS_BACKEND") == "jax":
-    # Tests compile much and run little; what one run has compiled, the next one need not.
+    # Tests compile much and run little: without fusion a kernel compiles in two thirds of the time,
+    # and what one run has compiled, the next one need not.
+    os.environ.setdefault(
+        "XLA_FLAGS",
+        "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
+        "--xla_cpu_use_fusion_emitters=false",
+    )
     _CACHE = pathlib.Path(__file__).parents[1] / ".pytest_cache" / "jax"
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 import keras

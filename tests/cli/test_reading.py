@@ -102,7 +102,11 @@ def test_standard_input_is_a_file_like_any_other(echo, tmp_path, monkeypatch, ca
     [
         ("a.txt", b"", "a.txt, line 1. Received: an empty file"),
         ("a.txt", "a\tb\né\tc\n".encode("latin-1"), "a.txt, line 2. Received: b'\\xe9"),
-        ("a.gz", gzip.compress(b"a\tb\n" * 99, mtime=0)[:-9], "a.gz, line 100. Received: Compressed file"),
+        (
+            "a.gz",
+            gzip.compress(b"a\tb\n" * 99, mtime=0)[:-9],
+            "a.gz, line 100. Received: Compressed file",
+        ),
         ("a.gz", b"a\tb\n", "a.gz, line 1. Received: Not a gzipped file"),
     ],
 )
