@@ -33,7 +33,7 @@ from tests import tools
 ROOT = pathlib.Path(__file__).parents[1]
 SECONDS = ROOT / "tests" / "seconds.json"  # By backend and file, as `--record-seconds` wrote them.
 # What is whole models: folders of tests.
-EAGER = ("models", "cli")
+EAGER = ("cli", "data", "models", "training")
 # The first of these in a run runs what no backend can change: it starts fastest.
 FASTEST_FIRST = ("jax", "torch", "tensorflow")
 

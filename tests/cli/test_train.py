@@ -57,9 +57,13 @@ PAIRS = PAIRS * 3
 # Trains as the command does, but is killed in the middle of its third epoch.
 KILLED = """\
 import os, signal, sys
+import keras
 import attnzoo.training
 from attnzoo.cli.train import Recipe, train
 import json
+if keras.backend.backend() == "tensorflow":  # As the tests do: it is not the tracing that is tested.
+    import tensorflow as tf
+    tf.config.run_functions_eagerly(True)
 recipe, data, output = json.loads(sys.argv[1])
 
 def kill(self, batch, logs=None):

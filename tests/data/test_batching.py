@@ -191,6 +191,7 @@ def test_the_first_two_batches_show_which_sizes_vary(shuffle):
         batches.on_epoch_end()
 
 
+@pytest.mark.graph
 def test_fit_and_evaluate_take_the_batches():
     preprocessor = make_preprocessor()
     inputs = {

@@ -77,6 +77,7 @@ def test_unshuffled_all_epochs_are_alike(preprocessor):
     assert first == second == [LABELS[:7], LABELS[14:], LABELS[7:14]]
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("seed", range(3))
 def test_a_long_batch_among_many_short_ones_can_be_learned_from(seed):
     texts = ["a b", "b a"] * 20 + ["b " * 30]

@@ -314,6 +314,7 @@ def test_dropped_pairs_are_not_drawn(lower):
     assert sorted(found) == sorted(source for source, _ in PAIRS[:3])
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("model", ["rnn", "transformer"])
 def test_models_train_on_pieces_that_change(model, lower):
     preprocessor = seq2seq_preprocessor(lower)
@@ -388,6 +389,7 @@ def test_hidden_tokens_are_of_the_pieces_that_were_drawn(lower):
     assert [flat(one) for one in pieces[0]] != [flat(one) for one in pieces[1]]
 
 
+@pytest.mark.shared("torch")
 def test_a_classifier_trains_on_pieces_that_change(lower):
     preprocessor = encoder_preprocessor(lower)
     backbone = models.RNNEncoderBackbone(lower.vocabulary_size(), embedding_dim=5, hidden_dim=6)

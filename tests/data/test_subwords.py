@@ -86,6 +86,7 @@ def test_another_process_makes_the_same_tokenizer(capsys, monkeypatch):
     assert capsys.readouterr().out == child.stdout and len(set(child.stdout.split())) == 4
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize(("source", "target"), [("unigram", "bpe"), ("byte_bpe", "word_piece")])
 def test_a_model_on_them_trains_generates_and_is_saved(source, target, tmp_path):
     targets = [text.upper() for text in TEXTS]
