@@ -61,7 +61,7 @@ import keras
 import attnzoo.training
 from attnzoo.cli.train import Recipe, train
 import json
-if keras.backend.backend() == "tensorflow":  # As the tests do: it is not the tracing that is tested.
+if keras.backend.backend() == "tensorflow":  # As the tests do.
     import tensorflow as tf
     tf.config.run_functions_eagerly(True)
 recipe, data, output = json.loads(sys.argv[1])

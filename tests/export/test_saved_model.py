@@ -184,7 +184,7 @@ def make_subword_task(sources, targets, model):
     return tiny.make_task(preprocessor, scale=0.5)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", sorted(set(MODELS) - {"bpe"}))  # Kept as unigram is.
 def test_two_subword_tokenizers_of_one_kind_stay_two(model, tmp_path):
     task = make_subword_task(ENGLISH, GERMAN, model)
     # Compared with the live model before it is where it belongs, or this raises.
