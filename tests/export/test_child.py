@@ -3,24 +3,16 @@
 import os
 import sys
 
-import keras
 import numpy as np
 import pytest
 
 from attnzoo import export, layers
+from tests.export.halved import HalvedScore
 from tests.models import tiny
 
 pytestmark = pytest.mark.only("jax", "torch")
 
 TEXTS = ["a good film", "not bad", "bad " * 13]
-
-
-@keras.saving.register_keras_serializable(package="tests.child")
-class HalvedScore(layers.DotScore):
-    """A score of a user's own."""
-
-    def compare(self, query, key):
-        return super().compare(query, key) / 2
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from attnzoo.export import saving
 from attnzoo.export.seq2seq import ServedSeq2Seq
 from tests import tools
 from tests.export.consumer import consume
+from tests.export.halved import HalvedScore
 from tests.models import tiny
 
 # Elsewhere a child process does the same: tests/export/test_child.py.
@@ -23,14 +24,6 @@ TEXTS = [["cat", "hatch", "c" * 13], ["that"]]
 # [UNK] in the second; whole sources, with their end token.
 IDS = [[[4, 5, 6, 3, 0], [7, 1, 5, 4, 3], [6, 3, 0, 0, 0]], [[5, 6, 4, 7, 5, 6, 4, 3]]]
 BEAM = {"num_beams": 3, "num_hypotheses": 2, "length_penalty": 0.7}
-
-
-@keras.saving.register_keras_serializable(package="tests")
-class HalvedScore(layers.DotScore):
-    """A score of a user's own."""
-
-    def compare(self, query, key):
-        return super().compare(query, key) / 2
 
 
 @pytest.fixture(scope="module")
