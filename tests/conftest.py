@@ -1,5 +1,6 @@
 """What every test shares: one thread, quick compilation, and who runs which test."""
 
+import functools
 import json
 import os
 import pathlib
@@ -113,6 +114,7 @@ def pytest_runtest_setup(item):
     tf.config.run_functions_eagerly(_folder_of(item) in EAGER and not in_graph)
 
 
+@functools.wraps(_compile)
 def _compile_without_xla(self, *args, **kwargs):
     if not _with_xla and kwargs.get("jit_compile") is True:
         kwargs["jit_compile"] = False

@@ -7,6 +7,8 @@ import pytest
 from tests import tools
 from tests.models import tiny
 
+pytestmark = pytest.mark.graph
+
 
 def make_seq2seq():
     return tiny.make_task(tiny.make_preprocessor())

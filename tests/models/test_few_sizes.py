@@ -9,6 +9,8 @@ from attnzoo.models import compiled_methods
 from tests import tools
 from tests.models import tiny
 
+pytestmark = pytest.mark.graph
+
 WORDS = tiny.WORDS * 2
 
 

@@ -9,6 +9,8 @@ import pytest
 from attnzoo import data
 from tests.models import tiny
 
+pytestmark = pytest.mark.graph
+
 WORDS, PAIRS = tiny.WORDS[:2], (tiny.WORDS[:2], tiny.PHONEMES[:2])
 USES = {
     "seq2seq": (
