@@ -40,7 +40,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.shared("jax")
+@pytest.mark.shared("torch")
 def test_training_stops_within_a_step_and_goes_on(tmp_path):
     data, run = tmp_path / "data.tsv", tmp_path / "run"
     data.write_text("ab\tA B\nba\tB A\n" * 50)

@@ -31,7 +31,7 @@ from attnzoo.cli.train import (
 from attnzoo.models.presets import task_class
 
 # The command is the same on every backend; what it rests on is tested on each.
-pytestmark = pytest.mark.shared("jax")
+pytestmark = pytest.mark.shared("torch")
 
 RECIPE = Recipe(
     source_tokenizer="character",

@@ -17,9 +17,15 @@ KINDS = ("bahdanau", "coverage", "hard", "hard_exact", "multi_head")
 # Exports of the others have tests of their own.
 EXPORTED = sorted(set(ATTENTIONS) - {"bahdanau", "chunkwise", "hard_exact", "exact_monotonic"})
 
+# In a graph these are others but for a score or a normalizer, which their contracts trace.
+ALIKE = (
+    *("bahdanau_normalized", "entmax15", "luong_concat", "luong_dot", "luong_general"),
+    *("hard_gumbel", "hard_straight_through"),
+)
+
 
 @pytest.mark.graph
-@pytest.mark.rotates
+@pytest.mark.rotates("jax", "torch")
 @pytest.mark.parametrize("name", tools.shared(sorted(ATTENTIONS), KINDS))
 def test_a_model_with_it_trains_decodes_and_comes_back(name, tmp_path):
     task = tiny.make_task(tiny.make_preprocessor(), attention=name, dropout=0.1)
@@ -55,7 +61,9 @@ def test_a_model_with_it_trains_decodes_and_comes_back(name, tmp_path):
 
 
 @pytest.mark.only("tensorflow")
-@pytest.mark.parametrize("name", EXPORTED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in ALIKE)) for name in EXPORTED]
+)
 def test_a_model_with_it_is_exported(name, tmp_path):
     task = tiny.make_task(tiny.make_preprocessor(), attention=name)
     # Compared with the live model before it is where it belongs, or this raises.

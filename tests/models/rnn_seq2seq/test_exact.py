@@ -10,7 +10,7 @@ from attnzoo.ops import marginal
 from tests import references, tools
 from tests.models import tiny
 
-pytestmark = pytest.mark.shared("jax")
+pytestmark = pytest.mark.shared("torch")
 
 
 def batch():
