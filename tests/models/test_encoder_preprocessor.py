@@ -89,6 +89,7 @@ def test_the_special_tokens_of_other_tokenizers_are_found():
         make(bare)(["a"])
 
 
+@pytest.mark.shared("torch")
 @pytest.mark.parametrize("name", TOKENIZERS)
 def test_a_graph_gives_the_same(name):
     preprocessor = make(TOKENIZERS[name](), add_start=True, truncate="silent")

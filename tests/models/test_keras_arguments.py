@@ -178,6 +178,7 @@ def make_batches():
     return preprocessor, data.BucketedBatches(pairs, preprocessor, batch_size=6, shuffle=False)
 
 
+@pytest.mark.shared("torch")
 def test_classes_of_sequences_are_weighed_in_samples_and_in_batches():
     """The loss is that of NumPy: the mean of the tokens', each as often as its class weighs."""
     preprocessor, batches = make_batches()
@@ -194,6 +195,7 @@ def test_classes_of_sequences_are_weighed_in_samples_and_in_batches():
         assert history.history["loss"][0] == pytest.approx(wanted, rel=1e-4)
 
 
+@pytest.mark.shared("torch")
 def test_tags_are_weighed_by_name():
     task = tiny.make_transformer("TokenTagger", encoder={"num_layers": 1})
     task.compile(keras.optimizers.SGD(0.0), run_eagerly=True)

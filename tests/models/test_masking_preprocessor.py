@@ -67,6 +67,7 @@ def test_any_other_token_is_as_likely(graph):
     assert (np.abs(counts - expected) < 4 * np.sqrt(expected)).all()
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("graph", [False, True])
 @pytest.mark.parametrize("seed", [None, 3])
 def test_the_same_seeds_hide_the_same(graph, seed):
@@ -79,6 +80,7 @@ def test_the_same_seeds_hide_the_same(graph, seed):
     assert (hidden(6) != one).any() == (seed is None)
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("graph", [False, True])
 @pytest.mark.parametrize("seed", [None, 1])
 def test_it_differs_from_time_to_time(graph, seed):
@@ -128,6 +130,7 @@ def test_masks_may_be_written_into_a_text():
         make().pack_masks(["[MASK]", "a"])
 
 
+@pytest.mark.shared("torch")
 def test_masks_are_the_same_in_a_graph_where_texts_may_have_none():
     tf = pytest.importorskip("tensorflow")
     texts = ["a [MASK]film", "[MASK][MASK] bad", "[MASK]"]

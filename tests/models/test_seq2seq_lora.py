@@ -52,6 +52,7 @@ def frozen(task):
     return [np.array(tools.to_numpy(w.value)) for w in weights if "float" in str(w.dtype)]
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("name", TASKS)
 def test_training_changes_the_low_rank_weights_alone_and_a_preset_keeps_them(name, tmp_path):
     task = TASKS[name]()
@@ -80,6 +81,7 @@ def test_training_changes_the_low_rank_weights_alone_and_a_preset_keeps_them(nam
     assert again.generate(tiny.WORDS) == task.generate(tiny.WORDS)
 
 
+@pytest.mark.shared("torch")
 def test_low_rank_weights_of_a_transformer_are_a_file(tmp_path):
     task, other = make_transformer(), make_transformer()
     task.backbone.enable_lora(2)

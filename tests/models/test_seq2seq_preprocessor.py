@@ -40,6 +40,7 @@ def make_task(family, source_tokenizer, tokenizer, **arguments):
 # === One tokenizer ===
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("name", TOKENIZERS)
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_one_tokenizer_for_both_sides_survives_a_preset(family, name, tmp_path):
@@ -161,6 +162,7 @@ def test_generation_and_alignments_see_long_texts(truncate):
         assert task.alignments(pairs).shape == (2, 7, 11)
 
 
+@pytest.mark.shared("torch")
 def test_training_sees_long_texts():
     pytest.importorskip("tensorflow")
     task = make()
@@ -180,6 +182,7 @@ def test_training_sees_long_texts():
     task.fit(["cat", "hat"], ["K AE T", "HH AE T"], verbose=0)
 
 
+@pytest.mark.shared("torch")
 @pytest.mark.parametrize("pointer_generator", [False, True])
 def test_a_graph_warns_once_and_may_raise(pointer_generator):
     tf = pytest.importorskip("tensorflow")

@@ -363,6 +363,7 @@ def test_each_epoch_has_another_order_unless_told_otherwise(learner, shuffle, mo
         np.testing.assert_array_equal(np.unique(epoch, axis=0), np.unique(expected, axis=0))
 
 
+@pytest.mark.shared("torch")
 def test_a_part_of_the_pairs_may_validate(learner):
     history = learner.fit(WORDS, PHONEMES, validation_split=0.34, verbose=0).history
     assert set(history) == {"loss", "accuracy", "val_loss", "val_accuracy"}

@@ -54,6 +54,7 @@ def test_it_computes_what_two_equal_ones_compute_with_fewer_weights(family, tied
     tools.assert_close(logits(two), logits(one), tolerance=1e-6)
 
 
+@pytest.mark.rotates
 @FAMILY
 @EACH
 def test_it_trains_and_survives_a_preset_of_a_preset(family, tied, tmp_path):
@@ -71,6 +72,7 @@ def test_it_trains_and_survives_a_preset_of_a_preset(family, tied, tmp_path):
         np.testing.assert_array_equal(logits(task), expected)
 
 
+@pytest.mark.rotates
 @FAMILY
 def test_eight_bits_survive_a_preset(family, tmp_path):
     task = make_task(family, tie_embeddings=True)

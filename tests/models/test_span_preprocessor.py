@@ -56,6 +56,7 @@ def test_an_answer_that_is_cut_off_has_no_weight():
         make(sequence_length=5, truncate="error")([("film", "a bad film")])
 
 
+@pytest.mark.shared("torch")
 def test_a_graph_gives_the_same_and_where_words_are_in_characters():
     tf = pytest.importorskip("tensorflow")
     preprocessor = make(truncate="silent")

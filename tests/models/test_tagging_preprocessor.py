@@ -72,6 +72,7 @@ def test_weights_of_texts_are_weights_of_their_words():
     assert weight.sum(axis=1).tolist() == [6, 0, 2]
 
 
+@pytest.mark.shared("torch")
 @pytest.mark.parametrize("name", TOKENIZERS)
 def test_a_graph_gives_the_same(name):
     preprocessor = make(name, add_start=True)

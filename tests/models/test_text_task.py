@@ -7,6 +7,7 @@ from attnzoo.models.samples import is_samples, make_dataset
 from tests.models import tiny
 
 
+@pytest.mark.shared("torch")
 def test_token_ids_outside_the_vocabulary_are_seen_before_training():
     task = tiny.make_transformer("SpanQA", None)
     task.compile("sgd", run_eagerly=True)
