@@ -13,6 +13,8 @@ import pytest
 import attnzoo
 from attnzoo.data import CharacterTokenizer, SymbolTokenizer
 
+pytestmark = pytest.mark.graph
+
 SPECIAL = ["[PAD]", "[UNK]", "[START]", "[END]"]
 LETTERS = [*SPECIAL, "a", "é", " ", "\n", "字"]
 PHONEMES = [*SPECIAL, "AH", "B", "é\u00a0", "<tag;x>"]

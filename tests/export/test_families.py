@@ -1,5 +1,6 @@
 """The SavedModels of tasks that read texts: what goes in, what comes out, where it may differ."""
 
+import keras
 import keras_hub
 import numpy as np
 import pytest
