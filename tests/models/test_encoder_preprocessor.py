@@ -135,6 +135,7 @@ def test_a_text_that_is_too_long_is_cut_with_one_warning():
         make(sequence_length=5)(LONG, truncate="silent")
 
 
+@pytest.mark.graph
 def test_a_graph_warns_once_too():
     preprocessor = make(sequence_length=5)
     with pytest.warns(UserWarning, match="1 of 2 texts have more than 5 .* longest has 8"):
