@@ -22,6 +22,11 @@ class Without:
 sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 import tensorflow as tf
 
+def decode(value):
+    if isinstance(value, list):
+        return [decode(one) for one in value]
+    return value.decode() if isinstance(value, bytes) else value
+
 results = {"outputs": {}, "weights": {}}
 for path, feeds in json.loads(sys.argv[1]).items():
     loaded = tf.saved_model.load(path)
@@ -29,8 +34,7 @@ for path, feeds in json.loads(sys.argv[1]).items():
     dtypes = {name: spec.dtype for name, spec in serve.structured_input_signature[1].items()}
     results["outputs"][path] = [
         {
-            key: tf.strings.as_string(value).numpy().astype("U").tolist()
-            if value.dtype == tf.string else value.numpy().tolist()
+            key: decode(value.numpy().tolist())
             for key, value in serve(
                 **{name: tf.constant(rows, dtypes[name]) for name, rows in given.items()}
             ).items()
