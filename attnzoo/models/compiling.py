@@ -86,7 +86,22 @@ def without_own(config: dict) -> dict:
     """A compile config whose parts stand side by side, as older files have them."""
     optimizer = dict(config["optimizer"])
     own = optimizer.pop(_OWN, {})
-    return {**config, "optimizer": optimizer, **own}
+    return {**config, "optimizer": _of_any_backend(optimizer), **own}
+
+
+def _of_any_backend(optimizer: dict) -> dict:
+    """An optimizer's config that no longer names a class of one backend.
+
+    On torch Keras 3.15 writes the class that only torch can use, also within another optimizer.
+    """
+    inner = {
+        name: _of_any_backend(value) if isinstance(value, dict) and "module" in value else value
+        for name, value in optimizer["config"].items()
+    }
+    module = optimizer["module"]
+    if module and module.startswith("keras.src.backend."):
+        module = "keras.optimizers"
+    return {**optimizer, "module": module, "config": inner}
 
 
 def _is_default(name, value) -> bool:

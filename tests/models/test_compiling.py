@@ -114,3 +114,13 @@ def test_an_older_file_has_its_own_parts_side_by_side(task):
     assert float(task.sampling_probability) == pytest.approx(0.25)
     assert task.get_compile_config() == config
     assert np.isclose(float(task.optimizer.learning_rate), 0.5)
+
+
+def test_an_optimizer_of_a_file_is_one_of_this_backend(task):
+    """On torch Keras writes the name of a class that no other backend can train with."""
+    task.compile(keras.optimizers.Adam(0.5), run_eagerly=True)
+    config = task.get_compile_config()
+    config["optimizer"]["module"] = "keras.src.backend.torch.optimizers.torch_adam"
+    task.compile_from_config(config)
+    assert type(task.optimizer) is type(keras.optimizers.Adam(0.5))
+    assert float(task.optimizer.learning_rate) == 0.5
