@@ -13,6 +13,8 @@ import pytest
 from attnzoo.data import BucketedBatches, CharacterTokenizer, SymbolTokenizer, read_tsv
 from attnzoo.data.batching import find_buckets, pack_ids
 
+pytestmark = pytest.mark.shared("torch")
+
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data" / "cmudict"
 
 

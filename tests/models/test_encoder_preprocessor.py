@@ -11,6 +11,8 @@ from attnzoo import data, models
 from tests import tools
 from tests.models import tiny
 
+pytestmark = pytest.mark.shared("torch")
+
 TEXTS = tiny.TEXTS
 PAD, START, END = 0, tiny.START, tiny.END
 

@@ -11,6 +11,8 @@ from attnzoo import models, presets, training
 from tests import tools
 from tests.models import tiny
 
+pytestmark = pytest.mark.shared("torch")
+
 TEXTS, LABELS = tiny.TEXTS, tiny.SENTIMENTS
 
 
@@ -38,6 +40,7 @@ def preset(task, tmp_path_factory):
     return place
 
 
+@pytest.mark.everywhere
 def test_a_preset_gives_the_same_classifier_again(task, preset):
     for again in (
         models.RNNTextClassifier.from_preset(preset),
@@ -128,6 +131,7 @@ def test_names_and_damage_are_told(monkeypatch, task, preset, tmp_path):
         models.RNNTextClassifier.from_preset(tmp_path)
 
 
+@pytest.mark.everywhere
 def test_a_keras_file_gives_the_same_task_again_compiled_as_it_was(tmp_path):
     task = tiny.make_classifier(num_hops=2)
     task.compile(keras.optimizers.Adam(0.02), label_smoothing=0.1)
@@ -194,6 +198,7 @@ def small():
     return task, before
 
 
+@pytest.mark.everywhere
 def test_eight_bits_say_nearly_the_same(small):
     task, before = small
     assert quantized(task) == {"token_embedding", "class_logits"}

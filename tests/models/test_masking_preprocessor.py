@@ -8,6 +8,8 @@ import pytest
 from attnzoo import models
 from tests.models import tiny
 
+pytestmark = pytest.mark.shared("torch")
+
 MASK = 11  # The id that follows the vocabulary.
 
 

@@ -18,6 +18,8 @@ from attnzoo import models, presets, samplers, training
 from tests import tools
 from tests.models import tiny
 
+pytestmark = pytest.mark.shared("torch")
+
 ROOT = pathlib.Path(__file__).parents[2]
 ARGUMENTS = {"cell": "gru", "num_decoder_layers": 2, "attention": "luong", "dropout": 0.1}
 
@@ -27,6 +29,7 @@ import sys
 import numpy as np
 import keras, attnzoo
 from keras import ops
+
 place = sys.argv[1]
 task = attnzoo.models.RNNSeq2SeqLM.from_preset(place)
 inputs = {name: ops.convert_to_tensor(a) for name, a in np.load(place + "/inputs.npz").items()}
@@ -83,6 +86,7 @@ def copy(preset, tmp_path):
     return pathlib.Path(shutil.copytree(preset, tmp_path / "copy"))
 
 
+@pytest.mark.everywhere
 def test_a_preset_gives_the_same_task_again(task, preset):
     again = models.RNNSeq2SeqLM.from_preset(preset)
     assert type(again) is models.RNNSeq2SeqLM
@@ -136,6 +140,7 @@ def test_a_preset_may_come_in_another_dtype(task, preset):
     np.testing.assert_allclose(logits_of(again), logits_of(task), atol=0.2)
 
 
+@pytest.mark.everywhere
 def test_a_keras_file_gives_the_same_task_again_compiled_as_it_was(task, tmp_path):
     task.save(tmp_path / "task.keras")
     with warnings.catch_warnings():
@@ -154,6 +159,7 @@ def test_a_keras_file_gives_the_same_task_again_compiled_as_it_was(task, tmp_pat
     assert again.preprocessor.tokens("cat", "source") == ["c", "a", "t", "[END]"]
 
 
+@pytest.mark.everywhere
 def test_training_goes_on_from_a_keras_file_as_if_it_had_not_stopped(tmp_path):
     task = tiny.make_task(tiny.make_preprocessor())
     task.compile(optimizer=keras.optimizers.Adam(0.02))
@@ -333,6 +339,7 @@ def test_an_argument_is_told_and_the_preset_is_not_called_damaged(tmp_path):
 # === Other backends (last: the children have had their time) ===
 
 
+@pytest.mark.everywhere
 def test_a_preset_gives_the_same_logits_on_another_backend(task, preset, children):
     expected = logits_of(task)
     for backend, process in children.items():
@@ -352,6 +359,7 @@ def test_a_preset_keeps_its_mixed_precision(tmp_path):
     assert again.backbone.variable_dtype == "float32"
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("name", sorted(presets.PRESETS))
 def test_a_built_in_preset_loads_and_speaks(name):
     task = models.RNNSeq2SeqLM.from_preset(name)

@@ -226,6 +226,7 @@ def test_a_wrong_estimate_would_be_found_out(wrong, monkeypatch):
     assert deviation(estimates(model), expected_gradient(model, arguments)) > 8.0
 
 
+@pytest.mark.shared("torch")
 def test_a_baseline_lowers_the_variance():
     """Of the score's gradients: what is known of the loss beforehand is no noise any more."""
     variances = {}

@@ -276,6 +276,7 @@ def test_only_training_samples(monkeypatch):
 # === The variable ===
 
 
+@pytest.mark.shared("torch")
 def test_a_schedule_moves_the_probability_and_a_backup_keeps_it(tmp_path):
     task = make_task(0.0)
     schedule = VariableSchedule(task.sampling_probability, linear_decay(0.25))
@@ -294,6 +295,7 @@ def test_a_schedule_moves_the_probability_and_a_backup_keeps_it(tmp_path):
         np.testing.assert_array_equal(ops.convert_to_numpy(one), ops.convert_to_numpy(two))
 
 
+@pytest.mark.shared("torch")
 def test_a_saved_task_goes_on_with_its_probability(tmp_path):
     task = make_task(0.0)
     task.sampling_probability.assign(0.75)
@@ -302,6 +304,7 @@ def test_a_saved_task_goes_on_with_its_probability(tmp_path):
     assert float(loaded.sampling_probability.numpy()) == 0.75
 
 
+@pytest.mark.shared("torch")
 def test_a_preset_and_its_weights_know_nothing_of_it(tmp_path):
     with_it, without = make_task(0.25), make_task(None)
     assert [one.path for one in with_it.weights] == [one.path for one in without.weights]
@@ -315,6 +318,7 @@ def test_a_preset_and_its_weights_know_nothing_of_it(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.shared("torch")
 def test_compiled_again_a_task_keeps_the_variable_or_drops_it():
     task = tiny.make_task()
     assert task.sampling_probability is None

@@ -11,6 +11,8 @@ from attnzoo import data, models
 from tests import tools
 from tests.models import tiny
 
+pytestmark = pytest.mark.shared("torch")
+
 WORDS = ["cat", "hat", "that", "chat"]
 SPELLED = [" ".join(word) for word in WORDS]
 TOKENIZERS = {
@@ -143,6 +145,7 @@ def test_what_just_fits_is_not_long():
         preprocessor.generate_preprocess(given)
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("truncate", ["warn", "error"])
 def test_generation_and_alignments_see_long_texts(truncate):
     task = make(truncate=truncate)

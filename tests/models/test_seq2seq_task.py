@@ -322,20 +322,24 @@ def assert_learns(learner, *args, epochs=3, **kwargs):
     assert np.isfinite(history["loss"]).all()
 
 
+@pytest.mark.shared("torch")
 def test_fit_takes_two_lists_of_strings(learner):
     assert_learns(learner, WORDS, PHONEMES, batch_size=6)
 
 
+@pytest.mark.shared("torch")
 def test_fit_takes_a_dict_of_strings(learner):
     pairs = {"encoder_text": np.array(WORDS), "decoder_text": np.array(PHONEMES)}
     assert_learns(learner, pairs, batch_size=6)
 
 
+@pytest.mark.shared("torch")
 def test_fit_takes_a_dataset_of_strings(learner):
     tf = pytest.importorskip("tensorflow")
     assert_learns(learner, tf.data.Dataset.from_tensor_slices((WORDS, PHONEMES)).batch(6))
 
 
+@pytest.mark.shared("torch")
 def test_pairs_may_have_weights(learner):
     weights = np.array([0.0, 2.0, 0.0, 0.0, 0.0, 0.0])
     weighted = learner.evaluate(WORDS, PHONEMES, sample_weight=weights, batch_size=6, verbose=0)
@@ -345,6 +349,7 @@ def test_pairs_may_have_weights(learner):
     assert history.history["loss"] == [0.0]
 
 
+@pytest.mark.shared("torch")
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_each_epoch_has_another_order_unless_told_otherwise(learner, shuffle, monkeypatch):
     given = {}
@@ -386,12 +391,14 @@ def test_sources_and_targets_must_be_as_many(learner):
             use(["cat", ""], PHONEMES[:2])
 
 
+@pytest.mark.shared("torch")
 def test_fit_takes_bucketed_batches_of_ids(learner):
     pairs = list(zip(WORDS, PHONEMES, strict=True))
     batches = data.BucketedBatches(pairs, learner.preprocessor, batch_size=6, num_buckets=1)
     assert_learns(learner, batches, shuffle=False)
 
 
+@pytest.mark.shared("torch")
 def test_training_changes_what_is_generated(learner):
     """The compiled generation must not keep the weights it was compiled with."""
     before = learner.generate(WORDS, return_scores=True)["scores"]

@@ -8,6 +8,8 @@ from attnzoo import data, models
 from attnzoo.models.span_preprocessor import find_spans, find_words
 from tests.models import tiny
 
+pytestmark = pytest.mark.shared("torch")
+
 PAIRS = [("not good", "a  bad film"), ("film", "good film at all")]
 
 

@@ -8,6 +8,8 @@ import pytest
 from attnzoo import data, models
 from tests.models import tiny
 
+pytestmark = pytest.mark.shared("torch")
+
 TEXTS = ["the cats sit", "cats", "the dog sits down"]
 TAGS = [[0, 1, 2], [1], [0, 1, 2, 3]]
 

@@ -9,6 +9,8 @@ from attnzoo.data import LabelledBatches
 from tests import tools
 from tests.models import tiny
 
+pytestmark = pytest.mark.shared("torch")
+
 TEXTS, LABELS = tiny.TEXTS, tiny.SENTIMENTS
 
 
@@ -33,6 +35,7 @@ def softmax(logits):
 # === Classification ===
 
 
+@pytest.mark.everywhere
 def test_classes_are_the_most_probable_ones(task):
     results = task.classify(TEXTS, return_probabilities=True, return_alignments=True)
     assert set(results) == {"labels", "probabilities", "alignments"}
@@ -142,6 +145,7 @@ def test_fit_validates(learner):
     assert history["val_accuracy"][-1] == pytest.approx(accuracy)
 
 
+@pytest.mark.everywhere
 @pytest.mark.graph
 def test_a_trained_task_says_what_it_learned(learner):
     before = learner.classify(TEXTS, return_probabilities=True)["probabilities"]
@@ -228,6 +232,7 @@ def test_a_text_that_is_too_long_is_said_before_training():
             use()
 
 
+@pytest.mark.everywhere
 def test_evaluate_is_the_smoothed_loss_and_accuracy_of_numpy():
     task = tiny.make_classifier()
     task.compile(label_smoothing=0.2)
@@ -243,6 +248,7 @@ def test_evaluate_is_the_smoothed_loss_and_accuracy_of_numpy():
         task.compile(label_smoothing=1.0)
 
 
+@pytest.mark.everywhere
 def test_it_trains_in_mixed_precision():
     task = tiny.make_classifier(scale=0.3, dtype="mixed_bfloat16", num_hops=2, penalty=0.1)
     before = task.get_weights()

@@ -9,6 +9,8 @@ from attnzoo import models
 from tests import tools
 from tests.models import tiny
 
+pytestmark = pytest.mark.shared("torch")
+
 TEXTS, TAGS = tiny.TEXTS, tiny.TAGS
 LISTS = [tags.split() for tags in TAGS]
 
@@ -20,6 +22,7 @@ def learner():
     return task
 
 
+@pytest.mark.everywhere
 def test_every_word_has_a_tag():
     task = tiny.make_tagger()
     results = task.tag(TEXTS, return_probabilities=True)
@@ -70,6 +73,7 @@ def test_fit_takes_tags_in_strings_lists_and_datasets(learner):
     assert_learns(learner, dataset, validation_data=(TEXTS, LISTS))
 
 
+@pytest.mark.everywhere
 @pytest.mark.graph
 def test_a_trained_task_says_what_it_learned(learner):
     learner.fit(TEXTS * 10, TAGS * 10, batch_size=6, epochs=3, verbose=0)
@@ -79,6 +83,7 @@ def test_a_trained_task_says_what_it_learned(learner):
     assert logits.shape == (6, tiny.S, 5)
 
 
+@pytest.mark.everywhere
 def test_the_loss_is_the_mean_over_words():
     task = tiny.make_tagger()
     task.compile("sgd", run_eagerly=True)

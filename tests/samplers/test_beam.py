@@ -470,6 +470,7 @@ def bart():
     return bart
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("penalty", [0.0, 1.0])
 def test_it_searches_a_bart_of_keras_hub_in_its_compiled_generation(bart, penalty):
     beams, length, stop = 3, 7, 2
