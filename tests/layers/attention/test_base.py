@@ -7,17 +7,18 @@ from attnzoo import layers
 from attnzoo.layers.attention import ATTENTIONS, get_attention
 from tests.catalogue import LAYERS, CumulativeAttention
 from tests.references import softmax
-from tests.tools import assert_close, lengths_mask, normal, set_weights
+from tests.tools import assert_close, lengths_mask, normal, set_weights, shared
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
 QUERY, MEMORY = normal(2, 3, 5, seed=1), normal(2, 11, 5, seed=2)
 MASK = lengths_mask([11, 7], 11)
 MECHANISMS = [
     row for row in LAYERS if issubclass(row.cls, layers.Attention) and "memory" in row.inputs
 ]
+FIRST = {row.cls: row for row in reversed(MECHANISMS)}.values()
 
 
-@pytest.mark.parametrize("row", MECHANISMS, ids=str)
+@pytest.mark.rotates
+@pytest.mark.parametrize("row", shared(MECHANISMS, FIRST), ids=str)
 def test_a_call_equals_its_steps(row):
     attention, inputs = row.make(), row.batch()
     query, memory, mask = (ops.convert_to_tensor(inputs[name]) for name in row.inputs)

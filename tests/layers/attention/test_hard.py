@@ -11,7 +11,6 @@ from tests import references
 from tests.ops.differentiation import outputs_and_gradients
 from tests.tools import assert_close, lengths_mask, normal, set_weights, to_numpy, weights_of
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
 QUERY, MEMORY = normal(2, 3, 5, seed=1), normal(2, 11, 7, seed=2)
 MASK, STEPS = lengths_mask([11, 7], 11), lengths_mask([3, 2], 3)
 ESTIMATORS = ("reinforce", "straight_through", "gumbel")

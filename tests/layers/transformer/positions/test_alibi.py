@@ -8,8 +8,6 @@ from attnzoo.layers.transformer.positions.alibi import alibi_slopes
 from tests import references
 from tests.tools import assert_close, normal, to_numpy
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
-
 
 def test_slopes_of_a_power_of_two_are_one_geometric_sequence():
     np.testing.assert_allclose(alibi_slopes(8), [0.5**n for n in range(1, 9)])

@@ -6,8 +6,6 @@ from keras import ops
 from attnzoo import layers
 from tests.tools import assert_close, normal, set_weights, to_numpy, weights_of
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
-
 X = normal(2, 11, 5, seed=1)
 
 

@@ -6,8 +6,6 @@ from attnzoo import layers
 from tests import references
 from tests.tools import assert_close, normal, set_weights, to_numpy, weights_of
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
-
 QUERY = normal(2, 7, 3, 5, seed=1)
 ALIGNMENTS = references.softmax(normal(2, 7, 3, 11, seed=2)).astype("float32")
 # Positions need not follow each other.

@@ -7,8 +7,6 @@ from attnzoo import layers
 from tests import references
 from tests.tools import assert_close, normal, to_numpy
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
-
 ROWS = normal(2, 7, 3, 14, seed=1), normal(2, 7, 11, 14, seed=2)
 QUERY, KEY = map(ops.convert_to_tensor, ROWS)
 QUERY_POSITIONS = np.array([5, 6, 7], dtype="int32")

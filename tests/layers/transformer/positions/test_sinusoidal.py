@@ -6,8 +6,6 @@ from attnzoo import layers
 from tests import references
 from tests.tools import assert_close, normal, to_numpy
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
-
 
 @pytest.mark.parametrize("width", [1, 5, 14])
 def test_sinusoidal_position_follows_its_equation(width):

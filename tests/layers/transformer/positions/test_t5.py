@@ -6,8 +6,6 @@ from attnzoo.layers.transformer.positions.t5 import bucket_numbers
 from tests import references
 from tests.tools import assert_close, set_weights, to_numpy, weights_of
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
-
 
 def test_small_buckets_are_as_the_formula_gives_by_hand():
     # Four of one distance, then edges at 4 * 4^(j / 4) = 4, 5.66, 8, 11.31.
