@@ -10,7 +10,7 @@ import pytest
 from attnzoo import data, export, layers, models, samplers
 from attnzoo.data.subwords import MODELS
 from attnzoo.export import saving
-from attnzoo.export.seq2seq import ServedSeq2Seq
+from attnzoo.export.specs.seq2seq import ServedSeq2Seq
 from tests import tools
 from tests.export.consumer import consume
 from tests.export.halved import HalvedScore

@@ -5,10 +5,10 @@ from keras import ops
 
 from attnzoo.layers import CoverageAttention
 from attnzoo.layers.output import PointerGenerator, TiedLogits, TokenLogits
-from attnzoo.models.policies import policy_for
+from attnzoo.models.parts.policies import policy_for
 from attnzoo.models.rnn_seq2seq.backbone import RNNSeq2SeqBackbone
 from attnzoo.models.rnn_seq2seq.preprocessor import RNNSeq2SeqLMPreprocessor
-from attnzoo.models.seq2seq_task import Seq2SeqTask
+from attnzoo.models.tasks.seq2seq import Seq2SeqTask
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")

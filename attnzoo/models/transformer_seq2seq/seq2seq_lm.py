@@ -4,9 +4,9 @@ import keras
 from keras import ops
 
 from attnzoo.layers.output import TiedLogits, TokenLogits
-from attnzoo.models.packing import check_table
-from attnzoo.models.policies import policy_for
-from attnzoo.models.seq2seq_task import Seq2SeqTask
+from attnzoo.models.parts.policies import policy_for
+from attnzoo.models.preprocessing.packing import check_table
+from attnzoo.models.tasks.seq2seq import Seq2SeqTask
 from attnzoo.models.transformer_seq2seq.backbone import TransformerSeq2SeqBackbone
 from attnzoo.models.transformer_seq2seq.preprocessor import TransformerSeq2SeqLMPreprocessor
 
