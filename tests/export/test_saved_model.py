@@ -56,7 +56,7 @@ def paths(task, bare_task, tmp_path_factory):
     old = folder / "text"
     old.mkdir(parents=True)
     (old / "saved_model.pb").write_text("old")
-    assert task.export_generate(text, overwrite=True) == str(text)
+    assert export.saved_model(task, text, overwrite=True) == str(text)
     export.saved_model(bare_task, ids, inputs="ids", max_length=5)
     return {"text": str(text), "ids": str(ids)}
 

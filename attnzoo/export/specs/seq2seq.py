@@ -1,8 +1,10 @@
-"""Sequence-to-sequence tasks: decoding in the graph, then once more over what it made.
+"""Sequence-to-sequence tasks: from sources to outputs with their scores and alignments.
 
-text -> tokenize -> encode, prepare -> one step a token (greedy or beam) -> detokenize -> text
-                                                    |
-                                                    +-> replay -> alignments, scores
+text -> tokenize -> decode -> token ids -> detokenize -> text
+                      |
+                      +-> scores, alignments
+
+`decode` is the function that `generate` calls too: see `attnzoo.models.tasks.decoding`.
 """
 
 import contextlib
@@ -21,6 +23,7 @@ from attnzoo.export.specs.base import (
     sample_ids,
     sample_texts,
 )
+from attnzoo.models.tasks.decoding import name_outputs
 from attnzoo.models.tasks.seq2seq import Seq2SeqTask
 from attnzoo.samplers import BeamSampler, GreedySampler
 
@@ -145,7 +148,7 @@ class ServedSeq2Seq(Served):
         return packed
 
     def compute(self, packed):
-        """Decode, and go once more over what came out."""
+        """Decode sources: see `attnzoo.models.tasks.decoding.decode`."""
         import tensorflow as tf
 
         special = self.special
@@ -157,36 +160,19 @@ class ServedSeq2Seq(Served):
         memory = {name: tf.pad(value, if_none) for name, value in memory.items()}
         first = tf.range(self.max_length) == 0  # [L]
         prompt = tf.where(first, special.start, special.pad)
-        made = self.task.generate_step(
+        decoded = self.task.generate_step(
             {
                 **memory,
                 "decoder_token_ids": tf.tile(prompt[None, :], [batch, 1]),  # [B, L]
                 "decoder_padding_mask": tf.tile(first[None, :], [batch, 1]),
             },
             stop_token_ids=(special.end,),
+            return_alignments=True,
+            steps_of=_longest,
         )
-        tokens = tf.cast(made["decoder_token_ids"], tf.int32)  # [B, L] or [B, N, L]
-        kept = tf.cast(made["decoder_padding_mask"], tf.bool)
-        longest = tf.reduce_max(tf.reduce_sum(tf.cast(kept, tf.int32), axis=-1))
-        tokens, kept = tokens[..., :longest], kept[..., :longest]
-        tokens = tf.where(kept, tokens, special.pad)
-        several = len(tokens.shape) == 3
-        replayed = self.task.replay(
-            {
-                **memory,
-                "decoder_token_ids": tokens[:, 0] if several else tokens,
-                "decoder_padding_mask": kept[:, 0] if several else kept,
-            }
-        )
-        scores = replayed["scores"]
-        if "scores" in made:
-            scores = made["scores"] if several else made["scores"][:, 0]
-        results = {
-            "token_ids": tokens[..., 1:],
-            "scores": tf.cast(scores, tf.float32),
-            "alignments": replayed["alignments"],
-        }
+        results = name_outputs(decoded, special.pad)
         if "encoder_text" in packed:
+            tokens, kept = decoded["decoder_token_ids"], decoded["decoder_padding_mask"]
             results["text"] = self._detokenize(tokens, kept, packed["encoder_text"])
         return results
 
@@ -232,23 +218,14 @@ class ServedSeq2Seq(Served):
     def run_live(self, verify):
         task, special = self.task, self.special
         batch = self._pack_live(verify)
-        tensors = {name: ops.convert_to_tensor(value) for name, value in batch.items()}
-        made = task.make_generate_function()(tensors, stop_token_ids=(special.end,))
-        outputs = {}
+        decoded = task.compiled_methods(
+            "generate_step", batch, stop_token_ids=(special.end,), return_alignments=True
+        )
+        outputs = name_outputs(decoded, special.pad)
+        outputs = {name: ops.convert_to_numpy(value) for name, value in outputs.items()}
         if task.preprocessor is not None:
-            made = {**made, "encoder_text": verify}
-            outputs["text"] = np.array(task.preprocessor.generate_postprocess(made), dtype="U")
-        tokens = ops.convert_to_numpy(made["decoder_token_ids"])
-        kept = ops.convert_to_numpy(made["decoder_padding_mask"]).astype(bool)
-        outputs["token_ids"] = np.where(kept, tokens, special.pad)[..., 1:].astype("int32")
-        several = tokens.ndim == 3
-        best = (tokens[:, 0], kept[:, 0]) if several else (tokens, kept)
-        replayed = self.replay_live(batch, *best)
-        outputs["alignments"] = replayed["alignments"]
-        outputs["scores"] = replayed["scores"]
-        if "scores" in made:
-            scores = ops.convert_to_numpy(made["scores"])
-            outputs["scores"] = scores if several else scores[:, 0]
+            decoded["encoder_text"] = verify
+            outputs["text"] = np.array(task.preprocessor.generate_postprocess(decoded), dtype="U")
         feeds = {"token_ids": batch["encoder_token_ids"].astype("int32")}
         if self.inputs == "text":
             feeds = {"text": verify}
@@ -320,6 +297,13 @@ class ServedSeq2Seq(Served):
             if truncate is not None:
                 preprocessor.truncate = truncate
             self.task.sampler = before
+
+
+def _longest(mask):
+    """How many steps the longest output of a batch has, by its mask bool [..., L]."""
+    import tensorflow as tf
+
+    return tf.reduce_max(tf.reduce_sum(tf.cast(mask, tf.int32), axis=-1))
 
 
 def _end_with(ids, end):

@@ -19,6 +19,7 @@ from attnzoo.models.preprocessing.packing import as_batch, fit_length, need_some
 from attnzoo.models.tasks.base import TaskMixin
 from attnzoo.models.tasks.batch_sizes import join_rows, split_rows
 from attnzoo.models.tasks.compiling import asked_for, keeps_training, with_training_kept
+from attnzoo.models.tasks.decoding import decode, replay
 from attnzoo.models.tasks.samples import as_strings, weights_of_ids
 from attnzoo.models.tasks.training_batches import trim_pairs
 from attnzoo.samplers import BeamSampler
@@ -200,42 +201,9 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
         """The weights of all target tokens, float32 [V], from a dict of some ids."""
         return weights_of_ids(class_weight, self.backbone.target_vocabulary_size)
 
-    def generate_step(self, inputs, stop_token_ids=None):
-        """Generate for one batch of ids: encode once, then one step a token, in one graph.
-
-        Args:
-            inputs: dict, as `RNNSeq2SeqLMPreprocessor.generate_preprocess` gives it.
-            stop_token_ids: Ids that end a sequence, or None.
-
-        Returns:
-            dict of `decoder_token_ids` int [B, T] and `decoder_padding_mask` bool [B, T]; for a
-            sampler that returns N hypotheses both are [B, N, T], with `scores` float [B, N].
-        """
-        prompt, given = inputs["decoder_token_ids"], inputs["decoder_padding_mask"]
-        with_alignments = bool(getattr(self.sampler, "coverage_penalty", 0.0))
-        next, cache = self.make_next(inputs, with_alignments)
-        arguments = {
-            "prompt": prompt,
-            "cache": cache,
-            "index": 1,  # Position 0 is the start token; a longer prompt is read step by step.
-            "mask": given,
-            "stop_token_ids": stop_token_ids,
-            "model": self,
-        }
-        results = {}
-        if isinstance(self.sampler, BeamSampler):
-            if self.resize_cache is not None:
-                arguments["resize_cache"] = self.resize_cache
-            token_ids, scores = self.sampler.search(next, **arguments)  # [B, N, T], [B, N]
-            results["scores"] = scores
-            given = given[:, None]  # [B, 1, T]
-            if self.sampler.num_hypotheses == 1:
-                token_ids, given = token_ids[:, 0], given[:, 0]
-        else:
-            token_ids = self.sampler(next, **arguments)
-        results["decoder_token_ids"] = token_ids
-        results["decoder_padding_mask"] = _until_stop(token_ids, given, stop_token_ids)
-        return results
+    def generate_step(self, inputs, stop_token_ids=None, **options):
+        """Decode one batch of ids, in one graph: see `attnzoo.models.tasks.decoding.decode`."""
+        return decode(self, inputs, stop_token_ids, **options)
 
     def make_generate_function(self):
         """A function of ids, as `generate_step` takes them, to what it returns, NumPy arrays.
@@ -296,7 +264,10 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
                 "`alignments`. Received: return_alignments=True with "
                 f"num_hypotheses={self.sampler.num_hypotheses}"
             )
-        stops = self._stops(stop_token_ids)
+        arguments = {"stop_token_ids": self._stops(stop_token_ids)}
+        # A beam has scores of its own.
+        if return_alignments or (return_scores and not isinstance(self.sampler, BeamSampler)):
+            arguments["return_alignments"] = True
         if max_length is not None:
             check_positive(max_length=max_length)
         if is_dataset(inputs):
@@ -307,19 +278,14 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
         results = []
         for given in batches:
             packed = self._pack_given(given, max_length)
-            ids = self.make_generate_function()(packed, stop_token_ids=stops)
-            replayed = {}
-            if return_alignments or (return_scores and "scores" not in ids):
-                replayed = self.replay_on_batch({**packed, **_drop_scores(ids)})
-            shown = _without_prompt(ids, packed) if strip_prompt else ids
-            results.append({**replayed, **ids, "outputs": self._as_outputs(shown, given)})
+            decoded = self.compiled_methods("generate_step", packed, **arguments)
+            shown = _without_prompt(decoded, packed) if strip_prompt else decoded
+            results.append({**decoded, "outputs": self._as_outputs(shown, given)})
         outputs = self._join_outputs(results)
         if not (return_scores or return_alignments):
             return outputs[0] if is_one else outputs
         asked = {"scores": return_scores, "alignments": return_alignments}
         found = {name: join_rows([one[name] for one in results]) for name in asked if asked[name]}
-        if return_scores and found["scores"].ndim == 2 and not several:
-            found["scores"] = found["scores"][:, 0]
         return {"outputs": outputs, **found}
 
     def _stops(self, stop_token_ids):
@@ -374,7 +340,9 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
     def _as_outputs(self, ids, given):
         """Strings of the ids of one batch; without a preprocessor the ids as they are."""
         if self.preprocessor is None:
-            return ids
+            own = ("scores",) if isinstance(self.sampler, BeamSampler) else ()
+            names = ("decoder_token_ids", "decoder_padding_mask", *own)
+            return {name: ids[name] for name in names}
         sources = {"encoder_text": given["encoder_text"]}  # What is copied is looked up there.
         return self.preprocessor.generate_postprocess({**ids, **sources})
 
@@ -476,17 +444,7 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
             dict of `alignments` float32 [B, T - 1, S], row t for the token at t + 1, zero where
             that is padding, and `scores` float32 [B], log p of all tokens but the first, in nats.
         """
-        target, real = inputs["decoder_token_ids"], inputs["decoder_padding_mask"]
-        logits, alignments = self.decode({**inputs, "decoder_token_ids": target[:, :-1]})
-        logits = ops.cast(logits, "float32")
-        following = ops.cast(target[:, 1:], "int32")
-        real = ops.cast(real[:, 1:], "float32")  # [B, T - 1]
-        chosen = ops.take_along_axis(logits, following[:, :, None], axis=-1)[:, :, 0]
-        log_probs = chosen - ops.logsumexp(logits, axis=-1)
-        return {
-            "alignments": ops.cast(alignments, "float32") * real[:, :, None],
-            "scores": ops.sum(log_probs * real, axis=1),
-        }
+        return replay(self, inputs)
 
     def replay_on_batch(self, inputs, door: str = "replay", **arguments):
         """`replay`, or another method, compiled, on one batch: NumPy arrays."""
@@ -512,23 +470,6 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
     def check_generated(self, **lengths):
         """Raise if no output can be of such a length, in tokens: a recurrent decoder makes any."""
 
-    def export_generate(self, path, **kwargs):
-        """Write a SavedModel that generates; see `attnzoo.export.saved_model`."""
-        from attnzoo.export import saved_model
-
-        return saved_model(self, path, **kwargs)
-
-
-def _until_stop(token_ids, given, stop_token_ids):
-    """bool, shape of `token_ids`: True up to and with the first stop token that is not given."""
-    if stop_token_ids is None:
-        return ops.ones_like(token_ids, dtype="bool")
-    stops = ops.zeros_like(token_ids, dtype="bool")
-    for stop in stop_token_ids:
-        stops = ops.logical_or(stops, token_ids == stop)
-    stops = ops.cast(ops.logical_and(stops, ops.logical_not(ops.cast(given, "bool"))), "int32")
-    return (ops.cumsum(stops, axis=-1) - stops) == 0
-
 
 def _split(given, batch_size):
     """A dict of lists or arrays in batches."""
@@ -543,7 +484,3 @@ def _without_prompt(ids, inputs):
     real = ids["decoder_padding_mask"].astype(bool)
     given = given[:, None] if real.ndim == 3 else given  # [B, 1, T]
     return {**ids, "decoder_padding_mask": real & ~given}
-
-
-def _drop_scores(ids):
-    return {name: value for name, value in ids.items() if name != "scores"}
