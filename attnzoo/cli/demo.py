@@ -47,6 +47,7 @@ def run(arguments):
     from attnzoo.cli.plot import plot_tasks
     from attnzoo.cli.train import train
     from attnzoo.data import cmudict_split, group_references
+    from attnzoo.export import saved_model
     from attnzoo.training import evaluate_predictions, format_predictions
 
     load_tensorflow()
@@ -77,7 +78,7 @@ def run(arguments):
     print(f"(on {len(words)} {kind})\n")
 
     plot_tasks({"demo": task}, list(WORDS), spoken).savefig(output / "alignments.png")
-    task.export_generate(output / "saved_model", overwrite=True)
+    saved_model(task, output / "saved_model", overwrite=True)
     print("In a process with TensorFlow alone, the SavedModel says:")
     heard = run_alone(output / "saved_model", WORDS)
     for word, said in zip(WORDS, heard, strict=True):

@@ -163,8 +163,8 @@ def _measure_classes(task, arguments) -> dict:
 def load_task(arguments, preset: str | None = None):
     """The task of the preset asked for, or of another, with the sampler that was asked for."""
     load_tensorflow()
-    from attnzoo.models.presets import task_class
-    from attnzoo.models.seq2seq_task import Seq2SeqTask
+    from attnzoo.models.parts.presets import task_class
+    from attnzoo.models.tasks.seq2seq import Seq2SeqTask
 
     preset = preset or arguments.preset
     cls = task_class(preset)
@@ -181,8 +181,8 @@ def load_task(arguments, preset: str | None = None):
 def load_any_task(arguments):
     """The task of the preset asked for, of whatever kind it is."""
     load_tensorflow()
-    from attnzoo.models.presets import task_class
-    from attnzoo.models.seq2seq_task import Seq2SeqTask
+    from attnzoo.models.parts.presets import task_class
+    from attnzoo.models.tasks.seq2seq import Seq2SeqTask
 
     cls = task_class(arguments.preset)
     if cls is None or issubclass(cls, Seq2SeqTask):

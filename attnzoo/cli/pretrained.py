@@ -10,7 +10,7 @@ def check_preset(recipe: Recipe, output: pathlib.Path):
     """Raise unless the recipe's model can start from its preset, for a run in this folder."""
     import keras
 
-    from attnzoo.models.presets import explain_preset_errors, saved_dtype, task_class
+    from attnzoo.models.parts.presets import explain_preset_errors, saved_dtype, task_class
 
     cls, received = task_class_of(recipe), f"Received: preset={recipe.preset!r}"
     held = task_class(recipe.preset)
@@ -47,7 +47,7 @@ def start_from_preset(recipe: Recipe, options: dict, head: dict):
         options: For the preprocessor.
         head: For the task. A classifier's own layers always start anew.
     """
-    from attnzoo.models.presets import explain_preset_errors, task_class
+    from attnzoo.models.parts.presets import explain_preset_errors, task_class
     from attnzoo.models.transformer_encoder.task import packing_of_another
 
     cls, held = task_class_of(recipe), task_class(recipe.preset)

@@ -165,7 +165,7 @@ def train(recipe: Recipe, train_data, dev_data, output, *, overwrite=False, verb
     """
     import keras
 
-    from attnzoo.models.presets import task_class
+    from attnzoo.models.parts.presets import task_class
     from attnzoo.training import average_checkpoints
 
     output = pathlib.Path(output)

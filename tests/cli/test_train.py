@@ -28,7 +28,7 @@ from attnzoo.cli.train import (
     stopped_already,
     train,
 )
-from attnzoo.models.presets import task_class
+from attnzoo.models.parts.presets import task_class
 
 # The command is the same on every backend; what it rests on is tested on each.
 pytestmark = pytest.mark.shared("torch")

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from attnzoo import data, export, models, samplers
-from attnzoo.export.families import serve
+from attnzoo.export.specs.families import serve
 from attnzoo.samplers import beam
 from tests import tools
 from tests.models import tiny
