@@ -5,7 +5,7 @@ import keras_hub
 import numpy as np
 from keras import ops
 
-from attnzoo.layers.scores.base import check_positive
+from attnzoo.checks import check_positive
 from attnzoo.models.batch_sizes import join_rows, split_rows
 from attnzoo.models.compiling import asked_for, keeps_training, with_training_kept
 from attnzoo.models.input_checks import as_texts, check_batched, check_ids, is_dataset

@@ -5,7 +5,7 @@ import keras_hub
 import numpy as np
 from keras import ops
 
-from attnzoo.layers.scores.base import check_positive
+from attnzoo.checks import check_positive
 from attnzoo.models.labelled_text_task import LabelledTextMixin
 from attnzoo.models.saliency import after_embedding, saliency
 from attnzoo.models.text_task import to_the_longest

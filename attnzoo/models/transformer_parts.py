@@ -4,7 +4,7 @@ import keras
 import keras_hub
 from keras import ops
 
-from attnzoo.layers.scores.base import check_positive, check_rate
+from attnzoo.checks import check_positive, check_rate
 from attnzoo.layers.transformer.blocks import NORMS
 from attnzoo.layers.transformer.positions import POSITIONS, get_position
 from attnzoo.models.hub_model import HubModelMixin

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from attnzoo.checks import agree
 from attnzoo.ops.blocks import (
     block_sizes,
     cut_blocks,
@@ -12,7 +13,7 @@ from attnzoo.ops.blocks import (
     scan_blocks,
 )
 from attnzoo.ops.linear import linear
-from attnzoo.ops.sizes import agree, fits_whole
+from attnzoo.ops.sizes import fits_whole
 
 _ON_TORCH = keras.backend.backend() == "torch"
 # Elements of one block [b, t, S, U]. In float32 0.5 MiB, so that a core keeps it in its own cache;

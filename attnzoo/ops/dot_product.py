@@ -14,9 +14,17 @@ import dataclasses
 import keras
 from keras import ops
 
+from attnzoo.checks import (
+    agree,
+    check_above,
+    check_at_least,
+    check_mask_shape,
+    check_rate,
+    check_shape,
+)
 from attnzoo.ops.dot_product_blocks import Terms, attend_in_blocks, join
 from attnzoo.ops.normalizers import get_normalizer
-from attnzoo.ops.sizes import agree, fits_whole, is_symbol, known_size
+from attnzoo.ops.sizes import fits_whole, known_size
 
 _ON_TORCH = keras.backend.backend() == "torch"
 # Elements of one block [r, t, S]: few enough to stay in the caches, and enough to share out among
@@ -437,48 +445,12 @@ def _check_masks(shape, memory_mask, attention_mask, bias):
     check_mask_shape("memory_mask", memory_mask, sizes, ["BS"])
     check_mask_shape("attention_mask", attention_mask, sizes, ["TS", "BTS", "BNTS"])
     if bias is not None:
-        _check_shape("bias", bias, sizes, ["NTS", "BNTS"])
-
-
-def check_mask_shape(name: str, mask, sizes: dict, layouts: list[str]):
-    """Raise unless a mask is None, or boolean and of one of these layouts."""
-    if mask is None:
-        return
-    if keras.backend.standardize_dtype(mask.dtype) != "bool":
-        raise ValueError(
-            f"`{name}` must be boolean, True = may attend. Received: {name}.dtype={mask.dtype}"
-        )
-    _check_shape(name, mask, sizes, layouts)
-
-
-def _check_shape(name, tensor, sizes, layouts):
-    shape = tuple(tensor.shape)
-    for layout in layouts:
-        # With more than two axes, one matrix may serve all examples, or all heads.
-        if len(shape) == len(layout) and all(
-            agree(size, sizes[letter]) or (size == 1 and axis < len(layout) - 2)
-            for axis, (size, letter) in enumerate(zip(shape, layout, strict=True))
-        ):
-            return
-    known = ", ".join(f"{letter}={size}" for letter, size in sizes.items())
-    kinds = " or ".join(f"[{', '.join(layout)}]" for layout in layouts)
-    remedy = ""
-    if any(map(is_symbol, shape)):
-        remedy = (
-            ". In an export, sizes that are equal and left open must have one name: pass "
-            '`jax2tf_kwargs={"polymorphic_shapes": ...}` to `model.export`'
-        )
-    raise ValueError(
-        f"`{name}` must have shape {kinds} with {known}. Received: {name}.shape={shape}{remedy}"
-    )
+        check_shape("bias", bias, sizes, ["NTS", "BNTS"])
 
 
 def _check_numbers(soft_cap, window, dropout=0.0, seed=None):
-    if soft_cap is not None and not soft_cap > 0.0:
-        raise ValueError(f"`soft_cap` must be above 0. Received: soft_cap={soft_cap}")
-    if window is not None and window < 1:
-        raise ValueError(f"`window` must be at least 1. Received: window={window}")
-    if not 0.0 <= dropout < 1.0:
-        raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
+    check_above(0, soft_cap=soft_cap)
+    check_at_least(1, window=window)
+    check_rate(dropout=dropout)
     if dropout and seed is None:
         raise ValueError(f"`dropout` needs a `seed`. Received: dropout={dropout}, seed=None")

@@ -3,18 +3,24 @@
 import keras
 from keras import ops
 
-from attnzoo.layers.attention.base import Attention, check_attention_inputs, check_mask
+from attnzoo.checks import (
+    check_above,
+    check_attention_inputs,
+    check_mask,
+    check_mask_shape,
+    check_positive,
+    check_rate,
+)
+from attnzoo.layers.attention.base import Attention
 from attnzoo.layers.attention.scored import pop_layer_arguments
 from attnzoo.layers.dense import apply_dense
 from attnzoo.layers.masks import warn_of_lost_mask
 from attnzoo.layers.scores import Score, get_score
-from attnzoo.layers.scores.base import check_positive
 from attnzoo.layers.transformer.positions import POSITIONS, get_position
 from attnzoo.layers.transformer.sharing import part_config
 from attnzoo.ops import get_normalizer
 from attnzoo.ops.dot_product import (
     align_heads,
-    check_mask_shape,
     dot_product_attention,
     dot_product_scores,
     dropped_alignments,
@@ -134,10 +140,8 @@ class MultiHeadAttention(Attention):
                 "`num_key_value_heads` must divide `num_heads`. Received: "
                 f"num_key_value_heads={num_key_value_heads}, num_heads={num_heads}"
             )
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
-        if soft_cap is not None and not soft_cap > 0.0:
-            raise ValueError(f"`soft_cap` must be above 0. Received: soft_cap={soft_cap}")
+        check_rate(dropout=dropout)
+        check_above(0, soft_cap=soft_cap)
         get_normalizer(normalizer)  # Raises if it is unknown.
         self.num_heads = num_heads
         self.key_dim = key_dim

@@ -50,19 +50,3 @@ class Score(keras.layers.Layer):
 
     def compute_output_shape(self, query_shape, memory_shape):
         return (query_shape[0], query_shape[1], memory_shape[1])
-
-
-def check_positive(**sizes: int):
-    """Raise unless every size is a whole number of at least 1."""
-    for name, size in sizes.items():
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise ValueError(
-                f"`{name}` must be a whole number, at least 1. Received: {name}={size}"
-            )
-
-
-def check_rate(**rates: float):
-    """Raise unless every rate is in [0, 1): a dropout, a share, a decay."""
-    for name, rate in rates.items():
-        if not 0.0 <= rate < 1.0:
-            raise ValueError(f"`{name}` must be in [0, 1). Received: {name}={rate}")

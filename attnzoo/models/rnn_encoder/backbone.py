@@ -3,7 +3,7 @@
 import keras
 import keras_hub
 
-from attnzoo.layers.scores.base import check_positive
+from attnzoo.checks import check_positive
 from attnzoo.models.hub_model import HubModelMixin
 from attnzoo.models.policies import policy_for
 from attnzoo.models.presets import explain_preset_errors
