@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "export": {"ops", "layers", "data", "training", "samplers", "presets", "models"},
 }
 # What knows nothing else of ours, and may be known everywhere.
-EVERYWHERE = {"checks", "whitespace"}
+EVERYWHERE = {"backend", "checks", "whitespace"}
 # The one way back, inside the method that is asked to export.
 CALLED_LATER = {("models", "attnzoo.export.saved_model")}
 PRIVATE = ("keras.src", "keras_hub.src", "keras_nlp", "tensorflow.python", "jax._src")

@@ -14,6 +14,7 @@ import dataclasses
 import keras
 from keras import ops
 
+from attnzoo.backend import ON_TORCH, choose, on_accelerator
 from attnzoo.checks import (
     agree,
     check_above,
@@ -26,12 +27,11 @@ from attnzoo.ops.dot_product_blocks import Terms, attend_in_blocks, join
 from attnzoo.ops.normalizers import get_normalizer
 from attnzoo.ops.sizes import fits_whole, known_size
 
-_ON_TORCH = keras.backend.backend() == "torch"
 # Elements of one block [r, t, S]: few enough to stay in the caches, and enough to share out among
 # the cores; most on torch, where each operation costs a call from Python.
-_BLOCK_ELEMENTS = {"jax": 2**19, "tensorflow": 2**20, "torch": 2**21}[keras.backend.backend()]
+_BLOCK_ELEMENTS = choose(2**19, tensorflow=2**20, torch=2**21)
 # Up to this many elements [B, N, T, S] plain autodiff is at least as fast as blocks.
-_WHOLE_ELEMENTS = {"jax": 2**19, "tensorflow": 2**22, "torch": 2**21}[keras.backend.backend()]
+_WHOLE_ELEMENTS = choose(2**19, tensorflow=2**22, torch=2**21)
 # What a batch size is taken for that is not known while tracing.
 _USUAL_BATCH = 32
 # Into how many parts steps are cut where each part sees another stretch of memory, and their
@@ -367,13 +367,9 @@ def _has_kernel(dtype: str, bias, soft_cap, dropout: float, equal_widths: bool) 
     """Whether the backend has a kernel of its own for this, and it is the better road."""
     if soft_cap is not None or dropout or not equal_widths:
         return False
-    if _ON_TORCH:
+    if ON_TORCH:
         return not getattr(bias, "requires_grad", False)  # With that, torch goes the whole road.
-    if keras.backend.backend() != "jax" or dtype not in ("bfloat16", "float16"):
-        return False
-    import jax
-
-    return jax.default_backend() != "cpu"
+    return dtype in ("bfloat16", "float16") and on_accelerator()
 
 
 def _fused(query, key, value, masks, bias, *, scale, causal, window):
@@ -391,7 +387,7 @@ def _fused(query, key, value, masks, bias, *, scale, causal, window):
         mask = mask if len(mask.shape) == 4 else mask[None, None]
     if bias is not None:
         bias = ops.cast(_with_four_axes(bias, heads_first=True), query.dtype)
-    if _ON_TORCH:
+    if ON_TORCH:
         import torch
 
         if bias is not None and mask is not None:

@@ -17,9 +17,9 @@ import dataclasses
 import math
 import typing
 
-import keras
 from keras import ops
 
+from attnzoo.backend import ON_TENSORFLOW
 from attnzoo.ops.blocks import (
     block_sizes,
     cut_blocks,
@@ -35,7 +35,7 @@ from attnzoo.ops.normalizers import masked_softmax
 _LOWEST = -1e30
 # On TensorFlow each operation passes over a whole block. There a softmax, which is one, is faster
 # than the difference and the power that a kept sum would leave to do.
-_ONE_BY_ONE = keras.backend.backend() == "tensorflow"
+_ONE_BY_ONE = ON_TENSORFLOW
 # Up to this many elements [T, S], what causality hides is made once for all rows, where operations
 # go one by one.
 _SHADE_ELEMENTS = 2**22
