@@ -24,7 +24,7 @@ from attnzoo.ops.dot_product import (
     dot_product_attention,
     dot_product_scores,
     dropped_alignments,
-    over_groups,
+    grouped_matmul,
 )
 
 _EPSILON = 1e-6
@@ -259,7 +259,7 @@ class MultiHeadAttention(Attention):
             else:
                 group = self.num_heads // self.num_key_value_heads
                 used = dropped_alignments(used, self.dropout, drop, group)
-        contexts = over_groups(used, ops.cast(value, used.dtype))
+        contexts = grouped_matmul(used, ops.cast(value, used.dtype))
         if "value" in biases:
             contexts = contexts + biases["value"](used)
         dtype = self.compute_dtype
