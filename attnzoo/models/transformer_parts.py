@@ -5,8 +5,9 @@ import keras_hub
 from keras import ops
 
 from attnzoo.checks import check_positive, check_rate
+from attnzoo.layers.lookup import get_position
+from attnzoo.layers.names import POSITIONS
 from attnzoo.layers.transformer.blocks import NORMS
-from attnzoo.layers.transformer.positions import POSITIONS, get_position
 from attnzoo.models.hub_model import HubModelMixin
 from attnzoo.models.policies import policy_for, quantize_again
 from attnzoo.models.presets import explain_preset_errors

@@ -5,7 +5,7 @@ from keras import ops
 
 from attnzoo.checks import check_positive
 from attnzoo.layers.attention.monotonic import MonotonicAttention
-from attnzoo.layers.scores import get_score
+from attnzoo.layers.lookup import get_score
 from attnzoo.ops import (
     chunkwise_alignments,
     gather_windows,

@@ -14,10 +14,10 @@ from attnzoo.checks import (
 from attnzoo.layers.attention.base import Attention
 from attnzoo.layers.attention.scored import pop_layer_arguments
 from attnzoo.layers.dense import apply_dense
+from attnzoo.layers.lookup import get_position, get_score, position_class
 from attnzoo.layers.masks import warn_of_lost_mask
-from attnzoo.layers.scores import Score, get_score
-from attnzoo.layers.transformer.positions import POSITIONS, get_position
-from attnzoo.layers.transformer.sharing import part_config
+from attnzoo.layers.scores.base import Score
+from attnzoo.layers.sharing import part_config
 from attnzoo.ops import get_normalizer
 from attnzoo.ops.dot_product import (
     align_heads,
@@ -396,8 +396,7 @@ class MultiHeadAttention(Attention):
         if isinstance(position, dict):
             position = keras.saving.deserialize_keras_object(position)
         named = isinstance(position, str)
-        kind = POSITIONS.get(position) if named else position
-        if getattr(kind, "at_input", False):
+        if getattr(position_class(position), "at_input", False):
             raise ValueError(
                 "This position acts at the input of a model: add it to the embedding there, and "
                 'take `position=None` here, or one that acts in an attention, such as "rotary". '

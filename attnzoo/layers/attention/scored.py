@@ -3,7 +3,8 @@
 from keras import ops
 
 from attnzoo.layers.attention.base import Attention
-from attnzoo.layers.scores import Score, get_score
+from attnzoo.layers.lookup import get_score
+from attnzoo.layers.scores.base import Score
 from attnzoo.layers.scores.history import HistoryScore
 from attnzoo.ops import combine_masks
 

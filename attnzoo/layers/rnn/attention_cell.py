@@ -6,7 +6,8 @@ import keras
 from keras import ops, tree
 
 from attnzoo.checks import check_choice
-from attnzoo.layers.attention import Attention, get_attention
+from attnzoo.layers.attention.base import Attention
+from attnzoo.layers.lookup import get_attention
 from attnzoo.layers.rnn.equations import bind, output_size, query_index, state_sizes
 
 _ORDERS = ("before", "after")

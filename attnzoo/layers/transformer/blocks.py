@@ -7,10 +7,11 @@ from attnzoo.checks import check_above, check_choice, check_positive, check_rate
 from attnzoo.layers.attention.multi_head import MultiHeadAttention
 from attnzoo.layers.attention.self_attention import MultiHeadSelfAttention
 from attnzoo.layers.base import SpecLayer, constructor_arguments
+from attnzoo.layers.lookup import score_class
 from attnzoo.layers.masks import first_mask
-from attnzoo.layers.scores import SCORES, Score
+from attnzoo.layers.scores.base import Score
+from attnzoo.layers.sharing import part_config
 from attnzoo.layers.transformer.feed_forward import FeedForward
-from attnzoo.layers.transformer.sharing import part_config
 
 NORMS = {
     "layer": keras.layers.LayerNormalization,
@@ -475,8 +476,8 @@ def _check_attention(attention):
         )
     known = {*constructor_arguments(MultiHeadAttention), "trainable"} - {*OWN}
     score = attention.get("score")
-    if isinstance(score, str) and score in SCORES:
-        known |= {*constructor_arguments(SCORES[score])} - {*OWN}
+    if isinstance(score, str):
+        known |= {*constructor_arguments(score_class(score))} - {*OWN}
     unknown = {name: value for name, value in attention.items() if name not in known}
     if unknown:
         raise ValueError(

@@ -5,8 +5,8 @@ import keras_hub
 from keras import ops
 
 from attnzoo.checks import check_positive
-from attnzoo.layers import AttentionCell, AttentionRNN, Bridge
-from attnzoo.layers.attention import LocalAttention, LuongAttention, get_attention
+from attnzoo.layers import AttentionCell, AttentionRNN, Bridge, LocalAttention, LuongAttention
+from attnzoo.layers.lookup import get_attention
 from attnzoo.layers.rnn.equations import state_sizes
 from attnzoo.models.embeddings import source_and_target
 from attnzoo.models.hub_model import HubModelMixin

@@ -4,7 +4,8 @@ import pytest
 from keras import ops
 
 from attnzoo import layers
-from attnzoo.layers.attention import ATTENTIONS, get_attention
+from attnzoo.layers.lookup import get_attention
+from attnzoo.layers.names import ATTENTIONS
 from tests.catalogue import LAYERS, CumulativeAttention
 from tests.references import softmax
 from tests.tools import assert_close, lengths_mask, normal, set_weights

@@ -4,7 +4,8 @@ import pytest
 from keras import ops
 
 from attnzoo import layers
-from attnzoo.layers.scores import SCORES, get_score
+from attnzoo.layers.lookup import get_score
+from attnzoo.layers.names import SCORES
 from tests.catalogue import NegativeDistance
 from tests.tools import assert_close, normal
 

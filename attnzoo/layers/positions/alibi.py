@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from attnzoo.checks import check_positive
-from attnzoo.layers.transformer.positions.base import Position, relative_positions
+from attnzoo.layers.positions.base import Position, relative_positions
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")

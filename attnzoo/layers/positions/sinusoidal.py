@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from attnzoo.checks import check_above
-from attnzoo.layers.transformer.positions.base import (
+from attnzoo.layers.positions.base import (
     Position,
     position_angles,
 )
