@@ -60,6 +60,10 @@ class Attention(SpecLayer):
     sets `marginal = True` and gives the `OutputLayer` that sums, by
     `make_output_layer(vocabulary_size, *, hidden_dim, dropout)`.
 
+    A mechanism that keeps a coverage sets `has_coverage = True` and has a `coverage_loss`, the
+    weight of its loss. `decoder_order` is the order of the paper's decoder, `"before"` or
+    `"after"`: a model takes it for the `attend` of its `AttentionCell` where none is given.
+
     Call arguments:
         query: float [B, T, Dq]. What asks: decoder states, target tokens.
         memory: float [B, S, Dm]. What may be attended to.
@@ -84,10 +88,16 @@ class Attention(SpecLayer):
     stochastic = False
     looks_back = False
     marginal = False
+    has_coverage = False
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
+
+    @property
+    def decoder_order(self) -> str:
+        """The order of the paper's decoder: see `AttentionCell`. A class may name its own."""
+        return "after" if self.marginal else "before"  # A sum goes with nothing fed back.
 
     def prepare(self, memory, memory_mask=None) -> dict:
         """Compute what depends on the memory alone.

@@ -49,6 +49,8 @@ class CoverageAttention(HistoryAttention):
         [See et al., 2017](https://arxiv.org/abs/1704.04368), section 2.3.
     """
 
+    has_coverage = True
+
     def __init__(
         self,
         units: int,

@@ -65,6 +65,8 @@ class LocalAttention(SoftAttention):
         [Luong et al., 2015](https://arxiv.org/abs/1508.04025), section 3.2, equations 9 and 10.
     """
 
+    decoder_order = "after"
+
     def __init__(
         self,
         score="bilinear",

@@ -16,7 +16,6 @@ from attnzoo.layers.attention.scored import pop_layer_arguments
 from attnzoo.layers.dense import apply_dense
 from attnzoo.layers.lookup import get_position, get_score, position_class
 from attnzoo.layers.masks import warn_of_lost_mask
-from attnzoo.layers.scores.base import Score
 from attnzoo.layers.sharing import part_config
 from attnzoo.ops import get_normalizer
 from attnzoo.ops.dot_product import (
@@ -176,7 +175,7 @@ class MultiHeadAttention(Attention):
             for name in ("query_factor", "key_factor"):
                 weight = self.add_weight(shape=(self.key_dim,), initializer="ones", name=name)
                 setattr(self, name, weight)
-        if isinstance(self.score, Score) and not self.score.built:
+        if self.score != "dot" and not self.score.built:
             of_head = (None, None, self.key_dim)
             self.score.build(of_head, of_head)
         if self.position is not None and not self.position.built:

@@ -12,7 +12,8 @@ class Score(keras.layers.Layer):
     normalizes them.
 
     Where scores[b, t, s] depends on query[b, t] and key[b, s] alone, a subclass may say so with
-    `placewise = True`: then an attention that needs few places compares only those.
+    `placewise = True`: then an attention that needs few places compares only those. A score that
+    takes the alignments of the steps before says `needs_history = True`: see `HistoryScore`.
 
     Call arguments:
         query: float [B, T, Dq]. What asks.
@@ -29,6 +30,7 @@ class Score(keras.layers.Layer):
     """
 
     placewise = False
+    needs_history = False
 
     def build(self, query_shape, memory_shape):
         self.built = True

@@ -5,7 +5,7 @@ import keras_hub
 from keras import ops
 
 from attnzoo.checks import check_positive
-from attnzoo.layers import AttentionCell, AttentionRNN, Bridge, LocalAttention, LuongAttention
+from attnzoo.layers import AttentionCell, AttentionRNN, Bridge
 from attnzoo.layers.lookup import get_attention
 from attnzoo.layers.rnn.equations import state_sizes
 from attnzoo.models.embeddings import source_and_target
@@ -182,8 +182,7 @@ class RNNSeq2SeqBackbone(HubModelMixin, keras_hub.models.Backbone):
             )
         with_alignments = self.marginal or pointer_generator
         if attend is None:
-            luong = isinstance(mechanism, (LuongAttention, LocalAttention)) or self.marginal
-            attend = "after" if luong else "before"
+            attend = mechanism.decoder_order
         decoder_cells = [
             make_cell(units=hidden_dim, name=f"decoder_{i}", dtype=policy, **recurrent)
             for i in range(num_decoder_layers)
