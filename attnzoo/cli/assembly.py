@@ -143,7 +143,7 @@ def _make_attention(recipe: Recipe):
     """The name alone, or a layer where the recipe says more about it."""
     if not recipe.attention_options:
         return recipe.attention
-    from attnzoo.layers.attention import get_attention
+    from attnzoo.layers.lookup import get_attention
 
     options = {"name": "attention", "dtype": dtype_of(recipe), **recipe.attention_options}
     return get_attention(recipe.attention, recipe.hidden_dim, **options)

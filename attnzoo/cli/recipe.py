@@ -267,7 +267,7 @@ def _read_value(text: str):
 
 def check_recipe(recipe: Recipe):
     """Raise if a number is out of range, or an option is given that has no use."""
-    from attnzoo.layers.scores.base import check_rate
+    from attnzoo.checks import check_rate
 
     for name, least in _LEAST.items():
         value = getattr(recipe, name)

@@ -2,8 +2,8 @@
 
 import keras
 
+from attnzoo.checks import check_rate
 from attnzoo.layers import RNNEncoder
-from attnzoo.layers.scores.base import check_rate
 
 CELLS = {
     "lstm": keras.layers.LSTMCell,

@@ -4,9 +4,10 @@ import keras
 import keras_hub
 from keras import ops
 
-from attnzoo.layers.scores.base import check_positive, check_rate
+from attnzoo.checks import check_positive, check_rate
+from attnzoo.layers.lookup import get_position
+from attnzoo.layers.names import POSITIONS
 from attnzoo.layers.transformer.blocks import NORMS
-from attnzoo.layers.transformer.positions import POSITIONS, get_position
 from attnzoo.models.parts.policies import policy_for, quantize_again
 from attnzoo.models.parts.presets import explain_preset_errors
 from attnzoo.models.parts.torch_parameters import HubModelMixin

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from attnzoo.checks import check_positive
 from attnzoo.data.tokenizers import in_graph
-from attnzoo.layers.scores.base import check_positive
 from attnzoo.models.preprocessing.packing import as_lists
 from attnzoo.whitespace import split_words
 

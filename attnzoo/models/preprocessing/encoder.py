@@ -5,8 +5,8 @@ import keras_hub
 import numpy as np
 
 import attnzoo.data.tokenizers  # noqa: F401 - Registers what a preset may hold.
+from attnzoo.checks import check_positive
 from attnzoo.data.tokenizers import in_graph
-from attnzoo.layers.scores.base import check_positive
 from attnzoo.models.parts.presets import explain_preset_errors
 from attnzoo.models.preprocessing.input_checks import as_texts
 from attnzoo.models.preprocessing.packing import (

@@ -5,9 +5,9 @@ import keras_hub
 import numpy as np
 from keras import ops
 
+from attnzoo.checks import check_positive
 from attnzoo.data.copying import copy_ids, extend_ids, spell_ids
 from attnzoo.data.tokenizers import CharacterTokenizer, SymbolTokenizer, in_graph
-from attnzoo.layers.scores.base import check_positive
 from attnzoo.models.parts.presets import explain_preset_errors
 from attnzoo.models.preprocessing.input_checks import as_texts, need_as_many
 from attnzoo.models.preprocessing.packing import (

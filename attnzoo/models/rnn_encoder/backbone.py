@@ -3,7 +3,7 @@
 import keras
 import keras_hub
 
-from attnzoo.layers.scores.base import check_positive
+from attnzoo.checks import check_positive
 from attnzoo.models.parts.policies import policy_for
 from attnzoo.models.parts.presets import explain_preset_errors
 from attnzoo.models.parts.rnn_cells import check_cells, make_encoder

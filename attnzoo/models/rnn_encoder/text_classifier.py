@@ -2,8 +2,8 @@
 
 import keras
 
+from attnzoo.checks import check_positive, check_rate
 from attnzoo.layers import AttentivePooling
-from attnzoo.layers.scores.base import check_positive, check_rate
 from attnzoo.models.parts.policies import policy_for
 from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
 from attnzoo.models.rnn_encoder.preprocessor import RNNTextClassifierPreprocessor

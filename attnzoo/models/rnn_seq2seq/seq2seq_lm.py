@@ -3,7 +3,6 @@
 import keras
 from keras import ops
 
-from attnzoo.layers import CoverageAttention
 from attnzoo.layers.output import PointerGenerator, TiedLogits, TokenLogits
 from attnzoo.models.parts.policies import policy_for
 from attnzoo.models.rnn_seq2seq.backbone import RNNSeq2SeqBackbone
@@ -81,7 +80,7 @@ class RNNSeq2SeqLM(Seq2SeqTask):
     def set_coverage_loss(self, weight):
         """Set the weight of the coverage loss of each attention that keeps a coverage."""
         attentions = self.backbone.decoder.cell.attentions
-        covering = [one for one in attentions if isinstance(one, CoverageAttention)]
+        covering = [one for one in attentions if one.has_coverage]
         if weight and not covering:
             raise ValueError(
                 "A coverage loss needs an attention that keeps a coverage: make the backbone with "

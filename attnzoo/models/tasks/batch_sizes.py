@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from attnzoo.layers.scores.base import check_positive
+from attnzoo.checks import check_positive
 
 
 def size_for(count: int) -> int:

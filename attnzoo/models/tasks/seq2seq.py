@@ -5,7 +5,7 @@ import keras_hub
 import numpy as np
 from keras import ops
 
-from attnzoo.layers.scores.base import check_positive
+from attnzoo.checks import check_positive
 from attnzoo.models.objectives.reinforce import ReinforceMixin
 from attnzoo.models.objectives.scheduled_sampling import ScheduledSampling, check_probability
 from attnzoo.models.preprocessing.input_checks import (

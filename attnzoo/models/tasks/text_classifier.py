@@ -5,7 +5,7 @@ import keras_hub
 import numpy as np
 from keras import ops
 
-from attnzoo.layers.scores.base import check_positive
+from attnzoo.checks import check_positive
 from attnzoo.models.tasks.labelled_text import LabelledTextMixin
 from attnzoo.models.tasks.saliency import after_embedding, saliency
 from attnzoo.models.tasks.text import to_the_longest

@@ -2,8 +2,8 @@
 
 import keras
 
+from attnzoo.checks import check_positive
 from attnzoo.layers import TransformerEncoderBlock
-from attnzoo.layers.scores.base import check_positive
 from attnzoo.models.parts.transformer import TransformerBackbone, TransformerParts, run_blocks
 
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from attnzoo.layers.scores.base import check_rate
+from attnzoo.checks import check_rate
 from attnzoo.models.tasks.token_tagger import TokenTaggerTask
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.preprocessor import TransformerTokenTaggerPreprocessor

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from attnzoo.checks import check_positive
 from attnzoo.layers import TransformerDecoderBlock, TransformerEncoderBlock
-from attnzoo.layers.scores.base import check_positive
 from attnzoo.models.parts.embeddings import source_and_target
 from attnzoo.models.parts.transformer import TransformerBackbone, TransformerParts, run_blocks
 

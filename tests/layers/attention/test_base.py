@@ -4,7 +4,8 @@ import pytest
 from keras import ops
 
 from attnzoo import layers
-from attnzoo.layers.attention import ATTENTIONS, get_attention
+from attnzoo.layers.lookup import get_attention
+from attnzoo.layers.names import ATTENTIONS
 from tests.catalogue import LAYERS, CumulativeAttention
 from tests.references import softmax
 from tests.tools import assert_close, lengths_mask, normal, set_weights, shared
@@ -121,6 +122,18 @@ def test_a_name_makes_its_attention(name):
     attention = get_attention(name, units=7, name="attention")
     assert isinstance(attention, layers.Attention) and attention.name == "attention"
     assert attention(QUERY, MEMORY).shape == (2, 3, 5)
+
+
+AFTER = ("luong", "luong_general", "luong_dot", "luong_concat", "local_predictive")
+AFTER += ("local_monotonic", "hard_exact", "exact_monotonic", "exact_monotonic_zeroth")
+
+
+@pytest.mark.parametrize("name", ATTENTIONS)
+def test_a_mechanism_says_what_it_is(name):
+    attention = get_attention(name, units=7)
+    assert attention.decoder_order == ("after" if name in AFTER else "before")
+    assert attention.has_coverage is hasattr(attention, "coverage_loss") is (name == "coverage")
+    assert attention.marginal is hasattr(attention, "make_output_layer") is ("exact" in name)
 
 
 def test_what_is_given_comes_before_what_a_name_stands_for():

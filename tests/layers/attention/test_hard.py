@@ -363,9 +363,9 @@ def test_training_is_finite_where_there_is_nothing_or_too_much(estimator, dtype)
             {"units": 3, "normalizer": "sparsemax"},
             "attention takes those of .* Received: normalizer",
         ),
-        ({"temperature": 0.0}, "above 0 and finite. Received: temperature=0.0"),
-        ({"temperature": float("nan")}, "above 0 and finite. Received: temperature=nan"),
-        ({"temperature": float("inf")}, "above 0 and finite. Received: temperature=inf"),
+        ({"temperature": 0.0}, "above 0, and finite. Received: temperature=0.0"),
+        ({"temperature": float("nan")}, "above 0, and finite. Received: temperature=nan"),
+        ({"temperature": float("inf")}, "above 0, and finite. Received: temperature=inf"),
         (
             {"temperature": 0.5},
             "goes with `estimator=\"gumbel\"`. Received: .*0.5, estimator='reinforce'",

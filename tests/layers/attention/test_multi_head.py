@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from attnzoo import layers
-from attnzoo.layers.attention import get_attention
+from attnzoo.layers.lookup import get_attention
 from tests import references
 from tests.catalogue import NegativeDistance
 from tests.tools import assert_close, lengths_mask, normal, set_weights, to_numpy, weights_of

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from attnzoo import layers
-from attnzoo.layers.attention import ATTENTIONS
+from attnzoo.layers.names import ATTENTIONS
 from attnzoo.layers.rnn.equations import state_sizes
 from tests import references
 from tests.catalogue import CumulativeAttention

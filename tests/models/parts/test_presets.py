@@ -18,13 +18,9 @@ from attnzoo import models, presets, samplers, training
 from tests import tools
 from tests.models import tiny
 
-<<<<<<< HEAD:tests/models/test_presets.py
 pytestmark = pytest.mark.shared("torch")
 
-ROOT = pathlib.Path(__file__).parents[2]
-=======
 ROOT = pathlib.Path(__file__).parents[3]
->>>>>>> w-models:tests/models/parts/test_presets.py
 ARGUMENTS = {"cell": "gru", "num_decoder_layers": 2, "attention": "luong", "dropout": 0.1}
 
 # What another backend computes of a preset, in a process of its own.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attnzoo import export, models, plotting
-from attnzoo.layers.attention import ATTENTIONS
+from attnzoo.layers.names import ATTENTIONS
 from attnzoo.samplers import BeamSampler
 from tests import tools
 from tests.models import tiny

@@ -136,11 +136,3 @@ def position_angles(positions, width: int, max_wavelength: float):
     frequencies = float(max_wavelength) ** (-np.arange(0, width, 2) / width)
     positions = ops.expand_dims(ops.cast(positions, "float32"), -1)  # [T, 1]
     return positions * ops.convert_to_tensor(frequencies, dtype="float32")
-
-
-def check_max_wavelength(max_wavelength: float):
-    """Raise unless the waves get longer from feature to feature."""
-    if not max_wavelength > 1.0:
-        raise ValueError(
-            f"`max_wavelength` must be above 1. Received: max_wavelength={max_wavelength}"
-        )

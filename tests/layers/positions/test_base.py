@@ -4,8 +4,9 @@ import pytest
 from keras import ops
 
 from attnzoo import layers
-from attnzoo.layers.transformer.positions import POSITIONS, get_position
-from attnzoo.layers.transformer.positions.base import relative_positions
+from attnzoo.layers.lookup import get_position
+from attnzoo.layers.names import POSITIONS
+from attnzoo.layers.positions.base import relative_positions
 from tests.catalogue import PositionedAttention
 from tests.ops.differentiation import outputs_and_gradients
 from tests.tools import assert_close, normal, set_weights

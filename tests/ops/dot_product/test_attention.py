@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from keras import ops
 
-from attnzoo.ops import align_heads, dot_product, dot_product_attention, dot_product_scores
+from attnzoo.ops import align_heads, dot_product_attention, dot_product_scores
+from attnzoo.ops.dot_product import attention, dropped_alignments, grouped_matmul, parts
 from tests import references
 from tests.ops.differentiation import outputs_and_gradients
 from tests.tools import assert_close, lengths_mask, normal, to_numpy
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 BATCH, HEADS, QUERY_LENGTH, MEMORY_LENGTH, WIDTH, VALUE_WIDTH = 3, 6, 13, 11, 5, 7
 SCORES = (BATCH, HEADS, QUERY_LENGTH, MEMORY_LENGTH)
 PAIRS = (QUERY_LENGTH, MEMORY_LENGTH)
@@ -98,22 +99,22 @@ def run(case: str, tensors=None, upstream=UPSTREAM, compiled=True, known=None, *
 
 
 @pytest.fixture
-def go(monkeypatch):
-    """Function that chooses the road, however small the whole is."""
+def choose_way(monkeypatch):
+    """Function that chooses the way, however small the whole is."""
 
-    def choose(road: str, elements: int = 0):
-        monkeypatch.setattr(dot_product, "_WHOLE_ELEMENTS", 2**30 if road == "whole" else 0)
-        monkeypatch.setattr(dot_product, "_BLOCK_ELEMENTS", elements)
-        monkeypatch.setattr(dot_product, "_PART_STEPS", 4)
-        if road != "fused":
-            monkeypatch.setattr(dot_product, "_has_kernel", lambda *_: False)
+    def choose(way: str, elements: int = 0):
+        monkeypatch.setattr(attention, "_WHOLE_ELEMENTS", 2**30 if way == "whole" else 0)
+        monkeypatch.setattr(parts, "_BLOCK_ELEMENTS", elements)
+        monkeypatch.setattr(parts, "_PART_STEPS", 4)
+        if way != "kernel":
+            monkeypatch.setattr(attention, "has_kernel", lambda *_: False)
 
     return choose
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_whole_follows_the_equation(go, case):
-    go("whole")
+def test_the_whole_follows_the_equation(choose_way, case):
+    choose_way("whole")
     tensors = tensors_of(case)
     context, _ = run(case)
     assert_close(context, expected(case, tensors)[0].astype("float32"))
@@ -130,90 +131,92 @@ def test_alignments_follow_the_equation(case):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_blocks_give_the_numbers_and_gradients_of_the_whole(go, case):
-    go("whole")
+def test_blocks_give_the_numbers_and_gradients_of_the_whole(choose_way, case):
+    choose_way("whole")
     whole = run(case)
-    go("blocks", 5 * MEMORY_LENGTH)
+    choose_way("blocks", 5 * MEMORY_LENGTH)
     assert_close(run(case), whole)
 
 
 @pytest.mark.parametrize("case", ["pairs of heads", "one bias"])
 @pytest.mark.parametrize("elements", BLOCKS)
-def test_blocks_may_have_any_size(go, elements, case):
-    go("whole")
+def test_blocks_may_have_any_size(choose_way, elements, case):
+    choose_way("whole")
     whole = run(case)
-    go("blocks", elements)
+    choose_way("blocks", elements)
     assert_close(run(case), whole)
 
 
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="The others' is Keras's.")
 @pytest.mark.parametrize("case", [case for case in CASES if "soft_cap" not in CASES[case]])
-def test_the_kernel_of_torch_gives_the_same(go, monkeypatch, case):
-    calls, fused = [], dot_product._fused
+def test_the_kernel_of_torch_gives_the_same(choose_way, monkeypatch, case):
+    calls, kernel = [], attention.kernel_attention
     monkeypatch.setattr(
-        dot_product, "_fused", lambda *args, **more: calls.append(1) or fused(*args, **more)
+        attention,
+        "kernel_attention",
+        lambda *args, **more: calls.append(1) or kernel(*args, **more),
     )
-    go("fused")
+    choose_way("kernel")
     tensors = tensors_of_one_width(case)
     context = dot_product_attention(*tensors, **CASES[case])
     assert calls
     assert_close(context, expected(case, tensors)[0].astype("float32"))
     found = run(case, tensors, upstream=tensors[0])
-    go("whole")
+    choose_way("whole")
     assert_close(found, run(case, tensors, upstream=tensors[0]))
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_road_that_is_chosen_follows_the_equation(go, case):
-    go("fused", 2 * ROW)
+def test_the_way_that_is_chosen_follows_the_equation(choose_way, case):
+    choose_way("kernel", 2 * ROW)
     tensors = tensors_of(case)
     context = dot_product_attention(*tensors, **CASES[case])
     assert_close(context, expected(case, tensors)[0].astype("float32"))
 
 
 @pytest.mark.parametrize("case", ["plain", "pairs of examples", "one bias", "window"])
-def test_the_kernel_of_keras_gives_the_same(go, monkeypatch, case):
+def test_the_kernel_of_keras_gives_the_same(choose_way, monkeypatch, case):
     if keras.backend.backend() == "torch":
         pytest.skip("torch has its own.")
     tensors = tensors_of_one_width(case, heads=HEADS)
-    go("whole")
+    choose_way("whole")
     whole = run(case, tensors, upstream=tensors[0])
-    monkeypatch.setattr(dot_product, "_has_kernel", lambda *_: True)
+    monkeypatch.setattr(attention, "has_kernel", lambda *_: True)
     assert_close(run(case, tensors, upstream=tensors[0]), whole)
 
 
 @pytest.mark.parametrize("case", ["plain", "pairs of heads", "bias of heads", "causal window"])
-def test_dropout_is_the_same_on_every_road(go, case):
+def test_dropout_is_the_same_on_every_way(choose_way, case):
     more = {"dropout": 0.4, "seed": ops.convert_to_tensor(SEED)}
-    go("whole")
+    choose_way("whole")
     whole = run(case, **more)
-    go("blocks", 5 * MEMORY_LENGTH)
+    choose_way("blocks", 5 * MEMORY_LENGTH)
     assert_close(run(case, **more), whole)
     assert np.any(np.abs(whole[0] - run(case)[0]) > 0.1)
     tensors = tensors_of(case)
     alignments = ops.convert_to_tensor(expected(case, tensors)[1].astype("float32"))
     group = HEADS // tensors[1].shape[1]
-    left = dot_product.dropped_alignments(alignments, more["dropout"], more["seed"], group)
-    assert_close(dot_product.over_groups(left, ops.convert_to_tensor(tensors[2])), whole[0])
+    left = dropped_alignments(alignments, more["dropout"], more["seed"], group)
+    assert_close(grouped_matmul(left, ops.convert_to_tensor(tensors[2])), whole[0])
 
 
 def test_what_dropout_leaves_is_a_fair_share():
     alignments = ops.ones((7, 3, 50, 100))
     rate = 0.3
-    left = to_numpy(dot_product.dropped_alignments(alignments, rate, ops.convert_to_tensor(SEED)))
+    left = to_numpy(dropped_alignments(alignments, rate, ops.convert_to_tensor(SEED)))
     assert set(np.unique(left)) == {np.float32(0.0), np.float32(1.0 / (1.0 - rate))}
     for axis in range(4):
         kept = np.mean(left > 0.0, axis=tuple(other for other in range(4) if other != axis))
         deviation = np.sqrt(rate * (1.0 - rate) * len(kept) / left.size)
         assert np.all(np.abs(kept - (1.0 - rate)) < 4.5 * deviation)
-    other = dot_product.dropped_alignments(alignments, rate, ops.convert_to_tensor(SEED + 1))
+    other = dropped_alignments(alignments, rate, ops.convert_to_tensor(SEED + 1))
     agree = np.mean((to_numpy(other) > 0.0) == (left > 0.0))
     assert abs(agree - 0.58) < 4.0 * np.sqrt(0.58 * 0.42 / left.size)
 
 
-@pytest.mark.parametrize("road", ["whole", "blocks", "fused"])
-def test_nothing_to_attend_to_gives_zeros_and_no_gradient(go, road):
-    go(road, 2 * ROW)
+@pytest.mark.parametrize("way", ["whole", "blocks", "kernel"])
+def test_nothing_to_attend_to_gives_zeros_and_no_gradient(choose_way, way):
+    choose_way(way, 2 * ROW)
     tensors = tensors_of_one_width("padding")
     context, gradients = run("padding", tensors, upstream=tensors[0], compiled=False)
     assert np.all(context[2] == 0.0)
@@ -222,9 +225,9 @@ def test_nothing_to_attend_to_gives_zeros_and_no_gradient(go, road):
         assert np.all(gradient[2] == 0.0)
 
 
-@pytest.mark.parametrize("road", ["whole", "blocks", "fused"])
-def test_large_scores_stay_finite(go, road):
-    go(road, 2 * ROW)
+@pytest.mark.parametrize("way", ["whole", "blocks", "kernel"])
+def test_large_scores_stay_finite(choose_way, way):
+    choose_way(way, 2 * ROW)
     query, key, value = tensors_of_one_width("padding")
     context, gradients = run("padding", [1e4 * query, 1e4 * key, value], upstream=query)
     for array in (context, *gradients):
@@ -232,9 +235,9 @@ def test_large_scores_stay_finite(go, road):
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-@pytest.mark.parametrize("road", ["whole", "blocks"])
-def test_half_precision_is_summed_in_float32(go, road, dtype):
-    go(road, 5 * MEMORY_LENGTH)
+@pytest.mark.parametrize("way", ["whole", "blocks"])
+def test_half_precision_is_summed_in_float32(choose_way, way, dtype):
+    choose_way(way, 5 * MEMORY_LENGTH)
     tensors = [ops.cast(array, dtype) for array in tensors_of("causal")]
     context = dot_product_attention(*tensors, causal=True)
     assert keras.backend.standardize_dtype(context.dtype) == dtype
@@ -245,31 +248,15 @@ def test_half_precision_is_summed_in_float32(go, road, dtype):
 @on_tensorflow
 @pytest.mark.parametrize("compiled", [True, "xla"])
 @pytest.mark.parametrize("case", ["pairs", "bias of heads", "causal window"])
-def test_sizes_may_be_unknown_while_tracing(go, case, compiled):
-    go("whole")
+def test_sizes_may_be_unknown_while_tracing(choose_way, case, compiled):
+    choose_way("whole")
     whole = run(case)
-    go("blocks", 5 * MEMORY_LENGTH)
+    choose_way("blocks", 5 * MEMORY_LENGTH)
     tensors = tensors_of(case)
     known = [(None, array.shape[1], None, array.shape[3]) for array in tensors]
     if "bias" in CASES[case]:
         known.append((HEADS, None, None))
     assert_close(run(case, compiled=compiled, known=known), whole)
-
-
-@pytest.mark.parametrize(
-    ("causal", "window", "longest"), [(True, None, 4), (True, 2, 6), (False, 2, 8)]
-)
-def test_parts_leave_out_what_they_cannot_see(monkeypatch, causal, window, longest):
-    monkeypatch.setattr(dot_product, "_PART_STEPS", 4)
-    terms = dot_product.Terms(None, causal=causal, window=window)
-    parts = dot_product._parts(16, 16, terms)
-    assert [part[:2] for part in parts] == [(0, 4), (4, 8), (8, 12), (12, 16)]
-    for first, last, start, end in parts:
-        for step in range(first, last):
-            seen = [s for s in range(16) if (s <= step or not causal)]
-            seen = [s for s in seen if window is None or abs(s - step) <= window]
-            assert start <= min(seen) and max(seen) < end
-        assert end - start <= (last if window is None else longest)
 
 
 def test_memory_stays_far_below_the_whole():

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from attnzoo.layers.scores.base import check_positive
-from attnzoo.layers.transformer.positions.base import Position
+from attnzoo.checks import check_positive
+from attnzoo.layers.positions.base import Position
 from attnzoo.ops.sizes import known_size
 
 _REMEDY = (

@@ -1,7 +1,7 @@
 import numpy as np
 from keras import ops
 
-from attnzoo.ops.dropped import dropout_factors
+from attnzoo.ops.dropout import dropout_factors
 from tests.tools import assert_close, to_numpy
 
 SEED = [123456789, 2**31 - 5]

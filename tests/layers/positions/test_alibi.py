@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from attnzoo import layers
-from attnzoo.layers.transformer.positions.alibi import alibi_slopes
+from attnzoo.layers.positions.alibi import alibi_slopes
 from tests import references
 from tests.tools import assert_close, normal, to_numpy
 

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from attnzoo.layers.scores.base import check_positive
-from attnzoo.layers.transformer.positions.base import Position, relative_positions
+from attnzoo.checks import check_positive
+from attnzoo.layers.positions.base import Position, relative_positions
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")

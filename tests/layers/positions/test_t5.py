@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from attnzoo import layers
-from attnzoo.layers.transformer.positions.t5 import bucket_numbers
+from attnzoo.layers.positions.t5 import bucket_numbers
 from tests import references
 from tests.tools import assert_close, set_weights, to_numpy, weights_of
 

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from attnzoo.layers.transformer.positions.base import (
+from attnzoo.checks import check_above
+from attnzoo.layers.positions.base import (
     Position,
-    check_max_wavelength,
     position_angles,
 )
 
@@ -45,7 +45,7 @@ class SinusoidalPosition(Position):
 
     def __init__(self, *, max_wavelength: float = 10000.0, **kwargs):
         super().__init__(**kwargs)
-        check_max_wavelength(max_wavelength)
+        check_above(1, max_wavelength=max_wavelength)
         self.max_wavelength = max_wavelength
 
     def embed(self, x, positions):
