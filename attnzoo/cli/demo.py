@@ -16,8 +16,8 @@ import pathlib
 import subprocess
 import sys
 
-from attnzoo.cli.startup import load_tensorflow
-from attnzoo.cli.train import go_on, tell_compiling  # noqa: F401
+from attnzoo.cli.startup import load_tensorflow, tell_compiling
+from attnzoo.cli.train import go_on  # noqa: F401
 
 WORDS = ("attention", "knowledge", "thoughtful", "psychology", "bureau", "quickly")
 LONGEST = 10  # Letters, and phonemes, of the words that `--size small` trains on and is tested on.
@@ -59,7 +59,7 @@ def run(arguments):
         test_pairs = _short(test_pairs)
     finished = (output / "preset").is_dir() and not arguments.overwrite
     start = time.monotonic()
-    task = train(_recipe(small), train_pairs, dev_pairs, output, overwrite=arguments.overwrite)
+    task = train(_settings(small), train_pairs, dev_pairs, output, overwrite=arguments.overwrite)
     if not finished:
         print(f"Training, compilation included, took {time.monotonic() - start:.0f} s.\n")
 
@@ -112,10 +112,10 @@ def _spread(items, count: int):
     return [items[place * len(items) // count] for place in range(count)]
 
 
-def _recipe(small: bool):
-    from attnzoo.cli.train import Recipe
+def _settings(small: bool):
+    from attnzoo.cli.settings import make_settings
 
-    return Recipe(
+    return make_settings(
         source_tokenizer="character",
         target_tokenizer="symbol",
         max_source_length=16 if small else 32,

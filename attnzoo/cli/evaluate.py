@@ -12,11 +12,12 @@ is measured on lines of a label, white space and a text, by its accuracy.
 import json
 import pathlib
 
-from attnzoo.cli.startup import load_tensorflow
+from attnzoo.cli.data_files import add_inflections_argument, read_data, read_pairs
+from attnzoo.cli.run_folder import METRICS, RECORD
+from attnzoo.cli.startup import load_tensorflow, tell_compiling
 from attnzoo.cli.texts import spell, tell_unknown
-from attnzoo.cli.train import add_inflections_argument, read_data, read_pairs, tell_compiling
 
-RUN_RECORDS = ("recipe.json", "metrics.json")  # Of a run's folder, beside its evaluations.
+RUN_RECORDS = (RECORD, METRICS)  # In a run's folder, next to its evaluations.
 _METRICS = ("exact_match", "word_error_rate", "phoneme_error_rate")
 
 

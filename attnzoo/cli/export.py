@@ -8,7 +8,7 @@
 import pathlib
 
 from attnzoo.cli.evaluate import add_decoding_arguments, add_preset_argument, load_any_task
-from attnzoo.cli.train import tell_compiling
+from attnzoo.cli.startup import tell_compiling
 
 
 def add_arguments(parser):

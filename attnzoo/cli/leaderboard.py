@@ -300,7 +300,7 @@ def _attention(recipe):
     if recipe.get("task") == "classifier":
         return "pooling"
     options = recipe.get("attention_options") or {}
-    return ", ".join([recipe["attention"], *(f"{k}={v}" for k, v in options.items())])
+    return ", ".join([recipe.get("attention", "?"), *(f"{k}={v}" for k, v in options.items())])
 
 
 def _minutes(training):

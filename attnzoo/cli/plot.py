@@ -16,8 +16,8 @@ from attnzoo.cli.evaluate import (
     load_any_task,
     load_task,
 )
+from attnzoo.cli.startup import tell_compiling
 from attnzoo.cli.texts import tell_unknown
-from attnzoo.cli.train import tell_compiling
 
 
 def add_arguments(parser):

@@ -11,9 +11,10 @@ Text goes in as it is: if a model was trained on lower case alone, write in lowe
 
 import itertools
 
+from attnzoo.cli.data_files import add_inflections_argument
 from attnzoo.cli.evaluate import add_decoding_arguments, add_preset_argument, load_any_task
+from attnzoo.cli.startup import tell_compiling
 from attnzoo.cli.texts import spell, tell_unknown
-from attnzoo.cli.train import add_inflections_argument, tell_compiling
 
 
 def add_arguments(parser):

@@ -44,6 +44,15 @@ def load_tensorflow():
             import tensorflow  # noqa: F401
 
 
+def tell_compiling():
+    """Say on standard error that a backend compiles, if it does."""
+    import keras
+
+    if keras.backend.backend() != "torch":
+        told = f"Compiling for {keras.backend.backend()}, which takes some seconds."
+        print(told, file=sys.stderr, flush=True)
+
+
 @contextlib.contextmanager
 def without_start_up_lines():
     """Keep TensorFlow's log off standard error, unless TF_CPP_MIN_LOG_LEVEL asks for it (0, 1)."""

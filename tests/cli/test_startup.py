@@ -8,7 +8,7 @@ import keras
 import pytest
 
 from attnzoo.cli import startup
-from attnzoo.cli.train import tell_compiling
+from attnzoo.cli.startup import tell_compiling
 
 LOGGED = (
     b"WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n"
