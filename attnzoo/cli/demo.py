@@ -12,9 +12,12 @@ that is finished trains no more.
   attnzoo demo --size small     # the same in about a minute, on fewer and shorter words
 """
 
+import argparse
+import os
 import pathlib
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from attnzoo.cli.startup import load_tensorflow, tell_compiling
 from attnzoo.cli.train import go_on  # noqa: F401
@@ -35,13 +38,13 @@ for text in model(text=tf.constant(words))["text"].numpy():
 """
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser):
     parser.add_argument("--size", choices=("full", "small"), default="full")
     parser.add_argument("--output", default="runs/demo", metavar="DIR", help="the run folder")
     parser.add_argument("--overwrite", action="store_true", help="start the run anew")
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace):
     import time
 
     from attnzoo.cli.plot import plot_tasks
@@ -87,7 +90,7 @@ def run(arguments):
     print(f"\nIn {output}: " + ", ".join(sorted(path.name for path in output.iterdir())))
 
 
-def run_alone(path, words):
+def run_alone(path: str | os.PathLike, words: Sequence[str]):
     """What a SavedModel makes of words, in a process that can import neither attnzoo nor Keras."""
     child = subprocess.run(
         [sys.executable, "-c", _CHILD, str(path), *words], capture_output=True, text=True

@@ -9,8 +9,13 @@ is measured on lines of a label, white space and a text, by its accuracy.
   attnzoo evaluate runs/sentiment/preset --data test.txt
 """
 
+import argparse
 import json
+import os
 import pathlib
+from collections.abc import Sequence
+
+import keras
 
 from attnzoo.cli.data_files import add_inflections_argument, read_data, read_pairs
 from attnzoo.cli.run_folder import METRICS, RECORD
@@ -21,7 +26,7 @@ RUN_RECORDS = (RECORD, METRICS)  # In a run's folder, next to its evaluations.
 _METRICS = ("exact_match", "word_error_rate", "phoneme_error_rate")
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser):
     add_preset_argument(parser)
     parser.add_argument(
         "--data",
@@ -42,24 +47,24 @@ def add_arguments(parser):
     add_decoding_arguments(parser)
 
 
-def add_preset_argument(parser):
+def add_preset_argument(parser: argparse.ArgumentParser):
     """What evaluate, predict, plot and export begin with."""
     parser.add_argument("preset", help="a preset's directory or name, or a run's folder")
 
 
-def go_on(arguments) -> str:
+def go_on(arguments: argparse.Namespace) -> str:
     """What to do after Ctrl-C, where nothing has been written."""
     return "Nothing was written; the same command starts over."
 
 
-def add_decoding_arguments(parser):
+def add_decoding_arguments(parser: argparse.ArgumentParser):
     """What evaluate, predict and export have in common."""
     parser.add_argument("--beam", type=int, default=0, metavar="K", help="beams; 0 is greedy")
     parser.add_argument("--length-penalty", type=float, default=0.0, metavar="ALPHA")
     parser.add_argument("--coverage-penalty", type=float, default=0.0, metavar="BETA")
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace):
     _check_json(arguments.json)
     task = load_any_task(arguments)
     if hasattr(task, "generate"):
@@ -79,7 +84,7 @@ def run(arguments):
         pathlib.Path(arguments.json).write_text(json.dumps(record, indent=2) + "\n")
 
 
-def check_output(path, option: str):
+def check_output(path: str | os.PathLike, option: str):
     """Raise before the work if its result could not be written."""
     folder = pathlib.Path(path).parent
     if not folder.is_dir():
@@ -161,7 +166,7 @@ def _measure_classes(task, arguments) -> dict:
     return {"decoding": "most probable", "sources": len(right), "accuracy": accuracy}
 
 
-def load_task(arguments, preset: str | None = None):
+def load_task(arguments: argparse.Namespace, preset: str | None = None):
     """The task of the preset asked for, or of another, with the sampler that was asked for."""
     load_tensorflow()
     from attnzoo.models.presets import task_class
@@ -179,7 +184,7 @@ def load_task(arguments, preset: str | None = None):
     return task
 
 
-def load_any_task(arguments):
+def load_any_task(arguments: argparse.Namespace):
     """The task of the preset asked for, of whatever kind it is."""
     load_tensorflow()
     from attnzoo.models.presets import task_class
@@ -196,7 +201,7 @@ def load_any_task(arguments):
     return cls.from_preset(arguments.preset)
 
 
-def make_sampler(arguments):
+def make_sampler(arguments: argparse.Namespace):
     """Greedy, or a beam with its penalties."""
     from attnzoo.samplers import BeamSampler
 
@@ -209,7 +214,7 @@ def make_sampler(arguments):
     )
 
 
-def generate_all(task, sources, batch_size: int = 256, **kwargs):
+def generate_all(task: keras.Model, sources: Sequence[str], batch_size: int = 256, **kwargs):
     """Generate for any number of sources: in batches of one size, of sources of similar length."""
     order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
     outputs = [None] * len(sources)

@@ -5,13 +5,14 @@
       --input_exprs 'text=["attention"]'
 """
 
+import argparse
 import pathlib
 
 from attnzoo.cli.evaluate import add_decoding_arguments, add_preset_argument, load_any_task
 from attnzoo.cli.startup import tell_compiling
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser):
     add_preset_argument(parser)
     parser.add_argument("path", help="the SavedModel's directory")
     parser.add_argument("--inputs", choices=("text", "ids"), default="text")
@@ -20,7 +21,7 @@ def add_arguments(parser):
     add_decoding_arguments(parser)
 
 
-def go_on(arguments) -> str:
+def go_on(arguments: argparse.Namespace) -> str:
     """What to do after Ctrl-C."""
     if pathlib.Path(arguments.path).exists():
         return (
@@ -30,7 +31,7 @@ def go_on(arguments) -> str:
     return "Nothing was written; the same command starts over."
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace):
     from attnzoo.export import saved_model
 
     task = load_any_task(arguments)

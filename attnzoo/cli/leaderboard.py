@@ -21,9 +21,12 @@ With --curves the runs' loss on the dev set is drawn too, by epoch, and with --q
 that is in their history.csv.
 """
 
+import argparse
 import json
+import os
 import pathlib
 import sys
+from collections.abc import Sequence
 
 from attnzoo.cli.evaluate import RUN_RECORDS, check_output, go_on  # noqa: F401
 
@@ -36,7 +39,7 @@ _USUAL = ("word_error_rate", "phoneme_error_rate")
 _RATES = {"accuracy", "exact_match", "word_error_rate", "phoneme_error_rate"}
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser):
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder")
     parser.add_argument(
         "--metrics",
@@ -64,7 +67,7 @@ def add_arguments(parser):
     )
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace):
     if arguments.side_by_side:
         print(make_overview(arguments.runs, arguments.metrics, arguments.decoding or "greedy"))
         return
@@ -75,7 +78,7 @@ def run(arguments):
         draw_curves(arguments.runs, arguments.quantity).savefig(arguments.curves)
 
 
-def draw_curves(runs, quantity: str = "val_loss"):
+def draw_curves(runs: Sequence[str | os.PathLike], quantity: str = "val_loss"):
     """A figure with a line for each run: a quantity by epoch, from its `history.csv`.
 
     Raises:
@@ -110,7 +113,11 @@ def _curve(folder, quantity):
     return [logged_number(epoch[quantity]) for epoch in epochs]
 
 
-def make_table(runs, metrics=None, decoding: str | None = None) -> str:
+def make_table(
+    runs: Sequence[str | os.PathLike],
+    metrics: Sequence[str] | None = None,
+    decoding: str | None = None,
+) -> str:
     """One Markdown row for each evaluation of each run.
 
     Args:
@@ -219,7 +226,11 @@ def _metrics_of(figures) -> list[str]:
     ]
 
 
-def make_overview(folders, metrics=None, decoding: str = "greedy") -> str:
+def make_overview(
+    folders: Sequence[str | os.PathLike],
+    metrics: Sequence[str] | None = None,
+    decoding: str = "greedy",
+) -> str:
     """One Markdown column for each folder of runs, one row for each name of a run.
 
     Args:

@@ -6,7 +6,11 @@ attnzoo plot runs/soft/preset cough phoneme --beside runs/hard/preset --output b
 attnzoo plot runs/en-de/preset "a man sleeps ." --heads --output heads.png
 """
 
+import argparse
 import pathlib
+from collections.abc import Mapping, Sequence
+
+import keras
 
 from attnzoo.cli.evaluate import (
     add_decoding_arguments,
@@ -20,7 +24,7 @@ from attnzoo.cli.startup import tell_compiling
 from attnzoo.cli.texts import tell_unknown
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser):
     add_preset_argument(parser)
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="one or more sources")
     parser.add_argument(
@@ -42,7 +46,7 @@ def add_arguments(parser):
     add_decoding_arguments(parser)
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace):
     sources, targets = arguments.sources, arguments.target
     if targets and len(targets) != len(sources):
         raise ValueError(
@@ -72,7 +76,7 @@ def run(arguments):
     print(arguments.output)
 
 
-def plot_task_heads(task, sources, targets):
+def plot_task_heads(task: keras.Model, sources: Sequence[str], targets: Sequence[str] | None):
     """A figure with all heads of one model: of a pair, or of a text that looks at itself."""
     from attnzoo.plotting import plot_heads
 
@@ -89,7 +93,7 @@ def plot_task_heads(task, sources, targets):
     return plot_heads(alignments, tokens(sources[0], "source"), tokens(targets[0], "target"))
 
 
-def plot_tasks(tasks, sources, targets):
+def plot_tasks(tasks: Mapping[str, keras.Model], sources: Sequence[str], targets: Sequence[str]):
     """A figure with the alignments of each pair: a row a pair, a column a model."""
     from attnzoo.plotting import plot_alignment_page, plot_alignments
 

@@ -9,6 +9,7 @@ an answer (of lines with a question, a tab and its context), or the numbers of a
 Text goes in as it is: if a model was trained on lower case alone, write in lower case.
 """
 
+import argparse
 import itertools
 
 from attnzoo.cli.data_files import add_inflections_argument
@@ -17,7 +18,7 @@ from attnzoo.cli.startup import tell_compiling
 from attnzoo.cli.texts import spell, tell_unknown
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser):
     add_preset_argument(parser)
     parser.add_argument(
         "file", nargs="?", default="-", help="a text file, plain or .gz; - is standard input"
@@ -37,7 +38,7 @@ def add_arguments(parser):
     add_decoding_arguments(parser)
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace):
     lines = _read(arguments)
     task = load_any_task(arguments)
     predict = next(one for door, one in _PREDICTORS.items() if hasattr(task, door))
@@ -62,7 +63,7 @@ def run(arguments):
             arguments.answered += 1
 
 
-def go_on(arguments) -> str:
+def go_on(arguments: argparse.Namespace) -> str:
     """What to do after Ctrl-C."""
     count = getattr(arguments, "answered", 0)
     if not count:

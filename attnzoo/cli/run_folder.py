@@ -6,6 +6,8 @@ import os
 import pathlib
 import shutil
 
+import keras
+
 from attnzoo.cli.settings import Settings, of_record
 
 RECORD = "recipe.json"  # The settings of the run.
@@ -39,7 +41,9 @@ def claim_folder(output: pathlib.Path, settings: Settings, overwrite: bool):
     (output / RECORD).write_text(json.dumps(settings.as_options(), indent=2) + "\n")
 
 
-def write_metrics(output: pathlib.Path, settings: Settings, task, seconds: float, last: float):
+def write_metrics(
+    output: pathlib.Path, settings: Settings, task: keras.Model, seconds: float, last: float
+):
     """Write all that a leaderboard shows of a run but its evaluations.
 
     Args:
@@ -67,7 +71,7 @@ def write_metrics(output: pathlib.Path, settings: Settings, task, seconds: float
     (output / METRICS).write_text(json.dumps(metrics, indent=2) + "\n")
 
 
-def save_preset(task, preset: pathlib.Path):
+def save_preset(task: keras.Model, preset: pathlib.Path):
     """Save a preset in one move: there is none, or it is complete."""
     partial = preset.with_name("preset.tmp")
     shutil.rmtree(partial, ignore_errors=True)

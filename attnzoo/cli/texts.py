@@ -2,6 +2,8 @@
 
 import sys
 
+import keras
+
 _UNKNOWN = ("[UNK]", "<unk>")
 
 
@@ -10,7 +12,7 @@ def spell(symbols: str) -> str:
     return symbols.replace(" ", "").replace("▁", " ")
 
 
-def tell_unknown(task, texts: list[str], command: str) -> bool:
+def tell_unknown(task: keras.Model, texts: list[str], command: str) -> bool:
     """Say on standard error where a model does not know symbols of its texts.
 
     Args:

@@ -6,11 +6,13 @@ of strings, of one text or of a batch; or, inside a `tf.function`, a tf.string t
 text or a ragged one [B, (S)] of a batch.
 """
 
+import keras
+
 from attnzoo.data.tokenizers import in_graph
 
 
-def copy_ids(source, tokenizer):
-    """What copying each symbol of a source would say.
+def copy_ids(source, tokenizer: keras.layers.Layer):
+    """Return the ids that copies of a source's symbols have.
 
     Args:
         source: Symbols of one source or of a batch.
@@ -28,7 +30,7 @@ def copy_ids(source, tokenizer):
     return extend_ids(source, source, tokenizer)
 
 
-def extend_ids(target, source, tokenizer):
+def extend_ids(target, source, tokenizer: keras.layers.Layer):
     """The ids of a target that may say symbols of its source.
 
     Args:
@@ -58,7 +60,7 @@ def extend_ids(target, source, tokenizer):
     ]
 
 
-def spell_ids(ids, mask, source, tokenizer):
+def spell_ids(ids, mask, source, tokenizer: keras.layers.Layer):
     """The text of ids that may say symbols of a source: `detokenize` for these.
 
     Args:

@@ -41,10 +41,10 @@ class PlannedBatches(keras.utils.PyDataset):
         return self._epoch
 
     @epoch.setter
-    def epoch(self, epoch):
+    def epoch(self, epoch: int):
         check_least(0, epoch=epoch)
         self._epoch = int(epoch)
-        self._read = set()
+        self._used = set()
         self._plan = self._make_plan(self._epoch)
 
     def __len__(self) -> int:
@@ -53,24 +53,24 @@ class PlannedBatches(keras.utils.PyDataset):
     def on_epoch_end(self) -> None:
         """Go on to the order of the next epoch, once every batch of this one was asked for.
 
-        Keras calls this at the start of each `fit` too, with little or nothing read; were that
+        Keras calls this at the start of each `fit` too, with few or no batches used; were that
         counted, resumed training would not see what uninterrupted training sees.
         """
-        if len(self._read) == len(self._plan):
+        if len(self._used) == len(self._plan):
             self.epoch += 1
 
     def _planned(self, index):
-        """What batch `index` is made of, which then counts as read."""
+        """Return the plan of batch `index`, which then counts as used."""
         planned = self._plan[index]
-        self._read.add(index)
+        self._used.add(index)
         return planned
 
     def _pieces_generator(self, epoch):
-        """What draws the epoch's pieces: a stream that neither its order nor a batch draws from."""
+        """Return the generator of the epoch's pieces, apart from those of its order and batches."""
         return np.random.default_rng((self.seed, epoch, 0, 1))
 
     def _find_batch_size(self, length, what):
-        """How many rows of this length, padding counted, a batch may have."""
+        """Return the most rows of this length, padding counted, that a batch may have."""
         if self.max_tokens is None:
             return self.batch_size
         if length > self.max_tokens:

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 
 # Segmentations of a word, the most probable first, that may be drawn.
@@ -43,7 +44,9 @@ class SubwordSampler:
         [Kudo, 2018](https://arxiv.org/abs/1804.10959), equation 7 and section 3.2.
     """
 
-    def __init__(self, tokenizer, texts: Sequence[str], *, alpha: float) -> None:
+    def __init__(
+        self, tokenizer: keras.layers.Layer, texts: Sequence[str], *, alpha: float
+    ) -> None:
         check_alpha(alpha, name="alpha")
         if isinstance(texts, (str, bytes)) or not len(texts):
             raise ValueError(f"`texts` must be several strings. Received: texts={texts!r}")
@@ -97,7 +100,7 @@ class SubwordSampler:
 
 
 class _Units:
-    """What segmentations are drawn of: words, and texts that stay as they are."""
+    """The words whose segmentations are drawn, and the texts that stay as they are."""
 
     def __init__(self, processor):
         self._processor = processor
@@ -157,18 +160,20 @@ def _smooth(scores, alpha):
     return weights / weights.sum()
 
 
-def choose_ids(drawn, own, rows, room) -> list[list[int]]:
+def choose_ids(
+    drawn: Sequence[list[int]], own: Sequence[list[int]], rows: Sequence[int], room: int
+) -> list[list[int]]:
     """Ids of some texts: what was drawn, or their own where these alone have room."""
     return [own[row] if len(own[row]) <= room < len(drawn[row]) else drawn[row] for row in rows]
 
 
-def check_alpha(alpha, *, name="subword_sampling"):
+def check_alpha(alpha: float, *, name: str = "subword_sampling"):
     """Raise unless it is the exponent of a distribution."""
     if not 0.0 < alpha < float("inf"):
         raise ValueError(f"`{name}` must be above 0, and finite. Received: {name}={alpha}")
 
 
-def tokenize_all(tokenizer, texts) -> list[list[int]]:
+def tokenize_all(tokenizer: keras.layers.Layer, texts: Sequence[str]) -> list[list[int]]:
     """Ids of texts, without special tokens."""
     ids = tokenizer.tokenize(texts)
     ids = ids.to_list() if hasattr(ids, "to_list") else ids  # A tf.RaggedTensor

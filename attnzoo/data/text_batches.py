@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 
 from attnzoo.data.planned_batches import PlannedBatches, check_least
@@ -34,7 +35,7 @@ class TextBatches(PlannedBatches):
     def __init__(
         self,
         texts: Sequence[str],
-        preprocessor,
+        preprocessor: keras.layers.Layer,
         *,
         batch_size: int | None = None,
         max_tokens: int | None = None,

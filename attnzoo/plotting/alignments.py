@@ -1,8 +1,10 @@
 """Alignments of one pair, or of many on a page, as heat maps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attnzoo.plotting.drawing import (
     add_axes,
@@ -27,12 +29,12 @@ from attnzoo.plotting.panels import make_panel, make_style
 
 
 def plot_alignments(
-    alignments,
+    alignments: ArrayLike,
     source_tokens: Sequence[str],
     target_tokens: Sequence[str],
     *,
     title: str | None = None,
-    ax=None,
+    ax: Any = None,
     panel_titles: Sequence[str] | None = None,
     columns: int | None = None,
     source_label: str = "source",
@@ -107,7 +109,7 @@ def plot_alignments(
 
 
 def plot_alignment_page(
-    items,
+    items: Iterable[tuple],
     *,
     columns: int = 3,
     title: str | None = None,

@@ -2,15 +2,18 @@
 
 import functools
 import io
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from attnzoo.plotting.layout import SMALL_TEXT, plan_labels
+from attnzoo.plotting.panels import Panel, Style
 
 DPI = 150
 
 
-def new_figure(width, height):
+def new_figure(width: float, height: float):
     """An empty figure, in inches, that a notebook shows and pyplot does not keep."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -27,21 +30,21 @@ def _png(figure):
     return file.getvalue()
 
 
-def add_axes(figure, left, top, width, height):
+def add_axes(figure: Any, left: float, top: float, width: float, height: float):
     """Axes at a place given in inches from the upper left corner."""
     across, down = figure.get_size_inches()
     place = (left / across, 1 - (top + height) / down, width / across, height / down)
     return figure.add_axes(place)
 
 
-def write(figure, lines, left, top, size, **properties):
+def write(figure: Any, lines: Sequence[str], left: float, top: float, size: float, **properties):
     """Lines of text at a place given in inches from the upper left corner."""
     across, down = figure.get_size_inches()
     place = {"x": left / across, "y": 1 - top / down, "va": "top"}
     figure.text(s="\n".join(lines), size=size, parse_math=False, **place, **properties)
 
 
-def draw_weights(ax, panel, style):
+def draw_weights(ax: Any, panel: Panel, style: Style):
     """The heat map with the names of its axes, and no labels yet."""
     image = ax.imshow(
         panel.alignments,
@@ -60,7 +63,9 @@ def draw_weights(ax, panel, style):
     return image
 
 
-def set_labels(ax, panel, width, height, *, above: bool = True, beside: bool = True):
+def set_labels(
+    ax: Any, panel: Panel, width: float, height: float, *, above: bool = True, beside: bool = True
+):
     """Token labels, and lines between the cells where these are not too small.
 
     Args:
@@ -94,7 +99,7 @@ def set_labels(ax, panel, width, height, *, above: bool = True, beside: bool = T
         ax.tick_params(which="minor", length=0)
 
 
-def style_bar(bar):
+def style_bar(bar: Any):
     """Name a colour bar, and make it as quiet as the rest."""
     bar.set_label("alignment", size=SMALL_TEXT, color="0.35")
     bar.ax.tick_params(labelsize=SMALL_TEXT - 1, length=2, width=0.5, color="0.6")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attnzoo.plotting.drawing import (
     add_axes,
@@ -33,7 +34,7 @@ WIDEST_GRID = 18.0  # inches of heat maps; with more tokens and heads, labels ar
 
 
 def plot_heads(
-    alignments,
+    alignments: ArrayLike,
     source_tokens: Sequence[str],
     target_tokens: Sequence[str] | None = None,
     *,

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attnzoo.plotting.inputs import check_finite, largest, printable
 
@@ -25,7 +26,7 @@ class HighlightedText(str):
 
 def highlight_html(
     tokens: Sequence[str],
-    weights,
+    weights: ArrayLike,
     *,
     title: str | None = None,
     separator: str = " ",
@@ -67,7 +68,7 @@ def highlight_html(
 
 def highlight_terminal(
     tokens: Sequence[str],
-    weights,
+    weights: ArrayLike,
     *,
     separator: str = " ",
     color: bool | None = None,

@@ -1,11 +1,14 @@
 """What every picture takes: tokens that can be printed, finite weights, one scale for them."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 VISIBLE = str.maketrans({" ": "␣", "\t": "⇥", "\n": "↵", "\r": "↵"})
 
 
-def printable(token) -> str:
+def printable(token: object) -> str:
     """A token as text without blanks and control characters."""
     text = str(token).translate(VISIBLE)
     if not text.isprintable():
@@ -13,14 +16,14 @@ def printable(token) -> str:
     return text
 
 
-def check_finite(name, weights):
+def check_finite(name: str, weights: ArrayLike):
     """Raise on a weight, or another value, that cannot be drawn."""
     if not np.isfinite(weights).all():
         wrong = weights[~np.isfinite(weights)][0]
         raise ValueError(f"{name} must be finite. Received: a value of {wrong}")
 
 
-def largest(arrays, vmax) -> float:
+def largest(arrays: Sequence[np.ndarray], vmax: float | None) -> float:
     """The weight that gets the last colour: the largest one, either side of 0, unless given."""
     if vmax is None:
         return max(float(np.abs(array).max()) for array in arrays) or 1.0
@@ -29,7 +32,7 @@ def largest(arrays, vmax) -> float:
     return vmax
 
 
-def require_matplotlib(function):
+def require_matplotlib(function: str):
     """Raise, with what to do, where matplotlib is missing."""
     try:
         import matplotlib  # noqa: F401

@@ -1,5 +1,6 @@
 """What is drawn: checked weights, printable labels, and what all panels of a figure share."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,14 @@ class Style(NamedTuple):
     vmax: float
 
 
-def make_panel(array, source_tokens, target_tokens, title, *, name) -> Panel:
+def make_panel(
+    array: np.ndarray,
+    source_tokens: Sequence[str],
+    target_tokens: Sequence[str],
+    title: str | None,
+    *,
+    name: str,
+) -> Panel:
     """Check one alignment, float [T, S] or larger by its padding, which is cut off."""
     source_labels = [_label(token) for token in source_tokens]
     target_labels = [_label(token) for token in target_tokens]
@@ -54,7 +62,9 @@ def _label(token):
     return text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…"
 
 
-def make_style(panels, source_label, target_label, cmap, vmax):
+def make_style(
+    panels: Sequence[Panel], source_label: str, target_label: str, cmap: str, vmax: float | None
+):
     """What panels share; without `vmax` the largest weight of them all gets the last colour."""
     vmax = largest([panel.alignments for panel in panels], vmax)
     return Style(source_label, target_label, cmap, vmax)

@@ -3,6 +3,7 @@
 import math
 import os
 import pathlib
+from collections.abc import Iterable
 
 import keras
 import numpy as np
@@ -39,7 +40,12 @@ class BestCheckpoints(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, folder, *, keep: int = 5, monitor: str | None = "val_loss", mode: str = "min"
+        self,
+        folder: str | os.PathLike,
+        *,
+        keep: int = 5,
+        monitor: str | None = "val_loss",
+        mode: str = "min",
     ):
         super().__init__()
         if keep < 1:
@@ -56,13 +62,13 @@ class BestCheckpoints(keras.callbacks.Callback):
         """The files of the best epochs that there are, at most k, the best first."""
         return sorted(self._files(), key=self._rank)[: self.keep]
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None):
         for path in self._files():
             if _read_name(path)[0] >= epoch:  # It comes again.
                 path.unlink()
         self._prune()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None):
         value = 0.0
         if self.monitor is not None:
             if self.monitor not in (logs or {}):
@@ -76,7 +82,7 @@ class BestCheckpoints(keras.callbacks.Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         self.model.save_weights(self.folder / f"epoch_{epoch:04d}_{value!r}{_ENDING}")
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None):
         self._prune()
 
     def _files(self):
@@ -87,12 +93,12 @@ class BestCheckpoints(keras.callbacks.Callback):
             path.unlink()
 
     def _rank(self, path):
-        """What sorts the best first; of equals the later is better."""
+        """Return the key that sorts the best first; of equals the later is better."""
         epoch, value = _read_name(path)
         return (value if self.mode == "min" else -value, -epoch)
 
 
-def average_checkpoints(model, paths) -> None:
+def average_checkpoints(model: keras.Model, paths: Iterable[str | os.PathLike]) -> None:
     """Give a model the mean of the weights of several checkpoints.
 
         weight = 1 / k * (weight of checkpoint 1 + ... + weight of checkpoint k)

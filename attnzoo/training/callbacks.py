@@ -5,6 +5,7 @@ import math
 import os
 import pathlib
 import time
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -52,7 +53,14 @@ class TrainingBackup(keras.callbacks.Callback):
         ...          callbacks=[history, stopping, backup])
     """
 
-    def __init__(self, path, history_path, callbacks=(), *, swap=None):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        history_path: str | os.PathLike,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        *,
+        swap: keras.callbacks.SwapEMAWeights | None = None,
+    ):
         super().__init__()
         self.path = pathlib.Path(path)
         self.history_path = pathlib.Path(history_path)
@@ -67,7 +75,7 @@ class TrainingBackup(keras.callbacks.Callback):
         self.past = []
         self.seconds = 0.0
 
-    def restore(self, model) -> int:
+    def restore(self, model: keras.Model) -> int:
         """Bring a compiled model to where the backup was written.
 
         Args:
@@ -87,7 +95,7 @@ class TrainingBackup(keras.callbacks.Callback):
         self.past = self._cut_history(epoch)
         return epoch
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None):
         if self.path.exists():
             self._load()  # Once more: in between, Keras may have built the model, with a draw.
         self._start = time.monotonic() - self.seconds
@@ -100,7 +108,7 @@ class TrainingBackup(keras.callbacks.Callback):
                 for epoch, logs in enumerate(self.past):
                     callback.on_epoch_end(epoch, logs)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None):
         if self.swap is not None:
             self.swap.on_epoch_begin(epoch + 1)  # What it does then, it does before the backup.
         values = {

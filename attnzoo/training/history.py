@@ -1,9 +1,10 @@
 """What Keras's `CSVLogger` has written down, read back."""
 
 import csv
+import os
 
 
-def read_history(path):
+def read_history(path: str | os.PathLike):
     """The names of the columns, and a dict of text for each whole line.
 
     A line that a kill has cut short is left out.

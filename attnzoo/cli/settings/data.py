@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Sequence
 
+import keras
+
 from attnzoo.cli.settings.option import ABOVE_ZERO, SHARE, Options, at_least, option
 
 
@@ -48,11 +50,11 @@ class TextData(Options):
         """Return the texts that each tokenizer is made of."""
         raise NotImplementedError
 
-    def vocabulary_sizes(self, preprocessor) -> list[int]:
+    def vocabulary_sizes(self, preprocessor: keras.layers.Layer) -> list[int]:
         """Return the sizes that the backbone is told: one for each tokenizer."""
         return [preprocessor.tokenizer.vocabulary_size()]
 
-    def make_batches(self, data: Sequence, task, *, seed: int, drawn: bool):
+    def make_batches(self, data: Sequence, task: keras.Model, *, seed: int, drawn: bool):
         """Return batches for `fit` and `evaluate`.
 
         Args:
@@ -101,7 +103,7 @@ class MaskedData(TextData):
     def sides(self, data: Sequence) -> list[Sequence[str]]:
         return [data]
 
-    def vocabulary_sizes(self, preprocessor) -> list[int]:
+    def vocabulary_sizes(self, preprocessor: keras.layers.Layer) -> list[int]:
         preprocessor.build(None)
         # The mask token may follow all others.
         return [max(*super().vocabulary_sizes(preprocessor), preprocessor.mask_token_id + 1)]
@@ -134,7 +136,7 @@ class PairData(TextData):
     def sides(self, data: Sequence) -> list[Sequence[str]]:
         return list(zip(*data, strict=True))
 
-    def vocabulary_sizes(self, preprocessor) -> list[int]:
+    def vocabulary_sizes(self, preprocessor: keras.layers.Layer) -> list[int]:
         source = preprocessor.source_tokenizer.vocabulary_size()
         return [source, *super().vocabulary_sizes(preprocessor)]
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import keras
+
 from attnzoo.cli.settings.option import RATE, Options, at_least, option
 
 
@@ -40,7 +42,7 @@ class Optimizer(Options):
         limit=RATE,
     )
 
-    def make(self, task, steps: int):
+    def make(self, task: keras.Model, steps: int):
         """Return an Adam optimizer for `steps` batches."""
         import keras
 

@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+import keras
+
 from attnzoo.cli.settings.backbone import Dropout
 from attnzoo.cli.settings.data import TextData
 from attnzoo.cli.settings.head import Head
@@ -96,7 +98,7 @@ class Settings:
                 f"Options must be arguments of the layer. Received: {given}: {error}"
             ) from error
 
-    def make_batches(self, task, data: Sequence, dev_data: Sequence) -> tuple:
+    def make_batches(self, task: keras.Model, data: Sequence, dev_data: Sequence) -> tuple:
         """Return batches for training and for early stopping."""
         seed = self.training.seed
         return tuple(
@@ -104,7 +106,7 @@ class Settings:
             for one, drawn in ((data, True), (dev_data, False))
         )
 
-    def compile(self, task, steps: int):
+    def compile(self, task: keras.Model, steps: int):
         """Compile the task for training with `steps` batches."""
         optimizer = self.optimizer.make(task, steps)
         task.compile(optimizer=optimizer, **self.training.compile_arguments())

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import ClassVar
 
+import keras
+
 from attnzoo.cli.settings.option import Options, at_least, option
 
 
@@ -52,7 +54,7 @@ class Training(Options):
         """Return what `compile` is told beside the optimizer."""
         return {"label_smoothing": self.label_smoothing}
 
-    def schedules(self, task) -> list:
+    def schedules(self, task: keras.Model) -> list:
         """Return callbacks for what changes from epoch to epoch."""
         return []
 
@@ -78,7 +80,7 @@ class Seq2SeqTraining(Training):
         sampling = {"sampling_probability": self.sampling_probability or None}
         return {**super().compile_arguments(), **sampling}
 
-    def schedules(self, task) -> list:
+    def schedules(self, task: keras.Model) -> list:
         from attnzoo.training import VariableSchedule, linear_decay
 
         if task.sampling_probability is None:

@@ -147,7 +147,7 @@ class VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
 
     # === Text to ids and back ===
 
-    def call(self, inputs, *args, training=None, **kwargs):
+    def call(self, inputs, *args, training: bool | None = None, **kwargs):
         return self.tokenize(inputs)
 
     def tokenize(self, inputs):
