@@ -8,8 +8,8 @@
 import argparse
 import pathlib
 
-from attnzoo.cli.evaluate import add_decoding_arguments, add_preset_argument, load_any_task
-from attnzoo.cli.startup import tell_compiling
+from attnzoo.cli.startup import announce_compiling
+from attnzoo.cli.tasks import add_decoding_arguments, add_preset_argument, load_any_task
 
 
 def add_arguments(parser: argparse.ArgumentParser):
@@ -21,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser):
     add_decoding_arguments(parser)
 
 
-def go_on(arguments: argparse.Namespace) -> str:
-    """What to do after Ctrl-C."""
+def advise(arguments: argparse.Namespace) -> str:
+    """Return what to do after Ctrl-C."""
     if pathlib.Path(arguments.path).exists():
         return (
             f"What is in {arguments.path} may not be whole; the same command with --overwrite "
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace):
     from attnzoo.export import saved_model
 
     task = load_any_task(arguments)
-    tell_compiling()
+    announce_compiling()
     options = {} if arguments.max_length is None else {"max_length": arguments.max_length}
     saved_model(
         task,

@@ -1,4 +1,4 @@
-"""Draw where a model looked, or where several did.
+"""Draw the alignments of a model, or of several side by side.
 
 attnzoo plot runs/demo/preset attention phoneme --output alignments.png
 attnzoo plot runs/demo/preset cough --target "K AO F" --output cough.png
@@ -12,30 +12,32 @@ from collections.abc import Mapping, Sequence
 
 import keras
 
-from attnzoo.cli.evaluate import (
+from attnzoo.cli.startup import announce_compiling
+from attnzoo.cli.tasks import (
     add_decoding_arguments,
     add_preset_argument,
     check_output,
-    go_on,  # noqa: F401
     load_any_task,
     load_task,
 )
-from attnzoo.cli.startup import tell_compiling
-from attnzoo.cli.texts import tell_unknown
+from attnzoo.cli.texts import warn_unknown
 
 
 def add_arguments(parser: argparse.ArgumentParser):
     add_preset_argument(parser)
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="one or more sources")
     parser.add_argument(
-        "--target", action="append", metavar="TEXT", help="look along this output, one a source"
+        "--target",
+        action="append",
+        metavar="TEXT",
+        help="draw the alignments of this output, one a source",
     )
     parser.add_argument(
         "--beside",
         action="append",
         default=[],
         metavar="PRESET",
-        help="let this model look along the same outputs, beside; may be given several times",
+        help="draw another model's alignments of the same outputs too; may be given several times",
     )
     parser.add_argument(
         "--heads",
@@ -61,13 +63,13 @@ def run(arguments: argparse.Namespace):
                 f"{len(sources)} sources, {1 + len(arguments.beside)} models"
             )
         task = load_any_task(arguments)
-        tell_unknown(task, sources, arguments.command)
-        tell_compiling()
+        warn_unknown(task, sources, arguments.command)
+        announce_compiling()
         figure = plot_task_heads(task, sources, targets)
     else:
         tasks = {arguments.preset: load_task(arguments)}
-        tell_unknown(tasks[arguments.preset], sources, arguments.command)
-        tell_compiling()
+        warn_unknown(tasks[arguments.preset], sources, arguments.command)
+        announce_compiling()
         targets = targets or tasks[arguments.preset].generate(sources)
         for preset in arguments.beside:
             tasks[preset] = load_task(arguments, preset)
@@ -77,7 +79,7 @@ def run(arguments: argparse.Namespace):
 
 
 def plot_task_heads(task: keras.Model, sources: Sequence[str], targets: Sequence[str] | None):
-    """A figure with all heads of one model: of a pair, or of a text that looks at itself."""
+    """Return a figure with all heads of one model: of a pair, or of a text's self-attention."""
     from attnzoo.plotting import plot_heads
 
     if not hasattr(task, "head_alignments") or hasattr(task, "answer"):
@@ -94,7 +96,7 @@ def plot_task_heads(task: keras.Model, sources: Sequence[str], targets: Sequence
 
 
 def plot_tasks(tasks: Mapping[str, keras.Model], sources: Sequence[str], targets: Sequence[str]):
-    """A figure with the alignments of each pair: a row a pair, a column a model."""
+    """Return a figure with the alignments of each pair: a row a pair, a column a model."""
     from attnzoo.plotting import plot_alignment_page, plot_alignments
 
     several = len(tasks) > 1
@@ -109,7 +111,7 @@ def plot_tasks(tasks: Mapping[str, keras.Model], sources: Sequence[str], targets
 
 
 def _items(task, sources, targets, title):
-    """What one model saw in each pair: alignments, the tokens of both sides, and a title."""
+    """Return for each pair one model's alignments, the tokens of both sides, and a title."""
     alignments = task.alignments({"encoder_text": sources, "decoder_text": targets})
     tokens = task.preprocessor.tokens
     return [
@@ -119,6 +121,6 @@ def _items(task, sources, targets, title):
 
 
 def _name(preset):
-    """What to call the model of a preset: the run's folder, or the preset itself."""
+    """Return a title for the model of a preset: the run's folder, or the preset itself."""
     path = pathlib.Path(preset)
     return path.parent.name if path.name == "preset" and path.parent.name else path.name

@@ -15,7 +15,7 @@ _LOGGED = re.compile(rb"WARNING: All log messages before absl|[IWE]\d{4} |To ena
 
 
 def is_command() -> bool:
-    """Whether this process is the command, not a program that imports the package."""
+    """Return whether this process is the command, not a program that imports the package."""
     program = sys.argv[0] if sys.argv else ""
     if program == "-m":  # Still looking for the module.
         words = sys.orig_argv
@@ -44,13 +44,13 @@ def load_tensorflow():
             import tensorflow  # noqa: F401
 
 
-def tell_compiling():
-    """Say on standard error that a backend compiles, if it does."""
+def announce_compiling():
+    """Announce on standard error that the backend compiles, if it does."""
     import keras
 
     if keras.backend.backend() != "torch":
-        told = f"Compiling for {keras.backend.backend()}, which takes some seconds."
-        print(told, file=sys.stderr, flush=True)
+        message = f"Compiling for {keras.backend.backend()}, which takes some seconds."
+        print(message, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

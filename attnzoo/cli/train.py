@@ -41,7 +41,7 @@ from attnzoo.cli.run_folder import check_folder, claim_folder, save_preset, writ
 from attnzoo.cli.settings import Settings, make_settings
 from attnzoo.cli.settings.arguments import add_settings_arguments, given_options
 from attnzoo.cli.settings.config_file import read_config, write_config
-from attnzoo.cli.startup import load_tensorflow, tell_compiling
+from attnzoo.cli.startup import announce_compiling, load_tensorflow
 
 _FILES = ("train", "dev", "output", "inflections")  # In a file of settings beside them.
 
@@ -123,8 +123,8 @@ def _settings_of(arguments):
     return make_settings(**options)
 
 
-def go_on(arguments: argparse.Namespace) -> str:
-    """What to do after Ctrl-C."""
+def advise(arguments: argparse.Namespace) -> str:
+    """Return what to do after Ctrl-C."""
     again = "without --overwrite " if getattr(arguments, "overwrite", False) else ""
     return f"The same command {again}goes on after the last whole epoch in {arguments.output}."
 
@@ -205,7 +205,7 @@ def _fit(settings, task, batches, dev_batches, output, verbose):
     start = time.monotonic()
     if not training.is_over(backup.past):
         if verbose:
-            tell_compiling()
+            announce_compiling()
         with stopping_within_a_step() as stopping:
             task.fit(
                 batches,

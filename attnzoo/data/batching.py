@@ -156,7 +156,7 @@ class BucketedBatches(PlannedBatches):
 
     @property
     def padding_fraction(self) -> float:
-        """Part of the cells, of source and target together, that holds no token. In [0, 1)."""
+        """Share of the cells, of source and target together, that hold no token. In [0, 1)."""
         cells = tokens = 0
         for bucket, rows in self._plan:
             cells += self._batch_sizes[bucket] * sum(self._buckets[bucket])
@@ -196,7 +196,7 @@ class BucketedBatches(PlannedBatches):
         return x, labels, sample_weight
 
     def _ids_of(self, bucket, rows):
-        """Ids of sources and targets: the epoch's, or their own where these have no room."""
+        """Return ids of sources and targets: the epoch's, or their own where those have no room."""
         source_length, target_length = self._buckets[bucket]
         return (
             choose_ids(self._drawn_sources, self._sources, rows, source_length),
@@ -217,7 +217,7 @@ class BucketedBatches(PlannedBatches):
                 (self._source_lengths, self._target_lengths), samplers, limits, strict=True
             )
         )
-        # A draw of what was cut is cut too; any other has its text whole, or gives way.
+        # Draws of truncated texts are truncated; all others are complete, or replaced by own ids.
         self._rooms = [
             [limit - 1 if limit and length >= limit else None for length in sampler.own_lengths]
             for sampler, limit in zip(samplers, limits, strict=True)
@@ -225,7 +225,7 @@ class BucketedBatches(PlannedBatches):
         return samplers
 
     def _draw(self, epoch):
-        """The ids of the epoch."""
+        """Draw the ids of the epoch."""
         self._drawn_sources, self._drawn_targets = self._sources, self._targets
         if self._samplers is None:
             return
@@ -243,7 +243,7 @@ class BucketedBatches(PlannedBatches):
         ]
 
     def _make_plan(self, epoch):
-        """The epoch's batches in order: (bucket, rows), at most B rows each."""
+        """Return the epoch's batches in order: (bucket, rows), at most B rows each."""
         self._draw(epoch)
         generator = np.random.default_rng((self.seed, epoch))
         plan, left_over = [], np.zeros(0, "int64")

@@ -31,7 +31,7 @@ def copy_ids(source, tokenizer: keras.layers.Layer):
 
 
 def extend_ids(target, source, tokenizer: keras.layers.Layer):
-    """The ids of a target that may say symbols of its source.
+    """Return the ids of a target that may copy symbols of its source.
 
     Args:
         target: Symbols of one target or of a batch.
@@ -61,12 +61,12 @@ def extend_ids(target, source, tokenizer: keras.layers.Layer):
 
 
 def spell_ids(ids, mask, source, tokenizer: keras.layers.Layer):
-    """The text of ids that may say symbols of a source: `detokenize` for these.
+    """Return the text of ids that may copy symbols of a source, as `detokenize` does for others.
 
     Args:
         ids: int [B, T]. Ids as `extend_ids` gives them: nested lists, an array, or inside a
             `tf.function` a tensor.
-        mask: bool [B, T]. What of them is to be shown.
+        mask: bool [B, T]. True for ids to be shown.
         source: Symbols of B sources.
         tokenizer: Of the target.
 

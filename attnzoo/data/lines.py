@@ -52,7 +52,7 @@ def read_lines(path: str | os.PathLike) -> Iterator[str]:
 
 
 def number_lines(path: Path | _StandardInput) -> Iterator[tuple[int, str]]:
-    """Yield (line number, line) of what `existing` gave."""
+    """Yield (line number, line) of a file that `existing` returned."""
     for number, line in enumerate(_raw_lines(path), start=1):
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -104,7 +104,7 @@ def _raw_lines(path):
 
 def _open(path):
     if isinstance(path, _StandardInput):
-        # A stream that was put in its place may hold text and no bytes.
+        # Another stream in its place may hold text and no bytes.
         binary = getattr(sys.stdin, "buffer", None)
         return contextlib.nullcontext(binary or (line.encode("utf-8") for line in sys.stdin))
     return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")

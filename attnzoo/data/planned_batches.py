@@ -7,8 +7,8 @@ import numpy as np
 class PlannedBatches(keras.utils.PyDataset):
     """Base of the datasets whose order depends on seed and epoch alone.
 
-    All is tokenized beforehand, and batches are made where they are asked for: workers would read
-    ahead, into later epochs than the one that is trained on.
+    All texts are tokenized beforehand, and a batch is made when it is asked for: workers would make
+    batches ahead of training, into later epochs.
 
     Args:
         **kwargs: For `keras.utils.PyDataset`.
@@ -16,7 +16,7 @@ class PlannedBatches(keras.utils.PyDataset):
     Raises:
         ValueError: If there are to be several workers.
 
-    A subclass gives `_make_plan(epoch)`, the list of what its batches are made of, sets `seed`,
+    A subclass gives `_make_plan(epoch)`, the list of its batches' rows, sets `seed`,
     `shuffle`, `batch_size` and `max_tokens`, and `epoch = 0` at the end of its constructor, and
     gets item i by `_planned(i)`.
     """
@@ -30,14 +30,14 @@ class PlannedBatches(keras.utils.PyDataset):
         if (name == "workers" and value > 1) or (name == "use_multiprocessing" and value):
             rule = "1" if name == "workers" else "False"
             raise ValueError(
-                f"`{name}` must be {rule}: what is read ahead of training would move order and "
+                f"`{name}` must be {rule}: batches made ahead of training would take order and "
                 f"epoch ahead of it too. Received: {name}={value}"
             )
         super().__setattr__(name, value)
 
     @property
     def epoch(self) -> int:
-        """Which epoch the items are of, counted from 0. Set it to go on where training stopped."""
+        """The epoch that the items are of, counted from 0. Set it to resume training."""
         return self._epoch
 
     @epoch.setter
@@ -51,7 +51,7 @@ class PlannedBatches(keras.utils.PyDataset):
         return len(self._plan)
 
     def on_epoch_end(self) -> None:
-        """Go on to the order of the next epoch, once every batch of this one was asked for.
+        """Take the order of the next epoch, once every batch of this one was used.
 
         Keras calls this at the start of each `fit` too, with few or no batches used; were that
         counted, resumed training would not see what uninterrupted training sees.
@@ -96,7 +96,7 @@ class PlannedBatches(keras.utils.PyDataset):
 
 
 def check_least(least: int, **numbers: int | None):
-    """Raise unless every number that is given is at least so large."""
+    """Raise unless every number, None left out, is at least `least`."""
     for name, value in numbers.items():
         if value is not None and value < least:
             raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}")

@@ -165,7 +165,7 @@ def plot_alignment_page(
 
 
 def _split(alignments):
-    """One array, [N, T, S] or a list of arrays, as a list of [T, S]."""
+    """Return an array [N, T, S] or a list of arrays as a list of [T, S]."""
     if isinstance(alignments, (list, tuple)) and alignments and np.ndim(alignments[0]) == 2:
         arrays = [np.asarray(array) for array in alignments]
     else:
@@ -193,7 +193,7 @@ def _checked_columns(columns):
 
 
 def _draw_page(panels, style, *, columns, heading):
-    """A figure of its own, its panels row by row, and one colour bar beside the first row."""
+    """Return a new figure, its panels row by row, with one colour bar beside the first row."""
     boxes = [measure(panel) for panel in panels]
     columns = min(columns, len(panels))
     lefts = [max(box.left for box in boxes[n::columns]) for n in range(columns)]
@@ -225,7 +225,7 @@ def _draw_page(panels, style, *, columns, heading):
 
 
 def _draw_into(ax, panel, style):
-    """One panel and its colour bar in axes that the caller has made."""
+    """Draw one panel and its colour bar into the caller's axes."""
     figure = ax.get_figure(root=True)
     image = draw_weights(ax, panel, style)
     if panel.title:

@@ -1,4 +1,4 @@
-"""What a figure is drawn with: axes placed in inches, heat maps, labels, text and a colour bar."""
+"""Elements of a figure: axes placed in inches, heat maps, labels, text and a colour bar."""
 
 import functools
 import io
@@ -14,7 +14,7 @@ DPI = 150
 
 
 def new_figure(width: float, height: float):
-    """An empty figure, in inches, that a notebook shows and pyplot does not keep."""
+    """Return an empty figure, in inches, that a notebook shows and pyplot does not keep."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -31,21 +31,21 @@ def _png(figure):
 
 
 def add_axes(figure: Any, left: float, top: float, width: float, height: float):
-    """Axes at a place given in inches from the upper left corner."""
+    """Return axes at a place given in inches from the upper left corner."""
     across, down = figure.get_size_inches()
     place = (left / across, 1 - (top + height) / down, width / across, height / down)
     return figure.add_axes(place)
 
 
 def write(figure: Any, lines: Sequence[str], left: float, top: float, size: float, **properties):
-    """Lines of text at a place given in inches from the upper left corner."""
+    """Draw lines of text at a place given in inches from the upper left corner."""
     across, down = figure.get_size_inches()
     place = {"x": left / across, "y": 1 - top / down, "va": "top"}
     figure.text(s="\n".join(lines), size=size, parse_math=False, **place, **properties)
 
 
 def draw_weights(ax: Any, panel: Panel, style: Style):
-    """The heat map with the names of its axes, and no labels yet."""
+    """Draw the heat map with the names of its axes, and no labels yet."""
     image = ax.imshow(
         panel.alignments,
         cmap=style.cmap,
@@ -66,7 +66,7 @@ def draw_weights(ax: Any, panel: Panel, style: Style):
 def set_labels(
     ax: Any, panel: Panel, width: float, height: float, *, above: bool = True, beside: bool = True
 ):
-    """Token labels, and lines between the cells where these are not too small.
+    """Set token labels, and lines between cells that are not too small.
 
     Args:
         ax: Axes of `width` and `height` inches.
@@ -100,7 +100,7 @@ def set_labels(
 
 
 def style_bar(bar: Any):
-    """Name a colour bar, and make it as quiet as the rest."""
+    """Label a colour bar, and draw its frame and ticks as thin lines."""
     bar.set_label("alignment", size=SMALL_TEXT, color="0.35")
     bar.ax.tick_params(labelsize=SMALL_TEXT - 1, length=2, width=0.5, color="0.6")
     bar.outline.set(edgecolor="0.6", linewidth=0.5)

@@ -115,7 +115,7 @@ def highlight_terminal(
 
 
 def _scaled(tokens, weights, vmax):
-    """For each token its text, its weight, and that by `vmax`, in [-1, 1]."""
+    """Return for each token its text, its weight, and its weight / `vmax` in [-1, 1]."""
     tokens = [printable(token) for token in tokens]
     weights = np.asarray(weights, dtype="float64")
     if not tokens:

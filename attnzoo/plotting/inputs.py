@@ -9,7 +9,7 @@ VISIBLE = str.maketrans({" ": "␣", "\t": "⇥", "\n": "↵", "\r": "↵"})
 
 
 def printable(token: object) -> str:
-    """A token as text without blanks and control characters."""
+    """Return a token as text without blanks and control characters."""
     text = str(token).translate(VISIBLE)
     if not text.isprintable():
         text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
@@ -17,14 +17,14 @@ def printable(token: object) -> str:
 
 
 def check_finite(name: str, weights: ArrayLike):
-    """Raise on a weight, or another value, that cannot be drawn."""
+    """Raise for a weight, or another value, that is not finite."""
     if not np.isfinite(weights).all():
         wrong = weights[~np.isfinite(weights)][0]
         raise ValueError(f"{name} must be finite. Received: a value of {wrong}")
 
 
 def largest(arrays: Sequence[np.ndarray], vmax: float | None) -> float:
-    """The weight that gets the last colour: the largest one, either side of 0, unless given."""
+    """Return the weight that has the last colour: `vmax`, or the largest absolute value."""
     if vmax is None:
         return max(float(np.abs(array).max()) for array in arrays) or 1.0
     if not vmax > 0:
@@ -33,7 +33,7 @@ def largest(arrays: Sequence[np.ndarray], vmax: float | None) -> float:
 
 
 def require_matplotlib(function: str):
-    """Raise, with what to do, where matplotlib is missing."""
+    """Raise, with the remedy, if matplotlib is missing."""
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:

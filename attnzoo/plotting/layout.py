@@ -40,7 +40,7 @@ class Box(NamedTuple):
 
 @functools.lru_cache(maxsize=4096)
 def text_width(text: str, size: float) -> float:
-    """Printed width of a text, in points."""
+    """Return the printed width of a text, in points."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
@@ -49,7 +49,7 @@ def text_width(text: str, size: float) -> float:
 
 
 def sides(panel: Panel):
-    """Width and height of the heat map; cells shrink slowly as tokens become more."""
+    """Return width and height of a heat map, whose cells are smaller the more there are."""
     target_length, source_length = panel.alignments.shape
     cell = 0.32 * min(1.0, math.sqrt(12 / max(target_length, source_length)))
     return max(cell * source_length, SMALLEST_SIDE), max(cell * target_length, SMALLEST_SIDE)
@@ -72,7 +72,7 @@ def plan_labels(panel: Panel, width: float, height: float):
 
 
 def measure(panel: Panel, size: float | None = None) -> Box:
-    """The room of a panel whose heat map has this width and height, or those of `sides`."""
+    """Return the room of a panel whose heat map has this size, or that of `sides`."""
     width, height = sides(panel) if size is None else size
     labels = plan_labels(panel, width, height)
     column = width / panel.alignments.shape[1]

@@ -1,4 +1,4 @@
-"""What is drawn: checked weights, printable labels, and what all panels of a figure share."""
+"""Panels of a figure: checked weights, printable labels, and the style that they share."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class Panel(NamedTuple):
 
 
 class Style(NamedTuple):
-    """What all panels of one figure share."""
+    """The style that all panels of a figure share."""
 
     source_label: str
     target_label: str
@@ -36,7 +36,7 @@ def make_panel(
     *,
     name: str,
 ) -> Panel:
-    """Check one alignment, float [T, S] or larger by its padding, which is cut off."""
+    """Return a panel of one alignment, float [T, S] or larger by its padding, which is cut off."""
     source_labels = [_label(token) for token in source_tokens]
     target_labels = [_label(token) for token in target_tokens]
     target_length, source_length = len(target_labels), len(source_labels)
@@ -65,6 +65,6 @@ def _label(token):
 def make_style(
     panels: Sequence[Panel], source_label: str, target_label: str, cmap: str, vmax: float | None
 ):
-    """What panels share; without `vmax` the largest weight of them all gets the last colour."""
+    """Return the style of panels; without `vmax` the largest weight of all has the last colour."""
     vmax = largest([panel.alignments for panel in panels], vmax)
     return Style(source_label, target_label, cmap, vmax)
