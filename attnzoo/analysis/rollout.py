@@ -1,11 +1,14 @@
 """Attention rollout: how much of each input token a Transformer's last layer still looks at."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 REDUCTIONS = {"mean": np.mean, "max": np.max, "min": np.min}
 
 
-def attention_rollout(alignments, *, residual: float = 0.5, head_reduction: str = "mean"):
+def attention_rollout(
+    alignments: ArrayLike, *, residual: float = 0.5, head_reduction: str = "mean"
+):
     """Follow self-attention down through all layers, to the tokens that came in.
 
         W[l] = the heads' mean, its rows scaled to sum to 1

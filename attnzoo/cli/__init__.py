@@ -18,8 +18,8 @@ def main(argv: list[str] | None = None) -> int:
         argv: The arguments, without the program's name; those of the process if None.
 
     Returns:
-        The exit status: 0 if all went well, 2 for bad input, which is told on standard error, and
-        130 after Ctrl-C, with a line there on how to go on.
+        The exit status: 0 if all went well, 2 for bad input, with a message on standard error, and
+        130 after Ctrl-C, with a line there on how to resume.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -28,8 +28,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return arguments.run(arguments) or 0
     except KeyboardInterrupt:
-        how = arguments.go_on(arguments)
-        print(f"attnzoo {arguments.command}: stopped. {how}", file=sys.stderr)
+        advice = arguments.advise(arguments)
+        print(f"attnzoo {arguments.command}: stopped. {advice}", file=sys.stderr)
         return INTERRUPTED
     except (ValueError, OSError, ImportError) as error:
         print(f"attnzoo {arguments.command}: {error}", file=sys.stderr)
@@ -37,8 +37,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; a command's modules load when it runs."""
+    """Return the parser of all commands; what a command needs is loaded when it runs."""
     from attnzoo.cli import demo, evaluate, export, leaderboard, plot, predict, train
+    from attnzoo.cli.tasks import advise_start
 
     parser = argparse.ArgumentParser(
         prog="attnzoo",
@@ -56,7 +57,8 @@ def make_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
-        command.set_defaults(run=module.run, go_on=module.go_on)
+        advise = getattr(module, "advise", advise_start)
+        command.set_defaults(run=module.run, advise=advise)
     return parser
 
 

@@ -1,7 +1,7 @@
 """Learn to pronounce English words in a few minutes, and show what was learned.
 
 Trains a Bahdanau model from letters to phonemes on the CMU Pronouncing Dictionary, measures it on
-held-out words, draws where it looked, exports a SavedModel, and runs that in a process which has
+held-out words, draws its alignments, exports a SavedModel, and runs that in a process which has
 neither attnzoo nor Keras. The output folder then holds the run (see `attnzoo train --help`),
 alignments.png and saved_model/.
 
@@ -12,17 +12,20 @@ that is finished trains no more.
   attnzoo demo --size small     # the same in about a minute, on fewer and shorter words
 """
 
+import argparse
+import os
 import pathlib
 import subprocess
 import sys
+from collections.abc import Sequence
 
-from attnzoo.cli.startup import load_tensorflow
-from attnzoo.cli.train import go_on, tell_compiling  # noqa: F401
+from attnzoo.cli.startup import announce_compiling, load_tensorflow
+from attnzoo.cli.train import advise  # noqa: F401
 
 WORDS = ("attention", "knowledge", "thoughtful", "psychology", "bureau", "quickly")
 LONGEST = 10  # Letters, and phonemes, of the words that `--size small` trains on and is tested on.
 
-# In the child process these raise ImportError, so what it prints comes from TensorFlow alone.
+# In the child process these raise ImportError: its output comes from TensorFlow alone.
 _CHILD = """\
 import sys
 for name in ("attnzoo", "keras", "keras_hub", "tf_keras"):
@@ -35,13 +38,13 @@ for text in model(text=tf.constant(words))["text"].numpy():
 """
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser):
     parser.add_argument("--size", choices=("full", "small"), default="full")
     parser.add_argument("--output", default="runs/demo", metavar="DIR", help="the run folder")
     parser.add_argument("--overwrite", action="store_true", help="start the run anew")
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace):
     import time
 
     from attnzoo.cli.plot import plot_tasks
@@ -52,44 +55,47 @@ def run(arguments):
 
     load_tensorflow()
     small = arguments.size == "small"
-    output = pathlib.Path(arguments.output)
+    folder = pathlib.Path(arguments.output)
     train_pairs, dev_pairs, test_pairs = cmudict_split(seed=0)
     if small:
         train_pairs = _spread(_short(train_pairs), 11_400)
         dev_pairs = _spread(_short(dev_pairs), 448)
         test_pairs = _short(test_pairs)
-    finished = (output / "preset").is_dir() and not arguments.overwrite
+    finished = (folder / "preset").is_dir() and not arguments.overwrite
     start = time.monotonic()
-    task = train(_recipe(small), train_pairs, dev_pairs, output, overwrite=arguments.overwrite)
+    task = train(_settings(small), train_pairs, dev_pairs, folder, overwrite=arguments.overwrite)
     if not finished:
         print(f"Training, compilation included, took {time.monotonic() - start:.0f} s.\n")
 
     references = group_references(test_pairs)
     # With `WORDS` they make full batches: another number of rows would be compiled for itself.
     words = _spread(list(references), (512 if small else 2048) - len(WORDS))
-    tell_compiling()
+    announce_compiling()
     answers = [references[word] for word in words]
     generated = task.generate([*words, *WORDS], batch_size=128)
-    predictions, spoken = generated[: len(words)], generated[len(words) :]
+    predictions, expected = generated[: len(words)], generated[len(words) :]
     print(format_predictions(words, predictions, answers, limit=12))
     for name, value in evaluate_predictions(predictions, answers).items():
         print(f"{name:20} {value:.1%}")
     kind = f"held-out words of at most {LONGEST} letters" if small else "held-out words"
     print(f"(on {len(words)} {kind})\n")
 
-    plot_tasks({"demo": task}, list(WORDS), spoken).savefig(output / "alignments.png")
-    saved_model(task, output / "saved_model", overwrite=True)
+    plot_tasks({"demo": task}, list(WORDS), expected).savefig(folder / "alignments.png")
+    saved_model(task, folder / "saved_model", overwrite=True)
     print("In a process with TensorFlow alone, the SavedModel says:")
-    heard = run_alone(output / "saved_model", WORDS)
-    for word, said in zip(WORDS, heard, strict=True):
-        print(f"  {word:12} {said}")
-    if heard != spoken:
-        raise ValueError(f"The SavedModel must say what the model says. Received: {heard}")
-    print(f"\nIn {output}: " + ", ".join(sorted(path.name for path in output.iterdir())))
+    outputs = run_alone(folder / "saved_model", WORDS)
+    for word, output in zip(WORDS, outputs, strict=True):
+        print(f"  {word:12} {output}")
+    if outputs != expected:
+        raise ValueError(
+            "The SavedModel must give what the model gives. "
+            f"Received: {outputs} in place of {expected}"
+        )
+    print(f"\nIn {folder}: " + ", ".join(sorted(path.name for path in folder.iterdir())))
 
 
-def run_alone(path, words):
-    """What a SavedModel makes of words, in a process that can import neither attnzoo nor Keras."""
+def run_alone(path: str | os.PathLike, words: Sequence[str]):
+    """Return a SavedModel's outputs in a process that can import neither attnzoo nor Keras."""
     child = subprocess.run(
         [sys.executable, "-c", _CHILD, str(path), *words], capture_output=True, text=True
     )
@@ -113,10 +119,10 @@ def _spread(items, count: int):
     return [items[place * len(items) // count] for place in range(count)]
 
 
-def _recipe(small: bool):
-    from attnzoo.cli.train import Recipe
+def _settings(small: bool):
+    from attnzoo.cli.settings import make_settings
 
-    return Recipe(
+    return make_settings(
         source_tokenizer="character",
         target_tokenizer="symbol",
         max_source_length=16 if small else 32,

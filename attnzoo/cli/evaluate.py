@@ -9,18 +9,28 @@ is measured on lines of a label, white space and a text, by its accuracy.
   attnzoo evaluate runs/sentiment/preset --data test.txt
 """
 
+import argparse
 import json
 import pathlib
+from collections.abc import Sequence
 
-from attnzoo.cli.startup import load_tensorflow
-from attnzoo.cli.texts import spell, tell_unknown
-from attnzoo.cli.train import add_inflections_argument, read_data, read_pairs, tell_compiling
+import keras
 
-RUN_RECORDS = ("recipe.json", "metrics.json")  # Of a run's folder, beside its evaluations.
+from attnzoo.cli.data_files import add_inflections_argument, read_data, read_pairs
+from attnzoo.cli.run_folder import METRICS, RECORD
+from attnzoo.cli.startup import announce_compiling
+from attnzoo.cli.tasks import (
+    add_decoding_arguments,
+    add_preset_argument,
+    check_output,
+    load_any_task,
+)
+from attnzoo.cli.texts import join_symbols, warn_unknown
+
 _METRICS = ("exact_match", "word_error_rate", "phoneme_error_rate")
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser):
     add_preset_argument(parser)
     parser.add_argument(
         "--data",
@@ -41,24 +51,7 @@ def add_arguments(parser):
     add_decoding_arguments(parser)
 
 
-def add_preset_argument(parser):
-    """What evaluate, predict, plot and export begin with."""
-    parser.add_argument("preset", help="a preset's directory or name, or a run's folder")
-
-
-def go_on(arguments) -> str:
-    """What to do after Ctrl-C, where nothing has been written."""
-    return "Nothing was written; the same command starts over."
-
-
-def add_decoding_arguments(parser):
-    """What evaluate, predict and export have in common."""
-    parser.add_argument("--beam", type=int, default=0, metavar="K", help="beams; 0 is greedy")
-    parser.add_argument("--length-penalty", type=float, default=0.0, metavar="ALPHA")
-    parser.add_argument("--coverage-penalty", type=float, default=0.0, metavar="BETA")
-
-
-def run(arguments):
+def run(arguments: argparse.Namespace):
     _check_json(arguments.json)
     task = load_any_task(arguments)
     if hasattr(task, "generate"):
@@ -78,26 +71,19 @@ def run(arguments):
         pathlib.Path(arguments.json).write_text(json.dumps(record, indent=2) + "\n")
 
 
-def check_output(path, option: str):
-    """Raise before the work if its result could not be written."""
-    folder = pathlib.Path(path).parent
-    if not folder.is_dir():
-        raise ValueError(f"`{option}` must be in a folder that exists. Received: {path}")
-
-
 def _check_json(path):
     if path is None:
         return
     check_output(path, "--json")
-    if pathlib.Path(path).name in RUN_RECORDS:
+    if pathlib.Path(path).name in (RECORD, METRICS):
         raise ValueError(
-            f"`--json` must not take the place of a run's own records, {', '.join(RUN_RECORDS)}. "
+            f"`--json` must not take the place of a run's own records, {RECORD}, {METRICS}. "
             f"Received: {path}"
         )
 
 
 def _measure_texts(task, arguments) -> dict:
-    """What is generated, held against the references."""
+    """Compare generated texts with the references."""
     from attnzoo.data import group_references
     from attnzoo.training import bleu, evaluate_predictions, format_predictions
     from attnzoo.training.metrics import METRICS
@@ -107,12 +93,12 @@ def _measure_texts(task, arguments) -> dict:
         raise ValueError(f"`metrics` must be among {list(METRICS)}. Received: {unknown[0]!r}")
     references = group_references(read_pairs(arguments.data, arguments.inflections))
     sources = list(references)
-    tell_unknown(task, sources, "evaluate")
-    tell_compiling()
+    warn_unknown(task, sources, "evaluate")
+    announce_compiling()
     predictions, right = generate_all(task, sources), list(references.values())
     if arguments.inflections:
-        predictions = [spell(text) for text in predictions]
-        right = [[spell(text) for text in texts] for texts in right]
+        predictions = [join_symbols(text) for text in predictions]
+        right = [[join_symbols(text) for text in texts] for texts in right]
     figures = dict.fromkeys(arguments.metrics or _METRICS)  # In the order asked for.
     bleus = [name for name in figures if name in ("bleu", "bleu_lowercase")]
     others = [name for name in figures if name not in bleus]
@@ -127,7 +113,7 @@ def _measure_texts(task, arguments) -> dict:
 
 
 def _name_decoding(arguments):
-    """What tells one evaluation of a run from another, in a leaderboard."""
+    """Return the name of the decoding, which a leaderboard shows."""
     if not arguments.beam:
         return "greedy"
     penalties = {
@@ -139,7 +125,7 @@ def _name_decoding(arguments):
 
 
 def _measure_classes(task, arguments) -> dict:
-    """The classes, held against the labels, line by line."""
+    """Compare the classes of texts with their labels."""
     from attnzoo.training import format_predictions
 
     if arguments.metrics not in (None, ["accuracy"]):
@@ -149,8 +135,8 @@ def _measure_classes(task, arguments) -> dict:
     pairs = read_data(arguments.data, "classifier", arguments.inflections)
     texts, labels = zip(*pairs, strict=True)
     right = task.label_ids(list(labels))
-    tell_unknown(task, list(texts), "evaluate")
-    tell_compiling()
+    warn_unknown(task, list(texts), "evaluate")
+    announce_compiling()
     found = task.label_ids(task.classify(list(texts)))
     if arguments.show:
         shown = slice(arguments.show)
@@ -160,56 +146,8 @@ def _measure_classes(task, arguments) -> dict:
     return {"decoding": "most probable", "sources": len(right), "accuracy": accuracy}
 
 
-def load_task(arguments, preset: str | None = None):
-    """The task of the preset asked for, or of another, with the sampler that was asked for."""
-    load_tensorflow()
-    from attnzoo.models.parts.presets import task_class
-    from attnzoo.models.tasks.seq2seq import Seq2SeqTask
-
-    preset = preset or arguments.preset
-    cls = task_class(preset)
-    if cls is not None and not issubclass(cls, Seq2SeqTask):
-        raise ValueError(
-            "Without `--heads`, what is drawn is a task that generates. "
-            f"Received: a {cls.__name__} in {preset}"
-        )
-    task = Seq2SeqTask.from_preset(preset)
-    task.compile(sampler=make_sampler(arguments))
-    return task
-
-
-def load_any_task(arguments):
-    """The task of the preset asked for, of whatever kind it is."""
-    load_tensorflow()
-    from attnzoo.models.parts.presets import task_class
-    from attnzoo.models.tasks.seq2seq import Seq2SeqTask
-
-    cls = task_class(arguments.preset)
-    if cls is None or issubclass(cls, Seq2SeqTask):
-        return load_task(arguments)
-    if arguments.beam:
-        raise ValueError(
-            "Beams are for a task that generates. "
-            f"Received: --beam {arguments.beam} for a {cls.__name__}"
-        )
-    return cls.from_preset(arguments.preset)
-
-
-def make_sampler(arguments):
-    """Greedy, or a beam with its penalties."""
-    from attnzoo.samplers import BeamSampler
-
-    if not arguments.beam:
-        return "greedy"
-    return BeamSampler(
-        arguments.beam,
-        length_penalty=arguments.length_penalty,
-        coverage_penalty=arguments.coverage_penalty,
-    )
-
-
-def generate_all(task, sources, batch_size: int = 256, **kwargs):
-    """Generate for any number of sources: in batches of one size, of sources of similar length."""
+def generate_all(task: keras.Model, sources: Sequence[str], batch_size: int = 256, **kwargs):
+    """Generate for any number of sources, in batches of one size and of similar lengths."""
     order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
     outputs = [None] * len(sources)
     for start in range(0, len(order), batch_size):

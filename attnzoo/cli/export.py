@@ -5,13 +5,14 @@
       --input_exprs 'text=["attention"]'
 """
 
+import argparse
 import pathlib
 
-from attnzoo.cli.evaluate import add_decoding_arguments, add_preset_argument, load_any_task
-from attnzoo.cli.train import tell_compiling
+from attnzoo.cli.startup import announce_compiling
+from attnzoo.cli.tasks import add_decoding_arguments, add_preset_argument, load_any_task
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser):
     add_preset_argument(parser)
     parser.add_argument("path", help="the SavedModel's directory")
     parser.add_argument("--inputs", choices=("text", "ids"), default="text")
@@ -20,8 +21,8 @@ def add_arguments(parser):
     add_decoding_arguments(parser)
 
 
-def go_on(arguments) -> str:
-    """What to do after Ctrl-C."""
+def advise(arguments: argparse.Namespace) -> str:
+    """Return what to do after Ctrl-C."""
     if pathlib.Path(arguments.path).exists():
         return (
             f"What is in {arguments.path} may not be whole; the same command with --overwrite "
@@ -30,11 +31,11 @@ def go_on(arguments) -> str:
     return "Nothing was written; the same command starts over."
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace):
     from attnzoo.export import saved_model
 
     task = load_any_task(arguments)
-    tell_compiling()
+    announce_compiling()
     options = {} if arguments.max_length is None else {"max_length": arguments.max_length}
     saved_model(
         task,

@@ -1,4 +1,4 @@
-"""Ctrl-C in training: it stops within the step that it is at."""
+"""Ctrl-C in training, which stops it within the current step."""
 
 import contextlib
 import signal
@@ -7,7 +7,7 @@ import threading
 
 @contextlib.contextmanager
 def stopping_within_a_step():
-    """Give a callback for `fit` with which Ctrl-C stops training within the step that it is at.
+    """Yield a callback for `fit` with which Ctrl-C stops training within the current step.
 
     An interrupt is raised at once in a step, where it may be lost in a backend's own code: then it
     is raised when the step ends. Between epochs, where weights and the backup are written, it is
@@ -16,22 +16,22 @@ def stopping_within_a_step():
     """
     import keras
 
-    came, in_step = [], []
+    received, in_step = [], []
 
-    def note(number, frame):
-        again = bool(came)
-        came.append(number)
+    def handle(number, frame):
+        again = bool(received)
+        received.append(number)
         if again or in_step:
             raise KeyboardInterrupt
 
     def begin(*_, **__):
-        if came:
+        if received:
             raise KeyboardInterrupt
         in_step.append(True)
 
     def end(*_, **__):
         in_step.clear()
-        if came:
+        if received:
             raise KeyboardInterrupt
 
     class Stop(keras.callbacks.Callback):
@@ -41,7 +41,7 @@ def stopping_within_a_step():
     if threading.current_thread() is not threading.main_thread():
         yield Stop()
         return
-    before = signal.signal(signal.SIGINT, note)
+    before = signal.signal(signal.SIGINT, handle)
     try:
         yield Stop()
         end()

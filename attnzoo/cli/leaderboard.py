@@ -21,22 +21,26 @@ With --curves the runs' loss on the dev set is drawn too, by epoch, and with --q
 that is in their history.csv.
 """
 
+import argparse
 import json
+import os
 import pathlib
 import sys
+from collections.abc import Sequence
 
-from attnzoo.cli.evaluate import RUN_RECORDS, check_output, go_on  # noqa: F401
+from attnzoo.cli.run_folder import METRICS, RECORD
+from attnzoo.cli.tasks import check_output
 
 # Of these a larger value is better; of all others a smaller one.
 _LARGER_IS_BETTER = {"accuracy", "exact_match", "bleu", "bleu_lowercase"}
-# Of an evaluation all else are metrics, with figures for their values.
+# All other numbers of an evaluation are metrics.
 _FACTS = {"decoding", "sources"}
-# These come first where nobody says which.
+# Without `--metrics` these come first.
 _USUAL = ("word_error_rate", "phoneme_error_rate")
 _RATES = {"accuracy", "exact_match", "word_error_rate", "phoneme_error_rate"}
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser):
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder")
     parser.add_argument(
         "--metrics",
@@ -64,7 +68,7 @@ def add_arguments(parser):
     )
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace):
     if arguments.side_by_side:
         print(make_overview(arguments.runs, arguments.metrics, arguments.decoding or "greedy"))
         return
@@ -75,8 +79,8 @@ def run(arguments):
         draw_curves(arguments.runs, arguments.quantity).savefig(arguments.curves)
 
 
-def draw_curves(runs, quantity: str = "val_loss"):
-    """A figure with a line for each run: a quantity by epoch, from its `history.csv`.
+def draw_curves(runs: Sequence[str | os.PathLike], quantity: str = "val_loss"):
+    """Return a figure with a line for each run: a quantity by epoch, from its `history.csv`.
 
     Raises:
         ValueError: If a run did not write down this quantity.
@@ -92,7 +96,7 @@ def draw_curves(runs, quantity: str = "val_loss"):
 
 
 def _curve(folder, quantity):
-    """A quantity after each epoch, NaN where none was written down."""
+    """Return a quantity after each epoch, NaN where none was logged."""
     from attnzoo.training.history import logged_number, read_history
 
     record = folder / "history.csv"
@@ -110,8 +114,12 @@ def _curve(folder, quantity):
     return [logged_number(epoch[quantity]) for epoch in epochs]
 
 
-def make_table(runs, metrics=None, decoding: str | None = None) -> str:
-    """One Markdown row for each evaluation of each run.
+def make_table(
+    runs: Sequence[str | os.PathLike],
+    metrics: Sequence[str] | None = None,
+    decoding: str | None = None,
+) -> str:
+    """Return a Markdown table with a row for each evaluation of each run.
 
     Args:
         runs: Folders that `attnzoo train` made.
@@ -139,9 +147,9 @@ class _Run:
     """A finished run, and its evaluations with one decoding or with any."""
 
     def __init__(self, folder, decoding):
-        if folder.name == "preset" and (folder.parent / RUN_RECORDS[0]).is_file():
+        if folder.name == "preset" and (folder.parent / RECORD).is_file():
             folder = folder.parent
-        records = [folder / name for name in RUN_RECORDS]
+        records = [folder / name for name in (RECORD, METRICS)]
         if not all(record.is_file() for record in records):
             raise ValueError(
                 f"A run must be a folder that `attnzoo train` has finished. Received: run={folder}"
@@ -152,7 +160,7 @@ class _Run:
         self.evaluations = _evaluations(folder, decoding)
 
     def rows(self, metrics):
-        """What the table says of each evaluation with these metrics."""
+        """Return the cells of each evaluation with these metrics."""
         training = self.training
         attention = training.get("attention") or _attention(self.recipe)  # A preset's, or its own.
         end = (
@@ -173,7 +181,7 @@ class _Run:
 
 
 def _comparable(runs, metrics, decoding):
-    """The runs of one kind that have evaluations with the metrics, and these."""
+    """Return the runs of one kind that have evaluations with the metrics, and the metrics."""
     measured = [run for run in runs if run.evaluations]
     if metrics is not None:
         measured = [run for run in measured if run.rows(metrics)]
@@ -200,7 +208,7 @@ def _comparable(runs, metrics, decoding):
 
 
 def _shared(evaluations) -> list[str]:
-    """The metrics that all evaluations have: the usual ones, else all."""
+    """Return the metrics that all evaluations have: the usual ones, else all."""
     known = [_metrics_of(figures) for figures in evaluations]
     shared = [name for name in (known or [[]])[0] if all(name in names for names in known)]
     if evaluations and not shared:
@@ -219,8 +227,12 @@ def _metrics_of(figures) -> list[str]:
     ]
 
 
-def make_overview(folders, metrics=None, decoding: str = "greedy") -> str:
-    """One Markdown column for each folder of runs, one row for each name of a run.
+def make_overview(
+    folders: Sequence[str | os.PathLike],
+    metrics: Sequence[str] | None = None,
+    decoding: str = "greedy",
+) -> str:
+    """Return a Markdown table with a column for each folder of runs, a row for each run's name.
 
     Args:
         folders: Folders of folders that `attnzoo train` made.
@@ -251,7 +263,7 @@ def make_overview(folders, metrics=None, decoding: str = "greedy") -> str:
 
 
 def _column(folder, metrics, decoding):
-    """The first metric that runs in a folder were measured by so, and its value for each."""
+    """Return the first metric that evaluations in a folder have, and its value for each run."""
     runs = sorted(record.parent for record in folder.glob("*/metrics.json"))
     measured = {run: _evaluations(run, decoding) for run in runs}
     if metrics is None:
@@ -281,30 +293,30 @@ def _markdown(lines) -> str:
 
 
 def _evaluations(run, decoding=None) -> list[dict]:
-    """What `attnzoo evaluate` wrote into a run's folder, with this decoding or any."""
-    paths = (path for path in sorted(run.glob("*.json")) if path.name not in RUN_RECORDS)
+    """Return the evaluations in a run's folder, with this decoding or any."""
+    paths = (path for path in sorted(run.glob("*.json")) if path.name not in (RECORD, METRICS))
     found = [json.loads(path.read_text()) for path in paths]
     found = [one for one in found if isinstance(one, dict) and _metrics_of(one)]
     return [one for one in found if decoding in (None, one.get("decoding"))]
 
 
 def _sign(metric) -> int:
-    """1 where a smaller value is better, else -1."""
+    """Return 1 where a smaller value is better, else -1."""
     return -1 if metric in _LARGER_IS_BETTER else 1
 
 
 def _attention(recipe):
-    """The mechanism of a run; older records know recurrent models from text to text alone."""
+    """Return the mechanism of a run; older records are of recurrent models from text to text."""
     if recipe.get("model") == "transformer":
         return "multi_head"
     if recipe.get("task") == "classifier":
         return "pooling"
     options = recipe.get("attention_options") or {}
-    return ", ".join([recipe["attention"], *(f"{k}={v}" for k, v in options.items())])
+    return ", ".join([recipe.get("attention", "?"), *(f"{k}={v}" for k, v in options.items())])
 
 
 def _minutes(training):
-    """How long training took over all restarts; older records know of the last start only."""
+    """Return the minutes of training over all restarts; in older records, since the last."""
     seconds = training.get("seconds")
     last = training["seconds_since_last_start"]
     return f"{(last if seconds is None else seconds) / 60:.0f}"

@@ -1,4 +1,4 @@
-"""Draw where a model looked, or where several did.
+"""Draw the alignments of a model, or of several side by side.
 
 attnzoo plot runs/demo/preset attention phoneme --output alignments.png
 attnzoo plot runs/demo/preset cough --target "K AO F" --output cough.png
@@ -6,32 +6,38 @@ attnzoo plot runs/soft/preset cough phoneme --beside runs/hard/preset --output b
 attnzoo plot runs/en-de/preset "a man sleeps ." --heads --output heads.png
 """
 
+import argparse
 import pathlib
+from collections.abc import Mapping, Sequence
 
-from attnzoo.cli.evaluate import (
+import keras
+
+from attnzoo.cli.startup import announce_compiling
+from attnzoo.cli.tasks import (
     add_decoding_arguments,
     add_preset_argument,
     check_output,
-    go_on,  # noqa: F401
     load_any_task,
     load_task,
 )
-from attnzoo.cli.texts import tell_unknown
-from attnzoo.cli.train import tell_compiling
+from attnzoo.cli.texts import warn_unknown
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser):
     add_preset_argument(parser)
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="one or more sources")
     parser.add_argument(
-        "--target", action="append", metavar="TEXT", help="look along this output, one a source"
+        "--target",
+        action="append",
+        metavar="TEXT",
+        help="draw the alignments of this output, one a source",
     )
     parser.add_argument(
         "--beside",
         action="append",
         default=[],
         metavar="PRESET",
-        help="let this model look along the same outputs, beside; may be given several times",
+        help="draw another model's alignments of the same outputs too; may be given several times",
     )
     parser.add_argument(
         "--heads",
@@ -42,7 +48,7 @@ def add_arguments(parser):
     add_decoding_arguments(parser)
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace):
     sources, targets = arguments.sources, arguments.target
     if targets and len(targets) != len(sources):
         raise ValueError(
@@ -57,13 +63,13 @@ def run(arguments):
                 f"{len(sources)} sources, {1 + len(arguments.beside)} models"
             )
         task = load_any_task(arguments)
-        tell_unknown(task, sources, arguments.command)
-        tell_compiling()
+        warn_unknown(task, sources, arguments.command)
+        announce_compiling()
         figure = plot_task_heads(task, sources, targets)
     else:
         tasks = {arguments.preset: load_task(arguments)}
-        tell_unknown(tasks[arguments.preset], sources, arguments.command)
-        tell_compiling()
+        warn_unknown(tasks[arguments.preset], sources, arguments.command)
+        announce_compiling()
         targets = targets or tasks[arguments.preset].generate(sources)
         for preset in arguments.beside:
             tasks[preset] = load_task(arguments, preset)
@@ -72,8 +78,8 @@ def run(arguments):
     print(arguments.output)
 
 
-def plot_task_heads(task, sources, targets):
-    """A figure with all heads of one model: of a pair, or of a text that looks at itself."""
+def plot_task_heads(task: keras.Model, sources: Sequence[str], targets: Sequence[str] | None):
+    """Return a figure with all heads of one model: of a pair, or of a text's self-attention."""
     from attnzoo.plotting import plot_heads
 
     if not hasattr(task, "head_alignments") or hasattr(task, "answer"):
@@ -89,8 +95,8 @@ def plot_task_heads(task, sources, targets):
     return plot_heads(alignments, tokens(sources[0], "source"), tokens(targets[0], "target"))
 
 
-def plot_tasks(tasks, sources, targets):
-    """A figure with the alignments of each pair: a row a pair, a column a model."""
+def plot_tasks(tasks: Mapping[str, keras.Model], sources: Sequence[str], targets: Sequence[str]):
+    """Return a figure with the alignments of each pair: a row a pair, a column a model."""
     from attnzoo.plotting import plot_alignment_page, plot_alignments
 
     several = len(tasks) > 1
@@ -105,7 +111,7 @@ def plot_tasks(tasks, sources, targets):
 
 
 def _items(task, sources, targets, title):
-    """What one model saw in each pair: alignments, the tokens of both sides, and a title."""
+    """Return for each pair one model's alignments, the tokens of both sides, and a title."""
     alignments = task.alignments({"encoder_text": sources, "decoder_text": targets})
     tokens = task.preprocessor.tokens
     return [
@@ -115,6 +121,6 @@ def _items(task, sources, targets, title):
 
 
 def _name(preset):
-    """What to call the model of a preset: the run's folder, or the preset itself."""
+    """Return a title for the model of a preset: the run's folder, or the preset itself."""
     path = pathlib.Path(preset)
     return path.parent.name if path.name == "preset" and path.parent.name else path.name

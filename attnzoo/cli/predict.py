@@ -1,22 +1,24 @@
-"""What a trained model makes of a file's lines, or of standard input's.
+"""Predict the output of each line of a file, or of standard input, with a trained model.
 
 echo attention | attnzoo predict runs/demo/preset
 attnzoo predict runs/en-de/preset sentences.en --beam 5 --scores > sentences.de
 
-What comes out depends on the task: a text, a class, a tag for each word, a token for each [MASK],
+The output depends on the task: a text, a class, a tag for each word, a token for each [MASK],
 an answer (of lines with a question, a tab and its context), or the numbers of an embedding. With
---inflections the lines are lemma and tags, with the form or without, and what comes out is a form.
+--inflections the lines are lemma and tags, with the form or without, and the output is a form.
 Text goes in as it is: if a model was trained on lower case alone, write in lower case.
 """
 
+import argparse
 import itertools
 
-from attnzoo.cli.evaluate import add_decoding_arguments, add_preset_argument, load_any_task
-from attnzoo.cli.texts import spell, tell_unknown
-from attnzoo.cli.train import add_inflections_argument, tell_compiling
+from attnzoo.cli.data_files import add_inflections_argument
+from attnzoo.cli.startup import announce_compiling
+from attnzoo.cli.tasks import add_decoding_arguments, add_preset_argument, load_any_task
+from attnzoo.cli.texts import join_symbols, warn_unknown
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser):
     add_preset_argument(parser)
     parser.add_argument(
         "file", nargs="?", default="-", help="a text file, plain or .gz; - is standard input"
@@ -25,18 +27,18 @@ def add_arguments(parser):
     parser.add_argument(
         "--scores",
         action="store_true",
-        help="a tab and its score behind each output: log p of a text, or probabilities",
+        help="a tab and a score after each output: log p of a text, or probabilities",
     )
     parser.add_argument(
         "--highlight",
         action="store_true",
-        help="a tab and the text behind its class, coloured by how its tokens speak for it",
+        help="a tab and the text after its class, coloured by its tokens' share in it",
     )
     parser.add_argument("--batch-size", type=int, default=64, metavar="N")
     add_decoding_arguments(parser)
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace):
     lines = _read(arguments)
     task = load_any_task(arguments)
     predict = next(one for door, one in _PREDICTORS.items() if hasattr(task, door))
@@ -46,23 +48,23 @@ def run(arguments):
     if not hasattr(task, "generate"):
         # As the readers of `attnzoo train` have it: what is generated from is taken as it stands.
         lines = (line.strip() for line in lines)
-    told = compiles = False
-    arguments.answered = 0  # In lines; `go_on` says it.
+    warned = compiles = False
+    arguments.answered = 0  # In lines; `advise` says it.
     while batch := list(itertools.islice(lines, arguments.batch_size)):
         sources = [line for line in batch if line.strip()]
-        if sources and not told:
-            told = tell_unknown(task, sources, arguments.command)
+        if sources and not warned:
+            warned = warn_unknown(task, sources, arguments.command)
         if sources and not compiles:
             compiles = True
-            tell_compiling()
+            announce_compiling()
         results = iter(predict(task, sources) if sources else ())
         for line in batch:
             print(_show(*next(results), arguments) if line.strip() else "", flush=True)
             arguments.answered += 1
 
 
-def go_on(arguments) -> str:
-    """What to do after Ctrl-C."""
+def advise(arguments: argparse.Namespace) -> str:
+    """Return what to do after Ctrl-C."""
     count = getattr(arguments, "answered", 0)
     if not count:
         return "No line was answered; the same command starts over."
@@ -70,7 +72,7 @@ def go_on(arguments) -> str:
 
 
 def _read(arguments):
-    """The lines of the file, one by one: an empty line stays one."""
+    """Return the lines of the file one by one; a blank one has a blank output."""
     from attnzoo.data import read_inflections, read_lines
 
     if arguments.inflections:
@@ -80,7 +82,7 @@ def _read(arguments):
 
 def _show(output, scores, arguments) -> str:
     if arguments.inflections:
-        output = spell(output)
+        output = join_symbols(output)
     if not (arguments.scores and len(scores)):
         return f"{output}"
     return f"{output}\t{' '.join(f'{score:.4f}' for score in scores)}"
@@ -89,7 +91,7 @@ def _show(output, scores, arguments) -> str:
 _STEPS = 20  # Of the way to a text, for its saliency.
 
 
-# === Of each line the output, and its scores ===
+# === The output of each line, and its scores ===
 
 
 def _generate(task, lines):

@@ -3,17 +3,18 @@
 import os
 import pathlib
 
-from attnzoo.cli.recipe import Recipe, dropout_of, dtype_of, task_class_of
+from attnzoo.cli.settings import Settings
 
 
-def check_preset(recipe: Recipe, output: pathlib.Path):
-    """Raise unless the recipe's model can start from its preset, for a run in this folder."""
+def check_preset(settings: Settings, output: pathlib.Path):
+    """Raise unless a run in this folder can start from its preset."""
     import keras
 
     from attnzoo.models.parts.presets import explain_preset_errors, saved_dtype, task_class
 
-    cls, received = task_class_of(recipe), f"Received: preset={recipe.preset!r}"
-    held = task_class(recipe.preset)
+    preset, cls = settings.kind.preset, settings.task_class
+    received = f"Received: preset={preset!r}"
+    held = task_class(preset)
     if held is None:
         raise ValueError(
             "A run starts from a built-in preset or a directory: load another in Python, and save "
@@ -23,9 +24,9 @@ def check_preset(recipe: Recipe, output: pathlib.Path):
         raise ValueError(
             f"A {cls.__name__} starts from a preset with a {cls.backbone_cls.__name__}: `model` "
             f"must be the preset's too. {received}, which holds a {held.__name__}, with "
-            f"model={recipe.model!r}"
+            f"model={settings.kind.model!r}"
         )
-    with explain_preset_errors(recipe.preset) as place:
+    with explain_preset_errors(preset) as place:
         policy = saved_dtype(place)
     if isinstance(policy, keras.dtype_policies.DTypePolicyMap) or policy.quantization_mode:
         raise ValueError(
@@ -39,33 +40,34 @@ def check_preset(recipe: Recipe, output: pathlib.Path):
         )
 
 
-def start_from_preset(recipe: Recipe, options: dict, head: dict):
-    """Tokenizers and backbone of the preset, with the head too where it is of the same task.
+def start_from_preset(settings: Settings, options: dict, head: dict):
+    """Return a task with tokenizers and backbone of the preset, and its head if it is of this task.
 
     Args:
-        recipe: It says the dropout and the precision.
+        settings: The run's, with a preset.
         options: For the preprocessor.
         head: For the task. A classifier's own layers always start anew.
     """
     from attnzoo.models.parts.presets import explain_preset_errors, task_class
     from attnzoo.models.transformer_encoder.task import packing_of_another
 
-    cls, held = task_class_of(recipe), task_class(recipe.preset)
-    with explain_preset_errors(recipe.preset) as place:
+    preset, cls = settings.kind.preset, settings.task_class
+    held = task_class(preset)
+    with explain_preset_errors(preset) as place:
         packing = packing_of_another(cls, place) or {}
         preprocessor = cls.preprocessor_cls.from_preset(place, **{**packing, **options})
         backbone = cls.backbone_cls.from_preset(
-            place, dtype=dtype_of(recipe) or "float32", **dropout_of(recipe)
+            place, dtype=settings.training.dtype or "float32", **settings.backbone.arguments()
         )
-    if recipe.task == "masked_lm":
+    if settings.kind.task == "masked_lm":
         preprocessor.build(None)
         if preprocessor.mask_token_id >= backbone.vocabulary_size:
             raise ValueError(
                 "A masked language model starts from a preset whose backbone knows the mask token, "
-                f"as one of its kind does. Received: preset={recipe.preset!r}, of a {held.__name__}"
+                f"as one of its kind does. Received: preset={preset!r}, of a {held.__name__}"
             )
     task = cls(backbone, preprocessor, **head)
     weights = os.path.join(place, "task.weights.h5")
-    if held is cls and recipe.task != "classifier" and os.path.exists(weights):
+    if held is cls and settings.kind.task != "classifier" and os.path.exists(weights):
         task.load_task_weights(weights)
     return task

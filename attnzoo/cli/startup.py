@@ -15,7 +15,7 @@ _LOGGED = re.compile(rb"WARNING: All log messages before absl|[IWE]\d{4} |To ena
 
 
 def is_command() -> bool:
-    """Whether this process is the command, not a program that imports the package."""
+    """Return whether this process is the command, not a program that imports the package."""
     program = sys.argv[0] if sys.argv else ""
     if program == "-m":  # Still looking for the module.
         words = sys.orig_argv
@@ -42,6 +42,15 @@ def load_tensorflow():
     if "tensorflow" not in sys.modules:
         with without_start_up_lines():
             import tensorflow  # noqa: F401
+
+
+def announce_compiling():
+    """Announce on standard error that the backend compiles, if it does."""
+    import keras
+
+    if keras.backend.backend() != "torch":
+        message = f"Compiling for {keras.backend.backend()}, which takes some seconds."
+        print(message, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

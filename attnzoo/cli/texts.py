@@ -1,21 +1,23 @@
-"""Texts on their way to a model and back: what it does not know of them, and inflections."""
+"""Texts on their way to a model and back: unknown symbols, and inflections."""
 
 import sys
+
+import keras
 
 _UNKNOWN = ("[UNK]", "<unk>")
 
 
-def spell(symbols: str) -> str:
-    """The text that `attnzoo.data.read_inflections` took apart."""
+def join_symbols(symbols: str) -> str:
+    """Return the text whose symbols `attnzoo.data.read_inflections` separated."""
     return symbols.replace(" ", "").replace("▁", " ")
 
 
-def tell_unknown(task, texts: list[str], command: str) -> bool:
-    """Say on standard error where a model does not know symbols of its texts.
+def warn_unknown(task: keras.Model, texts: list[str], command: str) -> bool:
+    """Warn on standard error of texts with symbols that a model does not know.
 
     Args:
         task: A task; one that copies symbols of its source knows all.
-        texts: What it is about to read.
+        texts: The texts that it is given.
         command: The command's name.
 
     Returns:
@@ -25,11 +27,11 @@ def tell_unknown(task, texts: list[str], command: str) -> bool:
     if preprocessor is None or getattr(preprocessor, "pointer_generator", False):
         return False
     tokenizer = getattr(preprocessor, "source_tokenizer", preprocessor.tokenizer)
-    if hasattr(task, "fill"):  # What is to be filled in is no symbol of the text.
+    if hasattr(task, "fill"):  # A mask is no symbol of the text.
         texts = [text.replace("[MASK]", "") for text in texts]
-    if hasattr(task, "answer"):  # Nor is what separates a question from its context.
+    if hasattr(task, "answer"):  # Nor is the tab between a question and its context.
         texts = [part for text in texts for part in text.split("\t")]
-    has_unknown = _looks_for_unknown(tokenizer)
+    has_unknown = _make_unknown_check(tokenizer)
     unknown = [text for text, has in zip(texts, has_unknown(texts), strict=True) if has]
     if not unknown:
         return False
@@ -44,8 +46,8 @@ def tell_unknown(task, texts: list[str], command: str) -> bool:
     return True
 
 
-def _looks_for_unknown(tokenizer):
-    """A function from texts to whether there is an unknown symbol in each."""
+def _make_unknown_check(tokenizer):
+    """Return a function from texts to a bool for each: whether it has an unknown symbol."""
     vocabulary = set(tokenizer.get_vocabulary())
     ids = {tokenizer.token_to_id(token) for token in _UNKNOWN if token in vocabulary}
 

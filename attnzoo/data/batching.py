@@ -1,17 +1,15 @@
 """Batches of pairs of similar length, in a few fixed shapes."""
 
-import itertools
-import warnings
 from collections.abc import Iterable
 
+import keras
 import numpy as np
 
 from attnzoo.checks import check_at_least
+from attnzoo.data.buckets import find_buckets
 from attnzoo.data.planned_batches import PlannedBatches
-from attnzoo.data.subword_sampling import SubwordSampler, check_alpha, choose_ids, tokenize_all
-
-# Lengths that `find_buckets` tries as bounds, on each axis.
-MAX_CANDIDATES = 40
+from attnzoo.data.subword_sampling import SubwordSampler, check_alpha, choose_ids
+from attnzoo.data.tokenized_pairs import pack_ids, special_id, tokenize_pairs
 
 
 class BucketedBatches(PlannedBatches):
@@ -85,7 +83,7 @@ class BucketedBatches(PlannedBatches):
     def __init__(
         self,
         pairs: Iterable[tuple[str, str]],
-        preprocessor,
+        preprocessor: keras.layers.Layer,
         *,
         batch_size: int | None = None,
         max_tokens: int | None = None,
@@ -111,7 +109,7 @@ class BucketedBatches(PlannedBatches):
             raise ValueError(
                 f'`long_pairs` must be "truncate" or "drop". Received: long_pairs={long_pairs!r}'
             )
-        pairs = _checked(pairs)
+        tokenized = tokenize_pairs(pairs, preprocessor, drop_long=long_pairs == "drop")
         self.batch_size = 64 if batch_size is None and max_tokens is None else batch_size
         self.max_tokens = max_tokens
         self.num_buckets = num_buckets
@@ -119,18 +117,22 @@ class BucketedBatches(PlannedBatches):
         self.seed = seed
         self.subword_sampling = subword_sampling
         self.long_pairs = long_pairs
-        self._source_pad_id = _special_id(preprocessor.source_tokenizer, "pad")
-        self._target_pad_id = _special_id(preprocessor.tokenizer, "pad")
-        self._points = getattr(preprocessor, "pointer_generator", False)
-        pairs, self._sources, self._targets, self._copies = self._tokenize(pairs, preprocessor)
-        self._source_lengths = np.array([len(ids) for ids in self._sources])
-        # [START] is input only, [END] is label only.
-        self._target_lengths = np.array([len(ids) - 1 for ids in self._targets])
+        self._source_pad_id = special_id(preprocessor.source_tokenizer, "pad")
+        self._target_pad_id = special_id(preprocessor.tokenizer, "pad")
+        self._sources, self._targets = tokenized.sources, tokenized.targets
+        self._copies = tokenized.copies
+        self._source_lengths = tokenized.source_lengths
+        self._target_lengths = tokenized.target_lengths
         self._samplers = None
         if subword_sampling is not None:
-            self._samplers = self._make_samplers(pairs, preprocessor)
+            self._samplers = self._make_samplers(tokenized.pairs, preprocessor)
+        self._make_buckets()
+        self.epoch = 0
+
+    def _make_buckets(self):
+        """Find the shapes, and of each its batch size and its pairs."""
         self._buckets = find_buckets(
-            self._source_lengths, self._target_lengths, num_buckets=num_buckets
+            self._source_lengths, self._target_lengths, num_buckets=self.num_buckets
         )
         self._batch_sizes = [
             self._find_batch_size(max(bucket), "the length of the longest pair")
@@ -142,7 +144,6 @@ class BucketedBatches(PlannedBatches):
         )
         smallest = fits.argmax(axis=1)
         self._members = [np.flatnonzero(smallest == k) for k in range(len(self._buckets))]
-        self.epoch = 0
 
     @property
     def buckets(self) -> list[tuple[int, int]]:
@@ -156,7 +157,7 @@ class BucketedBatches(PlannedBatches):
 
     @property
     def padding_fraction(self) -> float:
-        """Part of the cells, of source and target together, that holds no token. In [0, 1)."""
+        """Share of the cells, of source and target together, that hold no token. In [0, 1)."""
         cells = tokens = 0
         for bucket, rows in self._plan:
             cells += self._batch_sizes[bucket] * sum(self._buckets[bucket])
@@ -187,7 +188,7 @@ class BucketedBatches(PlannedBatches):
             "decoder_token_ids": decoder_ids,
             "decoder_padding_mask": decoder_mask,
         }
-        if self._points:
+        if self._copies:
             x["copy_token_ids"], _ = pack_ids(
                 [self._copies[row] for row in filled],
                 length=source_length,
@@ -196,7 +197,7 @@ class BucketedBatches(PlannedBatches):
         return x, labels, sample_weight
 
     def _ids_of(self, bucket, rows):
-        """Ids of sources and targets: the epoch's, or their own where these have no room."""
+        """Return ids of sources and targets: the epoch's, or their own where those have no room."""
         source_length, target_length = self._buckets[bucket]
         return (
             choose_ids(self._drawn_sources, self._sources, rows, source_length),
@@ -204,7 +205,7 @@ class BucketedBatches(PlannedBatches):
         )
 
     def _make_samplers(self, pairs, preprocessor):
-        """What draws other pieces; lengths are those that draws usually have, from now on."""
+        """Return samplers of other pieces, and raise the lengths to the usual ones of draws."""
         tokenizers = preprocessor.source_tokenizer, preprocessor.tokenizer
         samplers = [
             SubwordSampler(tokenizer, texts, alpha=self.subword_sampling)
@@ -217,7 +218,7 @@ class BucketedBatches(PlannedBatches):
                 (self._source_lengths, self._target_lengths), samplers, limits, strict=True
             )
         )
-        # A draw of what was cut is cut too; any other has its text whole, or gives way.
+        # Draws of truncated texts are truncated; all others are complete, or replaced by own ids.
         self._rooms = [
             [limit - 1 if limit and length >= limit else None for length in sampler.own_lengths]
             for sampler, limit in zip(samplers, limits, strict=True)
@@ -225,7 +226,7 @@ class BucketedBatches(PlannedBatches):
         return samplers
 
     def _draw(self, epoch):
-        """The ids of the epoch."""
+        """Draw the ids of the epoch."""
         self._drawn_sources, self._drawn_targets = self._sources, self._targets
         if self._samplers is None:
             return
@@ -242,65 +243,8 @@ class BucketedBatches(PlannedBatches):
             own[:1] + ids + own[-1:] for ids, own in zip(targets, self._targets, strict=True)
         ]
 
-    def _tokenize(self, pairs, preprocessor):
-        """The pairs that are kept, and of them the ids of sources, with [END], of targets, with
-        [START] and [END], and of copies.
-        """
-        source_tokenizer, tokenizer = preprocessor.source_tokenizer, preprocessor.tokenizer
-        source_end = [_special_id(source_tokenizer, "end")]
-        start, end = [_special_id(tokenizer, "start")], [_special_id(tokenizer, "end")]
-        longest_source = preprocessor.encoder_sequence_length or float("inf")
-        longest_target = preprocessor.decoder_sequence_length or float("inf")
-        kept, sources, targets, copies, num_long = [], [], [], [], 0
-        all_source_ids = tokenize_all(source_tokenizer, [source for source, _ in pairs])
-        all_target_ids = tokenize_all(tokenizer, [target for _, target in pairs])
-        treatment = getattr(preprocessor, "truncate", "warn")
-        if self.long_pairs == "drop":
-            treatment = "drop"
-        for position, ids in enumerate(all_source_ids):
-            target_ids = all_target_ids[position]
-            if not ids:
-                raise ValueError(
-                    "The source of a pair must have at least one token. "
-                    f"Received: {pairs[position][0]!r} at position {position}"
-                )
-            if len(ids) + 1 > longest_source or len(target_ids) + 1 > longest_target:
-                num_long += 1
-                if treatment == "drop":
-                    continue
-                if treatment == "error":
-                    raise ValueError(
-                        f"A pair must have at most {longest_source} source and {longest_target} "
-                        f"target tokens, [END] counted. Received: {len(ids) + 1} and "
-                        f"{len(target_ids) + 1} at position {position}"
-                    )
-                # Each limit counts [END].
-                ids = ids[: int(min(len(ids), longest_source - 1))]
-                target_ids = target_ids[: int(min(len(target_ids), longest_target - 1))]
-            if self._points:
-                source, target = pairs[position]
-                copied, target_ids = _point(preprocessor, source, target, len(ids))
-                target_ids = target_ids[: int(min(len(target_ids), longest_target - 1))]
-                copies.append(copied + end)
-            kept.append(pairs[position])
-            sources.append(ids + source_end)
-            targets.append(start + target_ids + end)
-        if num_long and treatment != "silent":
-            done = "dropped" if treatment == "drop" else "truncated"
-            warnings.warn(
-                f"{num_long} of {len(pairs)} pairs were {done}: the preprocessor takes "
-                f"{longest_source} source and {longest_target} target tokens, [END] counted.",
-                stacklevel=3,
-            )
-        if not sources:
-            raise ValueError(
-                "`pairs` must hold a pair that is short enough. "
-                f"Received: {len(pairs)} pairs, all dropped"
-            )
-        return kept, sources, targets, copies
-
     def _make_plan(self, epoch):
-        """The epoch's batches in order: (bucket, rows), at most B rows each."""
+        """Return the epoch's batches in order: (bucket, rows), at most B rows each."""
         self._draw(epoch)
         generator = np.random.default_rng((self.seed, epoch))
         plan, left_over = [], np.zeros(0, "int64")
@@ -318,106 +262,3 @@ class BucketedBatches(PlannedBatches):
         if len(left_over):
             plan.append((len(self._members) - 1, left_over))
         return self._arrange(plan, generator)
-
-
-def find_buckets(source_lengths, target_lengths, *, num_buckets: int) -> list[tuple[int, int]]:
-    """Find the shapes (S, T) that hold all pairs with the fewest cells.
-
-    The shapes form a chain, each at least as large both ways as the one before, and a pair goes to
-    the first that holds it. With n(S, T) the number of pairs that fit in (S, T), the chain
-    (S1, T1), ..., (Sk, Tk) has
-
-        cells = sum_k [n(Sk, Tk) - n(Sk-1, Tk-1)] (Sk + Tk)
-
-    and dynamic programming over k finds the best chain. Where an axis has more than 40 different
-    lengths, 40 quantiles stand for them.
-
-    Args:
-        source_lengths: int [pairs]. In tokens.
-        target_lengths: int [pairs]. In tokens.
-        num_buckets: Largest number of shapes. At least 1.
-
-    Returns:
-        At most `num_buckets` shapes, the smallest first; fewer where more would not save a cell.
-    """
-    source_lengths, target_lengths = np.asarray(source_lengths), np.asarray(target_lengths)
-    source_bounds, target_bounds = _candidates(source_lengths), _candidates(target_lengths)
-    # histogram[i, j]: pairs whose smallest bounds are source_bounds[i] and target_bounds[j].
-    histogram = np.zeros((len(source_bounds), len(target_bounds)), "int64")
-    places = (
-        np.searchsorted(source_bounds, source_lengths),
-        np.searchsorted(target_bounds, target_lengths),
-    )
-    np.add.at(histogram, places, 1)
-    counts = histogram.cumsum(axis=0).cumsum(axis=1).ravel()
-    shapes = np.array(list(itertools.product(source_bounds, target_bounds)))
-    sizes = shapes.sum(axis=1)
-    holds = (shapes[:, None, :] <= shapes[None, :, :]).all(axis=-1)
-    # added[i, j]: cells of the pairs that fit in shape j and not in shape i, in shape j.
-    added = np.where(holds, (counts[None, :] - counts[:, None]) * sizes[None, :], np.inf)
-    best, previous = counts * sizes, []
-    for _ in range(num_buckets - 1):
-        totals = best[:, None] + added
-        choice = totals.argmin(axis=0)
-        total = totals[choice, np.arange(len(shapes))]
-        if total[-1] >= best[-1]:
-            break
-        best = total
-        previous.append(choice)
-    last = len(shapes) - 1
-    chain = [last]
-    for choice in reversed(previous):
-        last = choice[last]
-        chain.append(last)
-    return [tuple(int(length) for length in shapes[place]) for place in reversed(chain)]
-
-
-def pack_ids(id_lists: list[list[int]], *, length: int, pad_token_id: int = 0):
-    """Pack lists of ids of different lengths, none above `length`, into one array.
-
-    Returns:
-        Ids int32 [B, length], and the mask bool [B, length] of what is not padding.
-    """
-    lengths = np.fromiter(map(len, id_lists), "int64", len(id_lists))
-    mask = np.arange(length) < lengths[:, None]  # [B, length]
-    ids = np.full(mask.shape, pad_token_id, "int32")
-    ids[mask] = np.fromiter(itertools.chain.from_iterable(id_lists), "int32", lengths.sum())
-    return ids, mask
-
-
-def _candidates(lengths):
-    """The different lengths in order, or, of too many, quantiles with the largest among them."""
-    if len(np.unique(lengths)) > MAX_CANDIDATES:
-        quantiles = np.linspace(0, 1, MAX_CANDIDATES)
-        lengths = np.quantile(lengths, quantiles, method="higher")
-    return np.unique(lengths)
-
-
-def _checked(pairs):
-    pairs = list(pairs)
-    if not pairs:
-        raise ValueError("`pairs` must hold at least one pair. Received: no pairs")
-    for position, pair in enumerate(pairs):
-        strings = isinstance(pair, (tuple, list)) and all(isinstance(text, str) for text in pair)
-        if not strings or len(pair) != 2:
-            raise ValueError(
-                "A pair must be two strings, source and target. "
-                f"Received: {pair!r} at position {position}"
-            )
-    return pairs
-
-
-def _point(preprocessor, source, target, source_length):
-    """What copying each symbol of a source would say, and the target that may say them: ids."""
-    from attnzoo.data.copying import copy_ids, extend_ids
-
-    tokenizer = preprocessor.tokenizer
-    symbols = preprocessor.source_symbols(source, source_length + 1)
-    copied = copy_ids(symbols, tokenizer)
-    return copied, extend_ids(tokenizer.symbols(target), symbols, tokenizer)
-
-
-def _special_id(tokenizer, name):
-    """Id of [PAD], [START] or [END]: an attribute of our tokenizers, a token of others."""
-    id = getattr(tokenizer, f"{name}_token_id", None)
-    return tokenizer.token_to_id(f"[{name.upper()}]") if id is None else id

@@ -6,11 +6,13 @@ of strings, of one text or of a batch; or, inside a `tf.function`, a tf.string t
 text or a ragged one [B, (S)] of a batch.
 """
 
+import keras
+
 from attnzoo.data.tokenizers import in_graph
 
 
-def copy_ids(source, tokenizer):
-    """What copying each symbol of a source would say.
+def copy_ids(source, tokenizer: keras.layers.Layer):
+    """Return the ids that copies of a source's symbols have.
 
     Args:
         source: Symbols of one source or of a batch.
@@ -28,8 +30,8 @@ def copy_ids(source, tokenizer):
     return extend_ids(source, source, tokenizer)
 
 
-def extend_ids(target, source, tokenizer):
-    """The ids of a target that may say symbols of its source.
+def extend_ids(target, source, tokenizer: keras.layers.Layer):
+    """Return the ids of a target that may copy symbols of its source.
 
     Args:
         target: Symbols of one target or of a batch.
@@ -58,13 +60,13 @@ def extend_ids(target, source, tokenizer):
     ]
 
 
-def spell_ids(ids, mask, source, tokenizer):
-    """The text of ids that may say symbols of a source: `detokenize` for these.
+def spell_ids(ids, mask, source, tokenizer: keras.layers.Layer):
+    """Return the text of ids that may copy symbols of a source, as `detokenize` does for others.
 
     Args:
         ids: int [B, T]. Ids as `extend_ids` gives them: nested lists, an array, or inside a
             `tf.function` a tensor.
-        mask: bool [B, T]. What of them is to be shown.
+        mask: bool [B, T]. True for ids to be shown.
         source: Symbols of B sources.
         tokenizer: Of the target.
 

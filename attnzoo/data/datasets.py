@@ -271,5 +271,5 @@ def _read_parallel(source_path, target_path):
 
 
 def _uniform(text):
-    """A number in [0, 1) that looks random and depends on `text` alone."""
+    """Return a pseudo-random number in [0, 1) that depends on `text` alone."""
     return int.from_bytes(hashlib.sha256(text.encode("utf-8")).digest()[:6], "big") / 2**48

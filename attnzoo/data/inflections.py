@@ -61,7 +61,7 @@ def _read(path):
 
 
 def _order(rows):
-    """Places of (lemma, form, tags) in rows of three columns: what most of them look like."""
+    """Return the places of (lemma, form, tags) that suit most rows of three columns."""
     rows = [columns for columns in rows if len(columns) > 2]
     second, third = (sum(map(_looks_like_tags, column)) for column in _columns(rows, 1, 2))
     return _TAGS_SECOND if second > third else _FORM_SECOND
@@ -72,7 +72,7 @@ def _columns(rows, *places):
 
 
 def _arrange(columns, order, where: str):
-    """(lemma, form, tags) of one line; the form is empty where it is hidden."""
+    """Return (lemma, form, tags) of one line; a hidden form is empty."""
     if len(columns) == 2 and _looks_like_tags(columns[1]):
         return columns[0], "", columns[1]
     if len(columns) < 3:

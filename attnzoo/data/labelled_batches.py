@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 
 from attnzoo.data.text_batches import TextBatches
@@ -49,7 +50,13 @@ class LabelledBatches(TextBatches):
         >>> task.fit(batches, initial_epoch=10, epochs=20, shuffle=False)
     """
 
-    def __init__(self, texts: Sequence[str], labels: Sequence[int], preprocessor, **kwargs) -> None:
+    def __init__(
+        self,
+        texts: Sequence[str],
+        labels: Sequence[int],
+        preprocessor: keras.layers.Layer,
+        **kwargs,
+    ) -> None:
         texts, labels = list(texts), list(labels)
         if len(texts) != len(labels):
             raise ValueError(

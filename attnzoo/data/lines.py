@@ -11,6 +11,11 @@ from pathlib import Path
 STANDARD_INPUT = "-"
 
 
+class _StandardInput:
+    def __str__(self):
+        return "standard input"
+
+
 def read_lines(path: str | os.PathLike) -> Iterator[str]:
     """Read all lines, blank ones too, without their ends.
 
@@ -46,8 +51,8 @@ def read_lines(path: str | os.PathLike) -> Iterator[str]:
     return lines()
 
 
-def number_lines(path) -> Iterator[tuple[int, str]]:
-    """Yield (line number, line) of what `existing` gave."""
+def number_lines(path: Path | _StandardInput) -> Iterator[tuple[int, str]]:
+    """Yield (line number, line) of a file that `existing` returned."""
     for number, line in enumerate(_raw_lines(path), start=1):
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -63,7 +68,7 @@ def number_lines(path) -> Iterator[tuple[int, str]]:
         yield number, text.rstrip("\r\n")
 
 
-def number_filled_lines(path) -> Iterator[tuple[int, str]]:
+def number_filled_lines(path: Path | _StandardInput) -> Iterator[tuple[int, str]]:
     """Yield (line number, line) of the lines that are not blank; at least one must be."""
     number, any_filled = 0, False
     for number, line in number_lines(path):
@@ -74,19 +79,14 @@ def number_filled_lines(path) -> Iterator[tuple[int, str]]:
         raise ValueError(_empty(path, number))
 
 
-def existing(path: str | os.PathLike, name: str):
-    """A file as a `Path`, or what stands for standard input; raise if there is no such file."""
+def existing(path: str | os.PathLike, name: str) -> Path | _StandardInput:
+    """Return a file as a `Path`, or the standard input; raise if there is no such file."""
     if os.fspath(path) == STANDARD_INPUT:
         return _StandardInput()
     path = Path(path)
     if path.is_dir() or not path.exists():  # A named pipe will do.
         raise FileNotFoundError(f"`{name}` must be a file that exists. Received: {name}={path}")
     return path
-
-
-class _StandardInput:
-    def __str__(self):
-        return "standard input"
 
 
 def _raw_lines(path):
@@ -104,7 +104,7 @@ def _raw_lines(path):
 
 def _open(path):
     if isinstance(path, _StandardInput):
-        # A stream that was put in its place may hold text and no bytes.
+        # Another stream in its place may hold text and no bytes.
         binary = getattr(sys.stdin, "buffer", None)
         return contextlib.nullcontext(binary or (line.encode("utf-8") for line in sys.stdin))
     return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")

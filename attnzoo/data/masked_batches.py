@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 
 from attnzoo.data.text_batches import TextBatches
@@ -49,7 +50,7 @@ class MaskedBatches(TextBatches):
         >>> task.fit(batches, initial_epoch=10, epochs=20, shuffle=False)
     """
 
-    def __init__(self, texts: Sequence[str], preprocessor, **kwargs) -> None:
+    def __init__(self, texts: Sequence[str], preprocessor: keras.layers.Layer, **kwargs) -> None:
         if not hasattr(preprocessor, "hide_tokens"):
             raise ValueError(
                 "`preprocessor` must hide tokens, as a `TransformerMaskedLMPreprocessor` does. "

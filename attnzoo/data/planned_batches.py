@@ -9,8 +9,8 @@ from attnzoo.checks import check_at_least
 class PlannedBatches(keras.utils.PyDataset):
     """Base of the datasets whose order depends on seed and epoch alone.
 
-    All is tokenized beforehand, and batches are made where they are asked for: workers would read
-    ahead, into later epochs than the one that is trained on.
+    All texts are tokenized beforehand, and a batch is made when it is asked for: workers would make
+    batches ahead of training, into later epochs.
 
     Args:
         **kwargs: For `keras.utils.PyDataset`.
@@ -18,7 +18,7 @@ class PlannedBatches(keras.utils.PyDataset):
     Raises:
         ValueError: If there are to be several workers.
 
-    A subclass gives `_make_plan(epoch)`, the list of what its batches are made of, sets `seed`,
+    A subclass gives `_make_plan(epoch)`, the list of its batches' rows, sets `seed`,
     `shuffle`, `batch_size` and `max_tokens`, and `epoch = 0` at the end of its constructor, and
     gets item i by `_planned(i)`.
     """
@@ -32,47 +32,47 @@ class PlannedBatches(keras.utils.PyDataset):
         if (name == "workers" and value > 1) or (name == "use_multiprocessing" and value):
             rule = "1" if name == "workers" else "False"
             raise ValueError(
-                f"`{name}` must be {rule}: what is read ahead of training would move order and "
+                f"`{name}` must be {rule}: batches made ahead of training would take order and "
                 f"epoch ahead of it too. Received: {name}={value}"
             )
         super().__setattr__(name, value)
 
     @property
     def epoch(self) -> int:
-        """Which epoch the items are of, counted from 0. Set it to go on where training stopped."""
+        """The epoch that the items are of, counted from 0. Set it to resume training."""
         return self._epoch
 
     @epoch.setter
-    def epoch(self, epoch):
+    def epoch(self, epoch: int):
         check_at_least(0, epoch=epoch)
         self._epoch = int(epoch)
-        self._read = set()
+        self._used = set()
         self._plan = self._make_plan(self._epoch)
 
     def __len__(self) -> int:
         return len(self._plan)
 
     def on_epoch_end(self) -> None:
-        """Go on to the order of the next epoch, once every batch of this one was asked for.
+        """Take the order of the next epoch, once every batch of this one was used.
 
-        Keras calls this at the start of each `fit` too, with little or nothing read; were that
+        Keras calls this at the start of each `fit` too, with few or no batches used; were that
         counted, resumed training would not see what uninterrupted training sees.
         """
-        if len(self._read) == len(self._plan):
+        if len(self._used) == len(self._plan):
             self.epoch += 1
 
     def _planned(self, index):
-        """What batch `index` is made of, which then counts as read."""
+        """Return the plan of batch `index`, which then counts as used."""
         planned = self._plan[index]
-        self._read.add(index)
+        self._used.add(index)
         return planned
 
     def _pieces_generator(self, epoch):
-        """What draws the epoch's pieces: a stream that neither its order nor a batch draws from."""
+        """Return the generator of the epoch's pieces, apart from those of its order and batches."""
         return np.random.default_rng((self.seed, epoch, 0, 1))
 
     def _find_batch_size(self, length, what):
-        """How many rows of this length, padding counted, a batch may have."""
+        """Return the most rows of this length, padding counted, that a batch may have."""
         if self.max_tokens is None:
             return self.batch_size
         if length > self.max_tokens:

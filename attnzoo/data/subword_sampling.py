@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 
 # Segmentations of a word, the most probable first, that may be drawn.
@@ -43,7 +44,9 @@ class SubwordSampler:
         [Kudo, 2018](https://arxiv.org/abs/1804.10959), equation 7 and section 3.2.
     """
 
-    def __init__(self, tokenizer, texts: Sequence[str], *, alpha: float) -> None:
+    def __init__(
+        self, tokenizer: keras.layers.Layer, texts: Sequence[str], *, alpha: float
+    ) -> None:
         check_alpha(alpha, name="alpha")
         if isinstance(texts, (str, bytes)) or not len(texts):
             raise ValueError(f"`texts` must be several strings. Received: texts={texts!r}")
@@ -51,7 +54,7 @@ class SubwordSampler:
         vocabulary = _Units(_unigram_model(tokenizer))
         own = tokenize_all(tokenizer, texts)
         units = [vocabulary.of(text, ids) for text, ids in zip(texts, own, strict=True)]
-        vocabulary.tell_kept(tokenizer, sum(map(bool, own)))
+        vocabulary.warn_kept(tokenizer, sum(map(bool, own)))
         self.own_lengths = np.array([len(ids) for ids in own])  # The tokenizer's, in tokens.
         self._num_texts = len(texts)
         self._text_of = np.repeat(np.arange(len(units)), [len(row) for row in units])
@@ -97,18 +100,18 @@ class SubwordSampler:
 
 
 class _Units:
-    """What segmentations are drawn of: words, and texts that stay as they are."""
+    """The words whose segmentations are drawn, and the texts that keep their own pieces."""
 
     def __init__(self, processor):
         self._processor = processor
-        # Log-probability of each piece. It is 0 of what is no piece that was learned.
+        # Log-probability of each piece; 0 for symbols that are no learned pieces.
         self._scores = [processor.GetScore(id) for id in range(processor.GetPieceSize())]
         self._numbers = {}
-        self._num_kept = 0  # Texts that stay as they are.
+        self._num_kept = 0  # Texts that keep the tokenizer's own pieces.
         self.segmentations = []  # Of each unit: (ids, log-probability), the best first.
 
     def of(self, text, ids):
-        """Numbers of a text's words; of the text alone, where its ids are not those of words."""
+        """Return the numbers of a text's words, or of the text if its ids are not theirs."""
         words = self._processor.Normalize(text).replace("\u2581", " ").split()
         numbers = [self._number(word) for word in words]
         if [id for number in numbers for id in self.segmentations[number][0][0]] == ids:
@@ -116,8 +119,8 @@ class _Units:
         self._num_kept += 1
         return [self._add((text,), [(ids, 0.0)])]  # A tuple, so that it is no word.
 
-    def tell_kept(self, tokenizer, count):
-        """Warn if some of so many texts stay as they are, raise if all do."""
+    def warn_kept(self, tokenizer, count):
+        """Warn if some of `count` texts keep their pieces, and raise if all do."""
         if not self._num_kept:
             return
         if self._num_kept >= count:
@@ -140,7 +143,7 @@ class _Units:
         return self._add(word, [(ids, sum(self._scores[id] for id in ids)) for ids in kept])
 
     def _whole(self, ids):
-        """The symbols that are no learned pieces: none may be taken apart."""
+        """Return the ids that are no learned pieces: a draw must keep them."""
         return [id for id in ids if self._scores[id] >= 0.0]
 
     def _add(self, unit, segmentations):
@@ -151,32 +154,34 @@ class _Units:
 
 
 def _smooth(scores, alpha):
-    """Probabilities of what has these log-probabilities, to the power of alpha."""
+    """Return probabilities in proportion to exp(scores) to the power of alpha."""
     scores = alpha * np.array(scores, "float64")
     weights = np.exp(scores - scores.max())
     return weights / weights.sum()
 
 
-def choose_ids(drawn, own, rows, room) -> list[list[int]]:
-    """Ids of some texts: what was drawn, or their own where these alone have room."""
+def choose_ids(
+    drawn: Sequence[list[int]], own: Sequence[list[int]], rows: Sequence[int], room: int
+) -> list[list[int]]:
+    """Return the drawn ids of some texts, or their own where only these have room."""
     return [own[row] if len(own[row]) <= room < len(drawn[row]) else drawn[row] for row in rows]
 
 
-def check_alpha(alpha, *, name="subword_sampling"):
-    """Raise unless it is the exponent of a distribution."""
+def check_alpha(alpha: float, *, name: str = "subword_sampling"):
+    """Raise unless `alpha` can be the exponent of a distribution."""
     if not 0.0 < alpha < float("inf"):
         raise ValueError(f"`{name}` must be above 0, and finite. Received: {name}={alpha}")
 
 
-def tokenize_all(tokenizer, texts) -> list[list[int]]:
-    """Ids of texts, without special tokens."""
+def tokenize_all(tokenizer: keras.layers.Layer, texts: Sequence[str]) -> list[list[int]]:
+    """Return the ids of texts, without special tokens."""
     ids = tokenizer.tokenize(texts)
     ids = ids.to_list() if hasattr(ids, "to_list") else ids  # A tf.RaggedTensor
     return [list(map(int, row)) for row in ids]
 
 
 def _unigram_model(tokenizer):
-    """The SentencePiece model in a tokenizer."""
+    """Return the SentencePiece model in a tokenizer."""
     import sentencepiece
 
     proto = getattr(tokenizer, "proto", None)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 
 from attnzoo.checks import check_at_least
@@ -35,7 +36,7 @@ class TextBatches(PlannedBatches):
     def __init__(
         self,
         texts: Sequence[str],
-        preprocessor,
+        preprocessor: keras.layers.Layer,
         *,
         batch_size: int | None = None,
         max_tokens: int | None = None,
@@ -58,25 +59,25 @@ class TextBatches(PlannedBatches):
         self.seed = seed
         self.subword_sampling = subword_sampling
         self._ids = self._drawn_ids = preprocessor.tokenize(texts)
-        preprocessor.length_of(self._ids)  # Says how many are too long.
+        preprocessor.length_of(self._ids)  # Warns of texts that are too long.
         self._lengths = np.array([len(ids) for ids in self._ids])
         self._sampler = None
         if subword_sampling is not None:
             tokenizer = preprocessor.tokenizer
             self._sampler = SubwordSampler(tokenizer, texts, alpha=subword_sampling)
-            # Those that draws usually have: each epoch has the same texts in a batch of one shape.
+            # The usual lengths of draws: batches have the same texts, and one shape, in each epoch.
             self._lengths = np.maximum(self._lengths, self._sampler.usual_lengths)
         self._bounds = self._cut(np.sort(self._lengths))
         self.epoch = 0
 
     @property
     def padding_fraction(self) -> float:
-        """Part of an epoch's cells that holds no token. In [0, 1)."""
+        """Share of an epoch's cells that hold no token. In [0, 1)."""
         masks = [self._pack(rows)["padding_mask"] for rows in self._plan]
         return 1.0 - sum(mask.sum() for mask in masks) / sum(mask.size for mask in masks)
 
     def _pack(self, rows):
-        """Pack the epoch's ids; the texts' own where these alone have room."""
+        """Pack the epoch's ids; the texts' own where only these have room."""
         preprocessor = self.preprocessor
         length = preprocessor.length_of([[0] * self._lengths[rows].max()], truncate="silent")
         room = length - preprocessor.add_start - preprocessor.add_end
@@ -84,7 +85,7 @@ class TextBatches(PlannedBatches):
         return preprocessor.pack_tokens(ids, length)
 
     def _cut(self, lengths):
-        """Where batches of texts of these lengths, the shortest first, begin, but for the first."""
+        """Return where batches begin, the first left out, for lengths in rising order."""
         most = {}
         for length in np.unique(lengths)[::-1].tolist():
             padded = self.preprocessor.length_of([[0] * length], truncate="silent")
@@ -96,7 +97,7 @@ class TextBatches(PlannedBatches):
         return bounds[1:]
 
     def _make_plan(self, epoch):
-        """The epoch's batches in order: rows of each."""
+        """Return the rows of each batch of the epoch, in order."""
         if self._sampler is not None:
             self._drawn_ids = self._sampler.draw(self._pieces_generator(epoch))
         generator = np.random.default_rng((self.seed, epoch))

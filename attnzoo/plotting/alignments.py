@@ -1,8 +1,10 @@
 """Alignments of one pair, or of many on a page, as heat maps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attnzoo.plotting.drawing import (
     add_axes,
@@ -27,12 +29,12 @@ from attnzoo.plotting.panels import make_panel, make_style
 
 
 def plot_alignments(
-    alignments,
+    alignments: ArrayLike,
     source_tokens: Sequence[str],
     target_tokens: Sequence[str],
     *,
     title: str | None = None,
-    ax=None,
+    ax: Any = None,
     panel_titles: Sequence[str] | None = None,
     columns: int | None = None,
     source_label: str = "source",
@@ -107,7 +109,7 @@ def plot_alignments(
 
 
 def plot_alignment_page(
-    items,
+    items: Iterable[tuple],
     *,
     columns: int = 3,
     title: str | None = None,
@@ -163,7 +165,7 @@ def plot_alignment_page(
 
 
 def _split(alignments):
-    """One array, [N, T, S] or a list of arrays, as a list of [T, S]."""
+    """Return an array [N, T, S] or a list of arrays as a list of [T, S]."""
     if isinstance(alignments, (list, tuple)) and alignments and np.ndim(alignments[0]) == 2:
         arrays = [np.asarray(array) for array in alignments]
     else:
@@ -191,7 +193,7 @@ def _checked_columns(columns):
 
 
 def _draw_page(panels, style, *, columns, heading):
-    """A figure of its own, its panels row by row, and one colour bar beside the first row."""
+    """Return a new figure, its panels row by row, with one colour bar beside the first row."""
     boxes = [measure(panel) for panel in panels]
     columns = min(columns, len(panels))
     lefts = [max(box.left for box in boxes[n::columns]) for n in range(columns)]
@@ -223,7 +225,7 @@ def _draw_page(panels, style, *, columns, heading):
 
 
 def _draw_into(ax, panel, style):
-    """One panel and its colour bar in axes that the caller has made."""
+    """Draw one panel and its colour bar into the caller's axes."""
     figure = ax.get_figure(root=True)
     image = draw_weights(ax, panel, style)
     if panel.title:

@@ -1,17 +1,20 @@
-"""What a figure is drawn with: axes placed in inches, heat maps, labels, text and a colour bar."""
+"""Elements of a figure: axes placed in inches, heat maps, labels, text and a colour bar."""
 
 import functools
 import io
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from attnzoo.plotting.layout import SMALL_TEXT, plan_labels
+from attnzoo.plotting.panels import Panel, Style
 
 DPI = 150
 
 
-def new_figure(width, height):
-    """An empty figure, in inches, that a notebook shows and pyplot does not keep."""
+def new_figure(width: float, height: float):
+    """Return an empty figure, in inches, that a notebook shows and pyplot does not keep."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -27,22 +30,22 @@ def _png(figure):
     return file.getvalue()
 
 
-def add_axes(figure, left, top, width, height):
-    """Axes at a place given in inches from the upper left corner."""
+def add_axes(figure: Any, left: float, top: float, width: float, height: float):
+    """Return axes at a place given in inches from the upper left corner."""
     across, down = figure.get_size_inches()
     place = (left / across, 1 - (top + height) / down, width / across, height / down)
     return figure.add_axes(place)
 
 
-def write(figure, lines, left, top, size, **properties):
-    """Lines of text at a place given in inches from the upper left corner."""
+def write(figure: Any, lines: Sequence[str], left: float, top: float, size: float, **properties):
+    """Draw lines of text at a place given in inches from the upper left corner."""
     across, down = figure.get_size_inches()
     place = {"x": left / across, "y": 1 - top / down, "va": "top"}
     figure.text(s="\n".join(lines), size=size, parse_math=False, **place, **properties)
 
 
-def draw_weights(ax, panel, style):
-    """The heat map with the names of its axes, and no labels yet."""
+def draw_weights(ax: Any, panel: Panel, style: Style):
+    """Draw the heat map with the names of its axes, and no labels yet."""
     image = ax.imshow(
         panel.alignments,
         cmap=style.cmap,
@@ -60,8 +63,10 @@ def draw_weights(ax, panel, style):
     return image
 
 
-def set_labels(ax, panel, width, height, *, above: bool = True, beside: bool = True):
-    """Token labels, and lines between the cells where these are not too small.
+def set_labels(
+    ax: Any, panel: Panel, width: float, height: float, *, above: bool = True, beside: bool = True
+):
+    """Set token labels, and lines between cells that are not too small.
 
     Args:
         ax: Axes of `width` and `height` inches.
@@ -94,8 +99,8 @@ def set_labels(ax, panel, width, height, *, above: bool = True, beside: bool = T
         ax.tick_params(which="minor", length=0)
 
 
-def style_bar(bar):
-    """Name a colour bar, and make it as quiet as the rest."""
+def style_bar(bar: Any):
+    """Label a colour bar, and draw its frame and ticks as thin lines."""
     bar.set_label("alignment", size=SMALL_TEXT, color="0.35")
     bar.ax.tick_params(labelsize=SMALL_TEXT - 1, length=2, width=0.5, color="0.6")
     bar.outline.set(edgecolor="0.6", linewidth=0.5)

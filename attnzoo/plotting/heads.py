@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attnzoo.plotting.drawing import (
     add_axes,
@@ -33,7 +34,7 @@ WIDEST_GRID = 18.0  # inches of heat maps; with more tokens and heads, labels ar
 
 
 def plot_heads(
-    alignments,
+    alignments: ArrayLike,
     source_tokens: Sequence[str],
     target_tokens: Sequence[str] | None = None,
     *,
@@ -90,7 +91,7 @@ def plot_heads(
 
 
 def _draw_grid(rows, style, heading, caption):
-    """A figure of its own, its heat maps all of one size, and one colour bar beside the first."""
+    """Return a new figure, its heat maps of one size, with one colour bar beside the first."""
     size = _size(rows[0][0].alignments.shape, len(rows[0]))
     box = measure(rows[0][0], size)
     left = EDGE + box.left
@@ -120,7 +121,7 @@ def _draw_grid(rows, style, heading, caption):
 
 
 def _size(shape, num_heads):
-    """Width and height of a heat map [T, S]: cells as high as the smallest text, if all fits."""
+    """Return width and height of a heat map [T, S], its cells as high as the smallest text."""
     target_length, source_length = shape
     cell = max(min(USUAL_SIDE / max(shape), LARGEST_CELL), 1.02 * LINE * SMALLEST_TEXT / 72)
     cell = min(cell, WIDEST_GRID / (num_heads * source_length))

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attnzoo.plotting.inputs import check_finite, largest, printable
 
@@ -25,7 +26,7 @@ class HighlightedText(str):
 
 def highlight_html(
     tokens: Sequence[str],
-    weights,
+    weights: ArrayLike,
     *,
     title: str | None = None,
     separator: str = " ",
@@ -67,7 +68,7 @@ def highlight_html(
 
 def highlight_terminal(
     tokens: Sequence[str],
-    weights,
+    weights: ArrayLike,
     *,
     separator: str = " ",
     color: bool | None = None,
@@ -114,7 +115,7 @@ def highlight_terminal(
 
 
 def _scaled(tokens, weights, vmax):
-    """For each token its text, its weight, and that by `vmax`, in [-1, 1]."""
+    """Return for each token its text, its weight, and its weight / `vmax` in [-1, 1]."""
     tokens = [printable(token) for token in tokens]
     weights = np.asarray(weights, dtype="float64")
     if not tokens:

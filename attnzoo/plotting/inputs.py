@@ -1,27 +1,30 @@
 """What every picture takes: tokens that can be printed, finite weights, one scale for them."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 VISIBLE = str.maketrans({" ": "␣", "\t": "⇥", "\n": "↵", "\r": "↵"})
 
 
-def printable(token) -> str:
-    """A token as text without blanks and control characters."""
+def printable(token: object) -> str:
+    """Return a token as text without blanks and control characters."""
     text = str(token).translate(VISIBLE)
     if not text.isprintable():
         text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     return text
 
 
-def check_finite(name, weights):
-    """Raise on a weight, or another value, that cannot be drawn."""
+def check_finite(name: str, weights: ArrayLike):
+    """Raise for a weight, or another value, that is not finite."""
     if not np.isfinite(weights).all():
         wrong = weights[~np.isfinite(weights)][0]
         raise ValueError(f"{name} must be finite. Received: a value of {wrong}")
 
 
-def largest(arrays, vmax) -> float:
-    """The weight that gets the last colour: the largest one, either side of 0, unless given."""
+def largest(arrays: Sequence[np.ndarray], vmax: float | None) -> float:
+    """Return the weight that has the last colour: `vmax`, or the largest absolute value."""
     if vmax is None:
         return max(float(np.abs(array).max()) for array in arrays) or 1.0
     if not vmax > 0:
@@ -29,8 +32,8 @@ def largest(arrays, vmax) -> float:
     return vmax
 
 
-def require_matplotlib(function):
-    """Raise, with what to do, where matplotlib is missing."""
+def require_matplotlib(function: str):
+    """Raise, with the remedy, if matplotlib is missing."""
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:

@@ -4,6 +4,8 @@ import functools
 import math
 from typing import NamedTuple
 
+from attnzoo.plotting.panels import Panel
+
 SMALLEST_TEXT = 6.5  # points; where it would have to be smaller, labels are thinned instead
 LARGEST_TEXT = 10.5  # points
 SMALL_TEXT = 9.0  # points; axis names, colour bar
@@ -37,8 +39,8 @@ class Box(NamedTuple):
 
 
 @functools.lru_cache(maxsize=4096)
-def text_width(text, size) -> float:
-    """Printed width of a text, in points."""
+def text_width(text: str, size: float) -> float:
+    """Return the printed width of a text, in points."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
@@ -46,14 +48,14 @@ def text_width(text, size) -> float:
     return text_to_path.get_text_width_height_descent(text, properties, ismath=False)[0]
 
 
-def sides(panel):
-    """Width and height of the heat map; cells shrink slowly as tokens become more."""
+def sides(panel: Panel):
+    """Return width and height of a heat map, whose cells are smaller the more there are."""
     target_length, source_length = panel.alignments.shape
     cell = 0.32 * min(1.0, math.sqrt(12 / max(target_length, source_length)))
     return max(cell * source_length, SMALLEST_SIDE), max(cell * target_length, SMALLEST_SIDE)
 
 
-def plan_labels(panel, width, height):
+def plan_labels(panel: Panel, width: float, height: float):
     """Set labels flat if the widest fits into its column, else aslant, else upright."""
     target_length, source_length = panel.alignments.shape
     column, row = 72 * width / source_length, 72 * height / target_length
@@ -69,8 +71,8 @@ def plan_labels(panel, width, height):
     return Labels(size, 90, source_step, target_step)
 
 
-def measure(panel, size=None) -> Box:
-    """The room of a panel whose heat map has this width and height, or those of `sides`."""
+def measure(panel: Panel, size: float | None = None) -> Box:
+    """Return the room of a panel whose heat map has this size, or that of `sides`."""
     width, height = sides(panel) if size is None else size
     labels = plan_labels(panel, width, height)
     column = width / panel.alignments.shape[1]
@@ -95,7 +97,7 @@ def measure(panel, size=None) -> Box:
     return Box(width, height, left, top, right, title_lines)
 
 
-def wrap(text, size, width):
+def wrap(text: str, size: float, width: float):
     """Break a title at its spaces into lines of at most `width` inches where words allow it."""
     lines = [""]
     for word in str(text).split():

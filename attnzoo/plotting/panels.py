@@ -1,5 +1,6 @@
-"""What is drawn: checked weights, printable labels, and what all panels of a figure share."""
+"""Panels of a figure: checked weights, printable labels, and the style that they share."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ class Panel(NamedTuple):
 
 
 class Style(NamedTuple):
-    """What all panels of one figure share."""
+    """The style that all panels of a figure share."""
 
     source_label: str
     target_label: str
@@ -27,8 +28,15 @@ class Style(NamedTuple):
     vmax: float
 
 
-def make_panel(array, source_tokens, target_tokens, title, *, name) -> Panel:
-    """Check one alignment, float [T, S] or larger by its padding, which is cut off."""
+def make_panel(
+    array: np.ndarray,
+    source_tokens: Sequence[str],
+    target_tokens: Sequence[str],
+    title: str | None,
+    *,
+    name: str,
+) -> Panel:
+    """Return a panel of one alignment, float [T, S] or larger by its padding, which is cut off."""
     source_labels = [_label(token) for token in source_tokens]
     target_labels = [_label(token) for token in target_tokens]
     target_length, source_length = len(target_labels), len(source_labels)
@@ -54,7 +62,9 @@ def _label(token):
     return text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…"
 
 
-def make_style(panels, source_label, target_label, cmap, vmax):
-    """What panels share; without `vmax` the largest weight of them all gets the last colour."""
+def make_style(
+    panels: Sequence[Panel], source_label: str, target_label: str, cmap: str, vmax: float | None
+):
+    """Return the style of panels; without `vmax` the largest weight of all has the last colour."""
     vmax = largest([panel.alignments for panel in panels], vmax)
     return Style(source_label, target_label, cmap, vmax)

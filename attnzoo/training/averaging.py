@@ -1,8 +1,9 @@
-"""Averages of checkpoints: a smoother model than any one epoch left."""
+"""Averages of checkpoints."""
 
 import math
 import os
 import pathlib
+from collections.abc import Iterable
 
 import keras
 import numpy as np
@@ -15,9 +16,9 @@ class BestCheckpoints(keras.callbacks.Callback):
     """Keeps the weights of the best epochs, or of the last ones, for `average_checkpoints`.
 
     An epoch's file is named by its number, from 0, and its value: `epoch_0003_0.8125.weights.h5`.
-    An epoch whose value is no number leaves none. What was kept is read from the folder itself, so
-    training that goes on after a kill goes on with it: an epoch that comes again takes the place of
-    what it left the first time, and training from the start clears the folder of checkpoints.
+    An epoch whose value is no number has none. Checkpoints are found in the folder itself, so that
+    training resumed after a kill has them too: an epoch that is repeated replaces its own, and
+    training from the start clears the folder.
 
     A file that is no longer among the best goes when the next epoch begins, not before: until then
     a backup, such as `TrainingBackup` writes, may be of the epoch before this one.
@@ -25,12 +26,12 @@ class BestCheckpoints(keras.callbacks.Callback):
     Args:
         folder: Where the files are. It is made if it is not there.
         keep: k, how many epochs are kept. At least 1.
-        monitor: What epochs are ranked by, such as "val_loss"; None keeps the last ones.
+        monitor: The figure that epochs are ranked by, such as "val_loss"; None keeps the last ones.
         mode: "min" or "max": which values of it are best.
 
     Raises:
-        ValueError: If `keep` or `mode` is outside its range, or epochs end without what they are
-            to be ranked by.
+        ValueError: If `keep` or `mode` is outside its range, or an epoch's logs lack
+            `monitor`.
 
     Example:
         >>> checkpoints = attnzoo.training.BestCheckpoints("runs/mine/checkpoints", keep=5)
@@ -39,7 +40,12 @@ class BestCheckpoints(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, folder, *, keep: int = 5, monitor: str | None = "val_loss", mode: str = "min"
+        self,
+        folder: str | os.PathLike,
+        *,
+        keep: int = 5,
+        monitor: str | None = "val_loss",
+        mode: str = "min",
     ):
         super().__init__()
         if keep < 1:
@@ -56,18 +62,18 @@ class BestCheckpoints(keras.callbacks.Callback):
         """The files of the best epochs that there are, at most k, the best first."""
         return sorted(self._files(), key=self._rank)[: self.keep]
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None):
         for path in self._files():
-            if _read_name(path)[0] >= epoch:  # It comes again.
+            if _read_name(path)[0] >= epoch:  # The epoch is repeated.
                 path.unlink()
         self._prune()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None):
         value = 0.0
         if self.monitor is not None:
             if self.monitor not in (logs or {}):
                 raise ValueError(
-                    "`monitor` must be one of what an epoch ends with: "
+                    "`monitor` must be among the logs of an epoch: "
                     f"{sorted(logs or {})}. Received: monitor={self.monitor!r}"
                 )
             value = float(logs[self.monitor])
@@ -76,7 +82,7 @@ class BestCheckpoints(keras.callbacks.Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         self.model.save_weights(self.folder / f"epoch_{epoch:04d}_{value!r}{_ENDING}")
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None):
         self._prune()
 
     def _files(self):
@@ -87,20 +93,20 @@ class BestCheckpoints(keras.callbacks.Callback):
             path.unlink()
 
     def _rank(self, path):
-        """What sorts the best first; of equals the later is better."""
+        """Return the key that sorts the best first; of equals the later is better."""
         epoch, value = _read_name(path)
         return (value if self.mode == "min" else -value, -epoch)
 
 
-def average_checkpoints(model, paths) -> None:
+def average_checkpoints(model: keras.Model, paths: Iterable[str | os.PathLike]) -> None:
     """Give a model the mean of the weights of several checkpoints.
 
         weight = 1 / k * (weight of checkpoint 1 + ... + weight of checkpoint k)
 
     Args:
         model: A built model, the one the checkpoints are of.
-        paths: Files that `model.save_weights` wrote, k of them. At least one. What is no weight,
-            such as the state of a random generator, is as in the last.
+        paths: Files that `model.save_weights` wrote, k of them. At least one. State that
+            is no weight, such as that of a random generator, is the last one's.
 
     Raises:
         ValueError: If there are no paths, or the model is quantized.
@@ -129,6 +135,6 @@ def average_checkpoints(model, paths) -> None:
 
 
 def _read_name(path: pathlib.Path) -> tuple[int, float]:
-    """Epoch and value from the name of a file."""
+    """Return epoch and value from the name of a file."""
     _, epoch, value = path.name.removesuffix(_ENDING).split("_")
     return int(epoch), float(value)

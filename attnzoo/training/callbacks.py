@@ -5,6 +5,7 @@ import math
 import os
 import pathlib
 import time
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -14,7 +15,7 @@ from attnzoo.training.history import logged_number, read_history
 
 
 class TrainingBackup(keras.callbacks.Callback):
-    """Writes all that training needs to go on, after each epoch, in one file and in one move.
+    """Writes all that is needed to resume training, after each epoch, to one file in one move.
 
     The file holds every variable of the model and of its optimizer: weights, moments, step counter,
     random states. It is written beside the old one and then takes its place, so a process that is
@@ -22,14 +23,14 @@ class TrainingBackup(keras.callbacks.Callback):
     was never interrupted ends, if the data's order depends on seed and epoch alone, as it does for
     `attnzoo.data.BucketedBatches`.
 
-    `seconds` is how long all epochs that the backup stands for took together, whichever process ran
-    them; what a kill undid is not in it. It is NaN after a backup of a version that kept no time.
+    `seconds` is how long all epochs of the backup took together, whichever process ran them; work
+    lost by a kill is not counted. It is NaN after a backup of a version that kept no time.
 
     Differs from `keras.callbacks.BackupAndRestore`, which keeps no random states, and writes
     weights and epoch to two files: one of them may be a step ahead of the other after a kill.
 
-    Place it last in the list of callbacks. What earlier callbacks remember (`EarlyStopping`, and
-    `ModelCheckpoint` with `save_best_only`) is worked out anew from the history file.
+    Place it last in the list of callbacks. The state of earlier callbacks (`EarlyStopping`, and
+    `ModelCheckpoint` with `save_best_only`) is restored from the history file.
 
     Args:
         path: The backup file, `.npz`.
@@ -52,7 +53,14 @@ class TrainingBackup(keras.callbacks.Callback):
         ...          callbacks=[history, stopping, backup])
     """
 
-    def __init__(self, path, history_path, callbacks=(), *, swap=None):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        history_path: str | os.PathLike,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        *,
+        swap: keras.callbacks.SwapEMAWeights | None = None,
+    ):
         super().__init__()
         self.path = pathlib.Path(path)
         self.history_path = pathlib.Path(history_path)
@@ -67,14 +75,14 @@ class TrainingBackup(keras.callbacks.Callback):
         self.past = []
         self.seconds = 0.0
 
-    def restore(self, model) -> int:
-        """Bring a compiled model to where the backup was written.
+    def restore(self, model: keras.Model) -> int:
+        """Restore a compiled model to its state when the backup was written.
 
         Args:
             model: The model, built and compiled as it was then.
 
         Returns:
-            The epoch to go on with; 0 where there is no backup.
+            The epoch to resume with; 0 where there is no backup.
 
         Raises:
             ValueError: If the backup is of another model.
@@ -87,7 +95,7 @@ class TrainingBackup(keras.callbacks.Callback):
         self.past = self._cut_history(epoch)
         return epoch
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None):
         if self.path.exists():
             self._load()  # Once more: in between, Keras may have built the model, with a draw.
         self._start = time.monotonic() - self.seconds
@@ -100,22 +108,22 @@ class TrainingBackup(keras.callbacks.Callback):
                 for epoch, logs in enumerate(self.past):
                     callback.on_epoch_end(epoch, logs)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None):
         if self.swap is not None:
-            self.swap.on_epoch_begin(epoch + 1)  # What it does then, it does before the backup.
+            self.swap.on_epoch_begin(epoch + 1)  # As it does then: swaps the weights back.
         values = {
             f"variable_{i}": ops.convert_to_numpy(variable)
             for i, variable in enumerate(self._variables())
         }
         states = {f"random_state_{i}": one for i, one in enumerate(_torch_random_states())}
-        beside = self.path.with_suffix(".tmp.npz")
+        partial = self.path.with_suffix(".tmp.npz")
         self.seconds = time.monotonic() - self._start
         facts = {"epoch": epoch + 1, "count": len(values), "seconds": self.seconds}
-        np.savez(beside, **facts, **values, **states)
-        os.replace(beside, self.path)
+        np.savez(partial, **facts, **values, **states)
+        os.replace(partial, self.path)
 
     def _load(self) -> int:
-        """Assign what the backup holds, and return its epoch."""
+        """Assign the values in the backup, and return its epoch."""
         self.model.optimizer.build(self.model.trainable_variables)
         variables = self._variables()
         with np.load(self.path) as saved:
@@ -139,7 +147,7 @@ class TrainingBackup(keras.callbacks.Callback):
         return [*self.model.variables, *self.model.optimizer.variables]
 
     def _cut_history(self, epoch):
-        """Drop what was logged of epochs that come again, and return the rest."""
+        """Drop the logs of epochs that will be repeated, and return the rest."""
         if not self.history_path.exists():
             return []
         names, rows = read_history(self.history_path)
@@ -152,7 +160,7 @@ class TrainingBackup(keras.callbacks.Callback):
 
 
 def _torch_random_states() -> list[np.ndarray]:
-    """On torch, Keras's dropout draws from torch's own generators; elsewhere from variables."""
+    """Return the states of torch's generators, from which Keras's dropout draws on torch alone."""
     if keras.backend.backend() != "torch":
         return []
     import torch

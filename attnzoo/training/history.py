@@ -1,10 +1,11 @@
-"""What Keras's `CSVLogger` has written down, read back."""
+"""The history file that Keras's `CSVLogger` writes."""
 
 import csv
+import os
 
 
-def read_history(path):
-    """The names of the columns, and a dict of text for each whole line.
+def read_history(path: str | os.PathLike):
+    """Return the names of the columns, and a dict of strings for each complete line.
 
     A line that a kill has cut short is left out.
     """
@@ -17,5 +18,5 @@ def read_history(path):
 
 
 def logged_number(text: str) -> float:
-    """A field as a number; NaN where nothing was logged."""
+    """Return a field as a number; NaN where nothing was logged."""
     return float("nan") if text == "NA" else float(text)

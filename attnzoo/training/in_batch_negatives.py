@@ -76,7 +76,7 @@ class PartnerAccuracy(keras.metrics.MeanMetricWrapper):
         1.0
     """
 
-    def __init__(self, name: str = "accuracy", dtype=None):
+    def __init__(self, name: str = "accuracy", dtype: str | keras.DTypePolicy | None = None):
         super().__init__(_hits, name=name, dtype=dtype)
 
     def get_config(self):

@@ -16,7 +16,7 @@ from attnzoo.whitespace import WHITE_SPACE, split_words
 
 
 class BleuScore(NamedTuple):
-    """What `bleu` returns.
+    """The result of `bleu`.
 
     Attributes:
         score: BLEU, from 0 to 100.

@@ -81,12 +81,12 @@ def format_predictions(
 
 
 def _printable(text):
-    """Tabs, newlines and the like as they are written in Python: they would break the table."""
+    """Return a text with tabs, newlines and the like escaped, which would break the table."""
     return "".join(ascii(c)[1:-1] if unicodedata.category(c) == "Cc" else c for c in str(text))
 
 
 def _places(text):
-    """Places that `text` takes in a terminal."""
+    """Return the width of `text` in a terminal, in columns."""
     places = 0
     for character in text:
         if unicodedata.category(character) not in ("Mn", "Me", "Cf"):
@@ -95,7 +95,7 @@ def _places(text):
 
 
 def _wrap(text, width):
-    """Lines of at most `width` places, broken at spaces, and inside a word only if it is longer."""
+    """Return lines of at most `width` columns, broken at spaces, or within longer words."""
     lines = [""]
     for word in text.split(" "):
         longer = f"{lines[-1]} {word}" if lines[-1] else word

@@ -1,6 +1,7 @@
 """Variables that follow a schedule, and the schedules of scheduled sampling."""
 
 import math
+from collections.abc import Callable
 
 import keras
 
@@ -25,7 +26,7 @@ class VariableSchedule(keras.callbacks.Callback):
         >>> model.fit(inputs, targets, epochs=20, callbacks=[cooling])
     """
 
-    def __init__(self, variable, schedule):
+    def __init__(self, variable: keras.Variable, schedule: Callable[[int], float]):
         super().__init__()
         if not isinstance(variable, keras.Variable):
             raise ValueError(
@@ -41,11 +42,11 @@ class VariableSchedule(keras.callbacks.Callback):
         self.variable = variable
         self.schedule = schedule
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None):
         for epoch in range(self.params.get("epochs") or 0):
             self._value(epoch)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None):
         self.variable.assign(self._value(epoch))
 
     def _value(self, epoch) -> float:

@@ -24,7 +24,7 @@ class TokenAccuracy(keras.metrics.MeanMetricWrapper):
         1.0
     """
 
-    def __init__(self, name: str = "accuracy", dtype=None):
+    def __init__(self, name: str = "accuracy", dtype: str | keras.DTypePolicy | None = None):
         super().__init__(_hits, name=name, dtype=dtype)
 
     def get_config(self):

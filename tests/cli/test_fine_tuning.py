@@ -1,6 +1,5 @@
 """`attnzoo train --preset`: what one run has learned, another starts from."""
 
-import dataclasses
 import json
 import signal
 import subprocess
@@ -11,8 +10,9 @@ import pytest
 
 from attnzoo import layers, models
 from attnzoo.cli import main
-from attnzoo.cli.assembly import make_batches, make_task
-from attnzoo.cli.train import Recipe, read_data, train
+from attnzoo.cli.data_files import read_data
+from attnzoo.cli.settings import make_settings
+from attnzoo.cli.train import train
 from tests import tools
 from tests.cli.test_train import KILLED
 from tests.models import tiny
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.shared("torch")
 
 TEXTS = tiny.TEXTS * 2
 LABELLED = list(zip(tiny.TEXTS, tiny.SENTIMENTS, strict=True))
-LANGUAGE = Recipe(
+LANGUAGE = make_settings(
     task="masked_lm",
     model="transformer",
     hidden_dim=8,
@@ -33,7 +33,7 @@ LANGUAGE = Recipe(
     dropout=0.3,
 )
 PAIRS = list(zip(tiny.WORDS, tiny.PHONEMES, strict=True))
-SEQ2SEQ = Recipe(
+SEQ2SEQ = make_settings(
     source_tokenizer="character",
     pointer_generator=True,
     embedding_dim=5,
@@ -78,11 +78,11 @@ def test_a_language_is_learned_and_spoken_from_the_command_line(tmp_path, capsys
 
 
 def test_other_tokens_are_hidden_in_each_epoch_and_the_same_of_dev():
-    recipe = dataclasses.replace(LANGUAGE, mask_rate=0.2, batch_size=12)
-    task = make_task(recipe, TEXTS)
+    recipe = LANGUAGE.replace(mask_rate=0.2, batch_size=12)
+    task = recipe.make_task(TEXTS)
     assert task.preprocessor.mask_rate == 0.2
     assert task.backbone.vocabulary_size == task.preprocessor.tokenizer.vocabulary_size() + 1
-    train_batches, dev_batches = make_batches(recipe, task, TEXTS, TEXTS)
+    train_batches, dev_batches = recipe.make_batches(task, TEXTS, TEXTS)
     for batches, alike in ((train_batches, False), (dev_batches, True)):
         first = batches[0][0]["token_ids"]
         batches.on_epoch_end()
@@ -91,7 +91,7 @@ def test_other_tokens_are_hidden_in_each_epoch_and_the_same_of_dev():
 
 def test_a_classifier_starts_from_what_a_language_model_knows(language, tmp_path):
     preset, pretrained = language
-    recipe = Recipe(
+    recipe = make_settings(
         task="classifier",
         model="transformer",
         preset=preset,
@@ -101,7 +101,7 @@ def test_a_classifier_starts_from_what_a_language_model_knows(language, tmp_path
         batch_size=2,
         epochs=1,
     )
-    task = make_task(recipe, LABELLED)
+    task = recipe.make_task(LABELLED)
     assert same_weights(task.backbone, pretrained.backbone)
     assert task.backbone.dropout == 0.1 and pretrained.backbone.dropout == 0.3
     assert task.class_names == tiny.CLASSES
@@ -114,21 +114,21 @@ def test_a_classifier_starts_from_what_a_language_model_knows(language, tmp_path
     assert set(tuned.classify(TEXTS)) <= set(tiny.CLASSES)
     # A classifier's head starts anew, of other classes too.
     others = [("a film", "yes"), ("good", "no")]
-    another = make_task(dataclasses.replace(recipe, preset=str(tmp_path / "preset")), others)
+    another = recipe.replace(preset=str(tmp_path / "preset")).make_task(others)
     assert another.class_names == ["no", "yes"] and same_weights(another.backbone, tuned.backbone)
 
 
 def test_a_language_model_goes_on_with_all_it_knows(language):
     preset, pretrained = language
-    recipe = Recipe(task="masked_lm", model="transformer", preset=preset)
-    task = make_task(recipe, ["unknown words"])
+    recipe = make_settings(task="masked_lm", model="transformer", preset=preset)
+    task = recipe.make_task(["unknown words"])
     assert type(task) is models.TransformerMaskedLM and same_weights(task, pretrained)
 
 
 def test_a_sequence_to_sequence_model_goes_on_with_all_it_knows(spoken):
     preset, trained = spoken
-    recipe = Recipe(preset=preset, dropout=0.4, recurrent_dropout=0.1, max_target_length=9)
-    task = make_task(recipe, PAIRS)
+    recipe = make_settings(preset=preset, dropout=0.4, recurrent_dropout=0.1, max_target_length=9)
+    task = recipe.make_task(PAIRS)
     assert same_weights(task, trained)
     assert (task.backbone.dropout, task.backbone.recurrent_dropout) == (0.4, 0.1)
     assert task.preprocessor.pointer_generator and task.preprocessor.decoder_sequence_length == 9
@@ -140,7 +140,7 @@ def test_a_sequence_to_sequence_model_goes_on_with_all_it_knows(spoken):
 def test_the_leaderboard_knows_the_attention_of_the_preset(attention, tmp_path, capsys):
     task = tiny.make_task(tiny.make_preprocessor(), attention=attention)
     task.save_to_preset(str(tmp_path / "preset"))
-    recipe = Recipe(preset=str(tmp_path / "preset"), epochs=1, num_buckets=1)
+    recipe = make_settings(preset=str(tmp_path / "preset"), epochs=1, num_buckets=1)
     train(recipe, PAIRS, PAIRS, tmp_path / "run", verbose=0)
     (tmp_path / "run" / "test.json").write_text('{"decoding": "greedy", "exact_match": 0.5}')
     assert main(["leaderboard", str(tmp_path / "run"), "--metrics", "exact_match"]) == 0
@@ -149,7 +149,7 @@ def test_the_leaderboard_knows_the_attention_of_the_preset(attention, tmp_path, 
 
 
 def test_a_built_in_preset_can_be_fine_tuned(tmp_path):
-    recipe = Recipe(preset="rnn_seq2seq_small_cmudict", epochs=1, num_buckets=1)
+    recipe = make_settings(preset="rnn_seq2seq_small_cmudict", epochs=1, num_buckets=1)
     task = train(recipe, PAIRS, PAIRS, tmp_path, verbose=0)
     assert len(task.generate(tiny.WORDS)) == len(tiny.WORDS)
 
@@ -159,28 +159,26 @@ def test_how_texts_are_packed_goes_from_task_to_task(tmp_path):
         tiny.make_text_tokenizer(), add_start=True, truncate="silent"
     )
     tiny.make_transformer("MaskedLM", preprocessor).save_to_preset(str(tmp_path))
-    recipe = Recipe(task="classifier", model="transformer", preset=str(tmp_path))
-    preprocessor = make_task(recipe, LABELLED).preprocessor
+    recipe = make_settings(task="classifier", model="transformer", preset=str(tmp_path))
+    preprocessor = recipe.make_task(LABELLED).preprocessor
     assert preprocessor.add_start and preprocessor.truncate == "silent"
 
 
 def test_one_tokenizer_for_both_sides_is_the_presets_too(tmp_path):
     shared = {"joint_tokenizer": True, "source_tokenizer": "bpe", "target_tokenizer": "bpe"}
     sizes = {"max_vocabulary": 40, "hidden_dim": 8, "num_heads": 2, "share_embeddings": True}
-    trained = make_task(Recipe(model="transformer", **shared, **sizes), PAIRS)
+    trained = make_settings(model="transformer", **shared, **sizes).make_task(PAIRS)
     trained.save_to_preset(str(tmp_path))
-    task = make_task(Recipe(model="transformer", preset=str(tmp_path)), PAIRS)
+    task = make_settings(model="transformer", preset=str(tmp_path)).make_task(PAIRS)
     assert same_weights(task, trained) and task.backbone.share_embeddings
     assert task.generate(tiny.WORDS, max_length=8) == trained.generate(tiny.WORDS, max_length=8)
 
 
 def test_a_killed_run_of_texts_ends_where_an_uninterrupted_run_ends(language, tmp_path):
-    recipe = dataclasses.replace(
-        LANGUAGE, epochs=4, preset=language[0], hidden_dim=256, num_heads=4
-    )
+    recipe = LANGUAGE.replace(epochs=4, preset=language[0], hidden_dim=256, num_heads=4)
     whole = train(recipe, TEXTS, TEXTS[:7], tmp_path / "whole", verbose=0)
     run = tmp_path / "killed"
-    arguments = json.dumps([dataclasses.asdict(recipe), TEXTS, str(run)])
+    arguments = json.dumps([recipe.as_options(), TEXTS, str(run)])
     killed = subprocess.run([sys.executable, "-c", KILLED, arguments], capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
     resumed = train(recipe, TEXTS, TEXTS[:7], run, verbose=0)
@@ -205,8 +203,8 @@ def save_quantized(folder):
 
 
 def save_classifier(folder):
-    recipe = Recipe(task="classifier", model="transformer", hidden_dim=8, num_heads=2)
-    make_task(recipe, LABELLED).save_to_preset(str(folder))
+    recipe = make_settings(task="classifier", model="transformer", hidden_dim=8, num_heads=2)
+    recipe.make_task(LABELLED).save_to_preset(str(folder))
 
 
 @pytest.mark.parametrize(
@@ -229,7 +227,7 @@ def save_classifier(folder):
 def test_a_preset_that_does_not_fit_is_refused(save, options, message, tmp_path):
     save(tmp_path / "preset")
     data = {"classifier": LABELLED, "masked_lm": TEXTS}.get(options.get("task"), PAIRS)
-    recipe = Recipe(preset=str(tmp_path / "preset"), **options)
+    recipe = make_settings(preset=str(tmp_path / "preset"), **options)
     with pytest.raises(ValueError, match=message):
         train(recipe, data, data, tmp_path / "run", verbose=0)
 
@@ -245,7 +243,7 @@ def test_a_preset_that_does_not_fit_is_refused(save, options, message, tmp_path)
 def test_a_run_is_not_taken_away_for_a_preset_that_is_refused(preset, message, tmp_path):
     tiny.make_task(tiny.make_preprocessor()).save_to_preset(str(tmp_path / "preset"))
     (tmp_path / "recipe.json").write_text("{}")
-    recipe = Recipe(preset=preset or str(tmp_path / "preset"))
+    recipe = make_settings(preset=preset or str(tmp_path / "preset"))
     with pytest.raises(ValueError, match=message):
         train(recipe, PAIRS, PAIRS, tmp_path, overwrite=True)
     assert (tmp_path / "preset" / "task.json").exists()
@@ -254,7 +252,7 @@ def test_a_run_is_not_taken_away_for_a_preset_that_is_refused(preset, message, t
 def test_a_run_is_not_taken_away_for_a_preset_without_pieces_to_draw(spoken, tmp_path):
     (tmp_path / "recipe.json").write_text("{}")
     (tmp_path / "best.weights.h5").write_text("of an old run")
-    recipe = Recipe(preset=spoken[0], subword_sampling=0.3)
+    recipe = make_settings(preset=spoken[0], subword_sampling=0.3)
     with pytest.raises(ValueError, match="unigram model.* Received: tokenizer="):
         train(recipe, PAIRS, PAIRS, tmp_path, overwrite=True)
     assert (tmp_path / "best.weights.h5").read_text() == "of an old run"
@@ -263,19 +261,25 @@ def test_a_run_is_not_taken_away_for_a_preset_without_pieces_to_draw(spoken, tmp
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"preset": "runs/a/preset", "hidden_dim": 9}, "option of `preset=None`.* hidden_dim=9"),
+        (
+            {"preset": "runs/a/preset", "hidden_dim": 9},
+            "`--hidden-dim` needs no `--preset`.* hidden_dim=9",
+        ),
         ({"preset": "a", "source_tokenizer": "bpe"}, "source_tokenizer='bpe' with preset='a'"),
-        ({"task": "masked_lm"}, "is a Transformer's: give `model='transformer'`. Received: model="),
+        ({"task": "masked_lm"}, "is a Transformer: give `--model transformer`. Received: model="),
         ({"preset": "a", "dropout": 1.5}, "`dropout` must be in .0, 1.. Received: dropout=1.5"),
         ({"recurrent_dropout": -1.0}, "`recurrent_dropout` must be .* recurrent_dropout=-1.0"),
-        ({"mask_rate": 0.0}, "`mask_rate` must be in .0, 1.. Received: mask_rate=0.0"),
+        (
+            {"task": "masked_lm", "model": "transformer", "mask_rate": 0.0},
+            "`mask_rate` must be in .0, 1.. Received: mask_rate=0.0",
+        ),
         ({"max_source_length": 0}, "`max_source_length` must be at least 1. Received: max_source_"),
-        ({"mask_rate": 0.5}, "option of `task='masked_lm'`. Received: mask_rate=0.5"),
+        ({"mask_rate": 0.5}, "`--mask-rate` needs `--task masked_lm`. Received: mask_rate=0.5"),
     ],
 )
 def test_what_goes_with_no_preset_is_refused_before_the_folder_is_made(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
-        train(Recipe(**options), PAIRS, PAIRS, tmp_path / "run")
+        train(make_settings(**options), PAIRS, PAIRS, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

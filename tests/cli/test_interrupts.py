@@ -1,6 +1,5 @@
 """Ctrl-C: training stops within a step, every command says how to go on, nothing is lost."""
 
-import dataclasses
 import importlib
 import json
 import os
@@ -21,6 +20,7 @@ CHILD = """\
 import sys
 import keras
 from attnzoo.cli import main, train
+from attnzoo.cli.settings import Settings
 
 class Tell(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
@@ -31,11 +31,11 @@ def make_and_tell(*arguments):
     callbacks, *rest = make(*arguments)
     return [Tell(), *callbacks], *rest
 train._make_callbacks = make_and_tell
-compile_task = train.compile_task
-def compile_eagerly(task, *arguments, **options):
-    compile_task(task, *arguments, **options)
+compile = Settings.compile
+def compile_eagerly(self, task, *arguments, **options):
+    compile(self, task, *arguments, **options)
     task.run_eagerly = True
-train.compile_task = compile_eagerly
+Settings.compile = compile_eagerly
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -204,6 +204,6 @@ def test_a_demo_keeps_a_run_of_another_recipe(demo, tmp_path, capsys):
 @pytest.mark.backend_free
 def test_a_demo_that_was_stopped_goes_on(demo, tmp_path):
     module, seen = demo
-    (tmp_path / "recipe.json").write_text(json.dumps(dataclasses.asdict(module._recipe(True))))
+    (tmp_path / "recipe.json").write_text(json.dumps(module._settings(True).as_options()))
     assert main(["demo", "--size", "small", "--output", str(tmp_path)]) == 130
     assert seen == [False]  # `train` goes on in such a folder.

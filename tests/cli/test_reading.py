@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from attnzoo.cli import evaluate, main, predict, train
-from attnzoo.cli.train import read_data
+from attnzoo.cli import evaluate, main, predict
+from attnzoo.cli.data_files import read_data
+from attnzoo.cli.run_folder import save_preset
 from attnzoo.data import CharacterTokenizer, SymbolTokenizer
 
 pytestmark = pytest.mark.backend_free
@@ -119,7 +120,18 @@ def test_what_cannot_be_read_is_told_by_every_command(name, data, message, echo,
         ["evaluate", "preset", "--data", path],
         ["train", "--train", path, "--dev", path, *output],
         ["train", "--task", "classifier", "--train", path, "--dev", path, *output],
-        ["train", "--task", "masked_lm", "--train", path, "--dev", path, *output],
+        [
+            "train",
+            "--task",
+            "masked_lm",
+            "--model",
+            "transformer",
+            "--train",
+            path,
+            "--dev",
+            path,
+            *output,
+        ],
         ["train", "--inflections", "--train", path, "--dev", path, *output],
     ):
         run(*command, status=2)
@@ -251,6 +263,6 @@ def test_a_preset_is_whole_or_not_there(tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train._save_whole(Task(), tmp_path / "preset")
+        save_preset(Task(), tmp_path / "preset")
     assert not (tmp_path / "preset").exists()
     assert json.dumps((tmp_path / "seen").read_text()).endswith('preset.tmp"')

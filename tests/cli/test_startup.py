@@ -8,7 +8,7 @@ import keras
 import pytest
 
 from attnzoo.cli import startup
-from attnzoo.cli.train import tell_compiling
+from attnzoo.cli.startup import announce_compiling
 
 LOGGED = (
     b"WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n"
@@ -85,6 +85,6 @@ def test_ctrl_c_while_the_command_loads_is_one_line(monkeypatch, capsys):
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_compiling_is_told_where_a_backend_compiles(backend, monkeypatch, capsys):
     monkeypatch.setattr(keras.backend, "backend", lambda: backend)
-    tell_compiling()
+    announce_compiling()
     told = f"Compiling for {backend}, which takes some seconds.\n"
     assert capsys.readouterr().err == ("" if backend == "torch" else told)

@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import dataclasses
 import json
 import os
 import signal
@@ -15,25 +14,18 @@ from keras import ops
 
 from attnzoo import training
 from attnzoo.cli import main
-from attnzoo.cli.recipe import add_recipe_arguments, make_rate
-from attnzoo.cli.train import (
-    Recipe,
-    check_folder,
-    compile_task,
-    make_batches,
-    make_task,
-    read_data,
-    read_pairs,
-    schedules,
-    stopped_already,
-    train,
-)
+from attnzoo.cli.data_files import read_data, read_pairs
+from attnzoo.cli.run_folder import check_folder
+from attnzoo.cli.settings import make_settings
+from attnzoo.cli.settings.arguments import add_settings_arguments
+from attnzoo.cli.train import train
 from attnzoo.models.parts.presets import task_class
+from tests.cli.settings.test_settings import OLD_RECORD
 
 # The command is the same on every backend; what it rests on is tested on each.
 pytestmark = pytest.mark.shared("torch")
 
-RECIPE = Recipe(
+RECIPE = make_settings(
     source_tokenizer="character",
     target_tokenizer="symbol",
     embedding_dim=5,
@@ -59,7 +51,8 @@ KILLED = """\
 import os, signal, sys
 import keras
 import attnzoo.training
-from attnzoo.cli.train import Recipe, train
+from attnzoo.cli.settings import make_settings
+from attnzoo.cli.train import train
 import json
 if keras.backend.backend() == "tensorflow":  # As the tests do.
     import tensorflow as tf
@@ -76,7 +69,7 @@ def count(self, epoch, logs=None):
 attnzoo.training.TrainingBackup.on_epoch_begin = count
 attnzoo.training.TrainingBackup.on_train_batch_begin = kill
 data = [tuple(one) if isinstance(one, list) else one for one in data]
-train(Recipe(**recipe), data, data[:7], output, verbose=0)
+train(make_settings(**recipe), data, data[:7], output, verbose=0)
 """
 
 
@@ -135,15 +128,15 @@ def test_a_classifier_is_trained_measured_and_compared(options, labelled, tmp_pa
 
 
 def test_what_is_monitored_tells_when_to_stop():
-    recipe = Recipe(task="classifier", patience=2)
+    recipe = make_settings(task="classifier", patience=2)
     rows = zip((0.5, 0.9, 0.8, 0.7), (0.9, 0.8, 0.7, 0.6), strict=True)
     past = [{"val_accuracy": accuracy, "val_loss": loss} for accuracy, loss in rows]
-    assert stopped_already(past, recipe)
-    assert not stopped_already(past, dataclasses.replace(recipe, monitor="loss"))
-    texts = dataclasses.replace(recipe, task="seq2seq")
-    assert not stopped_already(past, texts)
-    assert stopped_already(past, dataclasses.replace(texts, monitor="accuracy"))
-    assert not stopped_already(past[:3], recipe) and not stopped_already([], recipe)
+    assert recipe.training.is_over(past)
+    assert not recipe.replace(monitor="loss").training.is_over(past)
+    texts = recipe.replace(task="seq2seq")
+    assert not texts.training.is_over(past)
+    assert texts.replace(monitor="accuracy").training.is_over(past)
+    assert not recipe.training.is_over(past[:3]) and not recipe.training.is_over([])
 
 
 @pytest.mark.parametrize("options", [["--inflections"], []])
@@ -157,7 +150,7 @@ def test_labelled_texts_are_one_file(options, labelled, tmp_path, capsys):
 @pytest.mark.everywhere
 def test_a_killed_run_ends_where_an_uninterrupted_run_ends(whole, tmp_path, monkeypatch):
     folder, task = whole
-    arguments = json.dumps([dataclasses.asdict(RECIPE), PAIRS, str(tmp_path)])
+    arguments = json.dumps([RECIPE.as_options(), PAIRS, str(tmp_path)])
     killed = subprocess.run([sys.executable, "-c", KILLED, arguments], capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
     assert len(history(tmp_path)) == 2 and not (tmp_path / "preset").exists()
@@ -195,7 +188,7 @@ def test_a_run_folder_has_what_the_help_says(whole):
     folder, _ = whole
     names = {path.name for path in folder.iterdir()}
     assert names == {"recipe.json", "history.csv", "best.weights.h5", "preset", "metrics.json"}
-    assert json.loads((folder / "recipe.json").read_text()) == dataclasses.asdict(RECIPE)
+    assert json.loads((folder / "recipe.json").read_text()) == RECIPE.as_options()
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["epochs"] == 4
     assert 0 < metrics["seconds"] <= metrics["seconds_since_last_start"] + 0.1
@@ -203,20 +196,40 @@ def test_a_run_folder_has_what_the_help_says(whole):
 
 def test_another_recipe_does_not_touch_a_run(whole):
     folder, _ = whole
-    other = dataclasses.replace(RECIPE, hidden_dim=8)
+    other = RECIPE.replace(hidden_dim=8)
     with pytest.raises(ValueError, match=r"differs in \['hidden_dim'\].*Received: output="):
         train(other, PAIRS, PAIRS, folder)
     assert (folder / "preset").is_dir()
 
 
 def test_a_run_of_before_an_option_is_a_run_of_its_default(tmp_path):
-    old = dataclasses.asdict(RECIPE)
+    old = RECIPE.as_options()
     del old["coverage_loss"], old["sampling_probability"]
     (tmp_path / "recipe.json").write_text(json.dumps(old))
-    check_folder(tmp_path, dataclasses.replace(RECIPE, sampling_probability=0.0), overwrite=False)
+    check_folder(tmp_path, RECIPE.replace(sampling_probability=0.0), overwrite=False)
     with pytest.raises(ValueError, match=r"differs in \['sampling_probability'\]"):
         check_folder(tmp_path, RECIPE, overwrite=False)
     assert json.loads((tmp_path / "recipe.json").read_text()) == old
+
+
+def test_an_older_run_is_resumed_measured_and_compared(tmp_path, capsys):
+    data, run = tmp_path / "data.tsv", tmp_path / "run"
+    data.write_text("\n".join("\t".join(pair) for pair in PAIRS) + "\n")
+    sizes = ["--embedding-dim", "5", "--hidden-dim", "6", "--batch-size", "7", "--epochs", "2"]
+    command = ["train", "--train", str(data), "--dev", str(data), "--output", str(run), *sizes]
+    command += ["--source-tokenizer", "character", "--num-buckets", "1", "--verbose", "2"]
+    run.mkdir()
+    (run / "recipe.json").write_text(json.dumps(OLD_RECORD, indent=2) + "\n")
+    assert main(command) == 0  # The folder is of a run that was stopped before its first epoch.
+    (run / "recipe.json").write_text(json.dumps(OLD_RECORD, indent=2) + "\n")
+    assert main(command) == 0 and "is finished" in capsys.readouterr().out
+    assert main([*command, "--cell", "gru"]) == 2
+    assert "differs in ['cell']" in capsys.readouterr().err
+    figures = ["--json", str(run / "greedy.json")]
+    assert main(["evaluate", str(run), "--data", str(data), *figures]) == 0
+    assert main(["leaderboard", str(run)]) == 0
+    assert "| run | bahdanau | greedy |" in capsys.readouterr().out
+    assert main(["predict", str(run), str(data)]) == 0
 
 
 def test_a_folder_of_other_things_is_not_touched(tmp_path):
@@ -230,7 +243,7 @@ def test_a_folder_of_other_things_is_not_touched(tmp_path):
 def test_a_run_is_not_taken_away_for_an_option_that_is_refused(options, tmp_path):
     (tmp_path / "recipe.json").write_text("{}")
     (tmp_path / "best.weights.h5").write_text("of an old run")
-    recipe = dataclasses.replace(RECIPE, attention="monotonic", attention_options=options)
+    recipe = RECIPE.replace(attention="monotonic", attention_options=options)
     with pytest.raises(ValueError, match="Received: "):
         train(recipe, PAIRS, PAIRS, tmp_path, overwrite=True)
     assert (tmp_path / "best.weights.h5").read_text() == "of an old run"
@@ -250,25 +263,25 @@ def test_bad_data_is_told_with_file_and_line(tmp_path, capsys):
 
 
 def compiled(recipe):
-    task = make_task(recipe, PAIRS)
-    compile_task(task, recipe, steps=10)
+    task = recipe.make_task(PAIRS)
+    recipe.compile(task, steps=10)
     return task
 
 
 def test_sampling_rises_from_nothing_to_what_the_recipe_says():
     task = compiled(RECIPE)
-    (schedule,) = schedules(task, RECIPE)
+    (schedule,) = RECIPE.training.schedules(task)
     assert schedule.variable is task.sampling_probability
     values = [schedule.schedule(epoch) for epoch in range(4)]
     np.testing.assert_allclose(values, [0.0, 0.2, 0.4, 0.6], atol=1e-12)
-    assert schedules(task, dataclasses.replace(RECIPE, epochs=1))[0].schedule(0) == 0.0
-    off = dataclasses.replace(RECIPE, sampling_probability=0.0)
+    assert RECIPE.replace(epochs=1).training.schedules(task)[0].schedule(0) == 0.0
+    off = RECIPE.replace(sampling_probability=0.0)
     task = compiled(off)
-    assert task.sampling_probability is None and schedules(task, off) == []
+    assert task.sampling_probability is None and off.training.schedules(task) == []
 
 
 def test_a_run_of_before_has_the_optimizer_it_had():
-    config = compiled(Recipe(hidden_dim=6)).optimizer.get_config()
+    config = compiled(make_settings(hidden_dim=6)).optimizer.get_config()
     rate = config["learning_rate"]["config"]
     assert (rate["warmup_target"], rate["warmup_steps"], rate["alpha"]) == (2e-3, 1, 0.0)
     names = ("weight_decay", "global_clipnorm", "use_ema", "gradient_accumulation_steps")
@@ -287,15 +300,13 @@ def test_a_run_of_before_has_the_optimizer_it_had():
     "warmup", [{"warmup": 0.2}, {"warmup": 20}, {"warmup": 5, "accumulate": 4}]
 )
 def test_the_rate_rises_and_then_does_what_the_schedule_says(options, expected, warmup):
-    rate = make_rate(Recipe(learning_rate=1.0, **options, **warmup), steps=100)
+    rate = make_settings(learning_rate=1.0, **options, **warmup).optimizer.make_rate(100)
     found = [float(rate(batch)) for batch in (0, 10, 20, 60, 100)]
     assert found == pytest.approx(expected, abs=1e-6)
 
 
 def test_weights_decay_and_biases_do_not():
-    recipe = dataclasses.replace(
-        RECIPE, weight_decay=0.5, accumulate=1, warmup=1, learning_rate=0.1
-    )
+    recipe = RECIPE.replace(weight_decay=0.5, accumulate=1, warmup=1, learning_rate=0.1)
     task = compiled(recipe)
     before = task.get_weights()
     weights = task.trainable_variables
@@ -306,41 +317,41 @@ def test_weights_decay_and_biases_do_not():
 
 
 def test_the_coverage_loss_comes_to_the_attention():
-    task = compiled(dataclasses.replace(RECIPE, attention="coverage", coverage_loss=0.5))
+    task = compiled(RECIPE.replace(attention="coverage", coverage_loss=0.5))
     assert task.backbone.decoder.cell.attentions[0].coverage_loss == 0.5
-    task = compiled(dataclasses.replace(RECIPE, attention="coverage"))
+    task = compiled(RECIPE.replace(attention="coverage"))
     assert task.backbone.decoder.cell.attentions[0].coverage_loss == 0.0
 
 
 def test_options_of_an_attention_come_before_what_its_name_stands_for():
     options = {"window": 3, "sigmoid_noise": 1.0, "inference_mode": "hard"}
-    recipe = dataclasses.replace(RECIPE, attention="chunkwise", attention_options=options)
+    recipe = RECIPE.replace(attention="chunkwise", attention_options=options)
     (attention,) = compiled(recipe).backbone.decoder.cell.attentions
     assert options.items() <= attention.get_config().items()
 
 
 @pytest.mark.parametrize("model", ["rnn", "transformer"])
 def test_both_sides_may_share_tokenizer_and_embedding(model):
-    recipe = Recipe(model=model, joint_tokenizer=True, source_tokenizer="character")
-    recipe = dataclasses.replace(recipe, target_tokenizer="character", hidden_dim=8)
+    kinds = {"source_tokenizer": "character", "target_tokenizer": "character"}
+    recipe = make_settings(model=model, joint_tokenizer=True, hidden_dim=8, **kinds)
     pairs = [("ab", "xy"), ("ba", "yx")]
-    apart = make_task(recipe, pairs)
+    apart = recipe.make_task(pairs)
     assert apart.preprocessor.source_tokenizer is apart.preprocessor.tokenizer
     assert {"a", "b", "x", "y"} < set(apart.preprocessor.tokenizer.get_vocabulary())
     assert apart.backbone.source_embedding is not apart.backbone.target_embedding
-    shared = make_task(dataclasses.replace(recipe, share_embeddings=True), pairs).backbone
+    shared = recipe.replace(share_embeddings=True).make_task(pairs).backbone
     assert shared.source_embedding is shared.target_embedding
 
 
 @pytest.mark.parametrize("task", ["seq2seq", "classifier"])
 def test_options_of_blocks_come_to_every_block(task):
     options = {"norm_first": False, "activation": "swiglu", "attention": {"num_key_value_heads": 1}}
-    recipe = Recipe(task=task, model="transformer", hidden_dim=8, num_heads=2, position="t5")
-    recipe = dataclasses.replace(
-        recipe, num_encoder_layers=2, num_decoder_layers=2 if task == "seq2seq" else 1
+    recipe = make_settings(task=task, model="transformer", hidden_dim=8, num_heads=2, position="t5")
+    layers = {"num_decoder_layers": 2} if task == "seq2seq" else {}
+    recipe = recipe.replace(
+        num_encoder_layers=2, block_options=options, share_position=True, **layers
     )
-    recipe = dataclasses.replace(recipe, block_options=options, share_position=True)
-    backbone = make_task(recipe, PAIRS).backbone
+    backbone = recipe.make_task(PAIRS).backbone
     blocks = backbone.blocks if task == "classifier" else backbone.decoder_blocks
     assert all(options.items() <= block.get_config().items() for block in blocks)
     assert len({id(block.self_attention.position) for block in blocks}) == 1
@@ -350,7 +361,7 @@ def test_options_of_blocks_come_to_every_block(task):
 def test_options_are_written_as_in_json_or_python():
     words = ["a=false", "b=False", "c=None", "d=1e-3", "e=hard", 'f={"g": [1]}']
     parser = argparse.ArgumentParser()
-    add_recipe_arguments(parser)
+    add_settings_arguments(parser)
     found = parser.parse_args(["--block-options", *words]).block_options
     assert found == {"a": False, "b": False, "c": None, "d": 0.001, "e": "hard", "f": {"g": [1]}}
 
@@ -380,7 +391,7 @@ def test_options_are_read_from_the_command_line_and_shown(tmp_path, capsys):
 
 
 def test_a_pointer_generator_comes_to_both_sides():
-    task = compiled(dataclasses.replace(RECIPE, pointer_generator=True))
+    task = compiled(RECIPE.replace(pointer_generator=True))
     assert task.backbone.pointer_generator and task.preprocessor.pointer_generator
 
 
@@ -429,7 +440,7 @@ def test_inflections_are_trained_and_measured_as_text(tmp_path, capsys):
 
 
 def test_a_transformer_on_subwords_is_trained_and_speaks(tmp_path, capsys):
-    recipe = Recipe(
+    recipe = make_settings(
         model="transformer",
         source_tokenizer="unigram",
         target_tokenizer="bpe",
@@ -460,7 +471,7 @@ def test_pieces_are_drawn_to_train_and_not_to_measure(options, tmp_path):
     texts = ["banana bandana", "nab a banana", "a ban an a bandana", "banana banana"] * 3
     answers = ["good", "bad"] * 6 if "task" in options else texts[::-1]
     pairs = list(zip(texts, answers, strict=True))
-    recipe = Recipe(
+    recipe = make_settings(
         **options,
         subword_sampling=0.1,
         max_vocabulary=30,
@@ -472,7 +483,7 @@ def test_pieces_are_drawn_to_train_and_not_to_measure(options, tmp_path):
     )
     task = train(recipe, pairs, pairs, tmp_path / "run", verbose=0)
     name = "token_ids" if "task" in options else "encoder_token_ids"
-    drawn, measured = make_batches(recipe, task, pairs, pairs)
+    drawn, measured = recipe.make_batches(task, pairs, pairs)
     seen = []
     for batches in (drawn, measured):
         epochs = []
@@ -487,19 +498,28 @@ def test_pieces_are_drawn_to_train_and_not_to_measure(options, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"model": "transformer", "cell": "gru"}, "option of `model='rnn'`.* cell='gru' with"),
-        ({"num_heads": 2}, "option of `model='transformer'`.* num_heads=2 with model='rnn'"),
-        ({"task": "classifier", "attention": "luong"}, "`task='seq2seq'` and `model='rnn'`"),
+        (
+            {"model": "transformer", "cell": "gru"},
+            "`--cell` needs `--model rnn`. Received: cell='gru' with",
+        ),
+        ({"num_heads": 2}, "needs `--model transformer`. Received: num_heads=2 with model='rnn'"),
+        (
+            {"task": "classifier", "attention": "luong"},
+            "needs `--task seq2seq`. Received: attention='luong'",
+        ),
         ({"task": "classifier", "num_buckets": 9}, "num_buckets=9 with task='classifier'"),
         ({"task": "classifier", "pooling": "first"}, "pooling='first' with model='rnn'"),
         ({"block_options": {"norm": "rms"}}, "block_options={'norm': 'rms'} with model='rnn'"),
-        ({"share_embeddings": True}, "give `joint_tokenizer` too. Received: share_embeddings=True"),
+        (
+            {"share_embeddings": True},
+            "give `--joint-tokenizer` too. Received: share_embeddings=True",
+        ),
         ({"joint_tokenizer": True, "target_tokenizer": "bpe"}, "Received: source_tokenizer='sym"),
         ({"pooling": "first"}, "pooling='first' with task='seq2seq', model='rnn'"),
         ({"subword_sampling": 0.2}, "sampling=0.2, source_tokenizer='symbol', target_"),
         (
             {"subword_sampling": 0.2, "source_tokenizer": "unigram", "target_tokenizer": "bpe"},
-            "give `source_tokenizer='unigram'`.* subword_sampling=0.2, .* target_tokenizer='bpe'",
+            "give `--source-tokenizer unigram`.* subword_sampling=0.2, .* target_tokenizer='bpe'",
         ),
         ({"subword_sampling": 0.0}, "must be above 0, and finite. Received: subword_sampling=0.0"),
     ],
@@ -508,5 +528,5 @@ def test_an_option_of_another_model_is_refused_before_the_folder_is_made(
     tmp_path, options, message
 ):
     with pytest.raises(ValueError, match=message):
-        train(Recipe(**options), PAIRS, PAIRS, tmp_path / "run")
+        train(make_settings(**options), PAIRS, PAIRS, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from attnzoo.data import BucketedBatches, CharacterTokenizer, SymbolTokenizer, read_tsv
-from attnzoo.data.batching import find_buckets, pack_ids
+from attnzoo.data.buckets import find_buckets
+from attnzoo.data.tokenized_pairs import pack_ids
 
 pytestmark = pytest.mark.shared("torch")
 

@@ -1,22 +1,20 @@
-"""Tokenizers with one id per symbol: a character, or a word between spaces."""
+"""What tokenizers with one id per symbol share."""
 
-import json
-import os
-import sys
-from collections import Counter
 from collections.abc import Iterable
 
-import keras
 import keras_hub
-import numpy as np
 
-from attnzoo.whitespace import split_words
+from attnzoo.data.tokenizers.conversion import in_graph, to_python
+from attnzoo.data.tokenizers.vocabulary import (
+    VOCABULARY_FILE,
+    Vocabulary,
+    count_symbols,
+    load_vocabulary,
+    save_vocabulary,
+)
 
-SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[START]", "[END]")
-VOCABULARY_FILE = "vocabulary.json"
 
-
-class _VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
+class VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
     """Base of the tokenizers that split text into symbols and look each of them up.
 
     Outside of a `tf.function` everything is plain Python. Inside one (a `tf.data` pipeline, an
@@ -74,29 +72,9 @@ class _VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
             >>> CharacterTokenizer.from_texts(["abb", "b"]).get_vocabulary()
             ['[PAD]', '[UNK]', '[START]', '[END]', 'b', 'a']
         """
-        if isinstance(texts, (str, bytes)):
-            raise ValueError(f"`texts` must be several strings. Received: texts={texts!r}")
-        if min_count < 1:
-            raise ValueError(f"`min_count` must be at least 1. Received: min_count={min_count}")
-        if max_size is not None and max_size <= len(SPECIAL_TOKENS):
-            raise ValueError(
-                f"`max_size` must be more than {len(SPECIAL_TOKENS)}, the special tokens. "
-                f"Received: max_size={max_size}"
-            )
         tokenizer = cls(**kwargs)
-        counts = Counter()
-        for text in texts:
-            counts.update(tokenizer._split(text.lower() if tokenizer.lowercase else text))
-        for token in SPECIAL_TOKENS:
-            counts.pop(token, None)
-        symbols = [symbol for symbol, count in counts.items() if count >= min_count]
-        if not symbols:
-            raise ValueError(
-                "`texts` must hold at least one symbol that occurs `min_count` times. "
-                f"Received: {len(counts)} symbols, min_count={min_count}"
-            )
-        symbols.sort(key=lambda symbol: (-counts[symbol], symbol))
-        tokenizer.set_vocabulary([*SPECIAL_TOKENS, *symbols][:max_size])
+        tokens = count_symbols(texts, tokenizer._symbols, min_count=min_count, max_size=max_size)
+        tokenizer.set_vocabulary(tokens)
         return tokenizer
 
     # === Vocabulary ===
@@ -112,24 +90,7 @@ class _VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
         self._table = None
         if vocabulary is None:
             return
-        if isinstance(vocabulary, (str, bytes)) or not isinstance(vocabulary, Iterable):
-            raise ValueError(
-                f"`vocabulary` must be a list of strings. Received: vocabulary={vocabulary!r}"
-            )
-        tokens = list(vocabulary)
-        if tuple(tokens[: len(SPECIAL_TOKENS)]) != SPECIAL_TOKENS:
-            raise ValueError(
-                f"`vocabulary` must start with {list(SPECIAL_TOKENS)}. "
-                f"Received: {tokens[: len(SPECIAL_TOKENS)]}"
-            )
-        for symbol in tokens[len(SPECIAL_TOKENS) :]:
-            if not isinstance(symbol, str):
-                raise ValueError(f"`vocabulary` must hold strings. Received: {symbol!r}")
-            self._check_symbol(symbol)
-        if len(set(tokens)) < len(tokens):
-            repeated = [token for token, count in Counter(tokens).items() if count > 1]
-            raise ValueError(f"`vocabulary` must not repeat a symbol. Received twice: {repeated}")
-        self._vocabulary = _Vocabulary(tokens)
+        self._vocabulary = Vocabulary(vocabulary, self._check_symbol)
         self._update_special_token_ids()
         self.unk_token_id = self.token_to_id(self.unk_token)
 
@@ -186,7 +147,7 @@ class _VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
 
     # === Text to ids and back ===
 
-    def call(self, inputs, *args, training=None, **kwargs):
+    def call(self, inputs, *args, training: bool | None = None, **kwargs):
         return self.tokenize(inputs)
 
     def tokenize(self, inputs):
@@ -229,12 +190,12 @@ class _VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
 
         def convert(text):
             if isinstance(text, str):
-                return list(self._split(text.lower() if self.lowercase else text))
+                return list(self._symbols(text))
             if isinstance(text, bytes):
                 return convert(text.decode("utf-8", errors="replace"))
             if isinstance(text, (list, tuple)):
                 return [convert(item) for item in text]
-            plain = _to_python(text)
+            plain = to_python(text)
             if plain is text:
                 raise ValueError(
                     "`inputs` must be a string, or a list or array of strings. "
@@ -304,15 +265,14 @@ class _VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
                 vocabulary.tokens[id] for id in ids if id not in vocabulary.hidden_ids
             )
 
-        ids = _to_python(inputs)
+        ids = to_python(inputs)
         return convert(ids if isinstance(ids, list) else [ids])
 
     # === Config and assets ===
 
     def save_assets(self, dir_path: str) -> None:
         """Write the vocabulary to a JSON file in `dir_path`."""
-        with open(os.path.join(dir_path, VOCABULARY_FILE), "w", encoding="utf-8") as file:
-            json.dump(self.get_vocabulary(), file, ensure_ascii=False, indent=0)
+        save_vocabulary(self.get_vocabulary(), dir_path)
 
     def load_assets(self, dir_path: str) -> None:
         """Read the vocabulary from the JSON file in `dir_path`.
@@ -321,17 +281,7 @@ class _VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
             FileNotFoundError: If the file is not there.
             ValueError: If it holds no vocabulary.
         """
-        path = os.path.join(dir_path, VOCABULARY_FILE)
-        if not os.path.isfile(path):
-            raise FileNotFoundError(f"A tokenizer needs its vocabulary file. Not found: {path}")
-        try:
-            with open(path, encoding="utf-8") as file:
-                vocabulary = json.load(file)
-            if not isinstance(vocabulary, list):
-                raise ValueError(f"It must hold a list. Received: {vocabulary!r}")
-            self.set_vocabulary(vocabulary)
-        except ValueError as error:  # JSON and UTF-8 errors are ValueErrors too.
-            raise ValueError(f"Cannot read a vocabulary from {path}: {error}") from error
+        load_vocabulary(dir_path, self.set_vocabulary)
 
     def get_config(self):
         config = super().get_config()
@@ -348,6 +298,9 @@ class _VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
                 "tokenizer with `from_texts`. Received: vocabulary=None"
             )
         return self._vocabulary
+
+    def _symbols(self, text):
+        return self._split(text.lower() if self.lowercase else text)
 
     def _symbol_tensors(self, inputs):
         import tensorflow as tf
@@ -385,133 +338,3 @@ class _VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
 
     def _check_symbol(self, symbol):
         raise NotImplementedError
-
-
-@keras.saving.register_keras_serializable(package="attnzoo")
-class CharacterTokenizer(_VocabularyTokenizer):
-    """Tokenizer with one id per character (Unicode code point).
-
-    Ids 0 to 3 are `[PAD]`, `[UNK]`, `[START]` and `[END]`, also found as `pad_token_id`,
-    `unk_token_id`, `start_token_id` and `end_token_id`. Spaces and newlines are characters like any
-    other. Text is not normalized: é in two code points is two symbols.
-
-    Args:
-        vocabulary: The four special tokens, then characters, in the order of ids; or `None` until
-            assets are loaded.
-        lowercase: Whether text is put in lower case first.
-        **kwargs: For `keras_hub.tokenizers.Tokenizer`; `config_file` names the file that a preset
-            keeps this tokenizer in.
-
-    Call arguments:
-        inputs: A string or strings; see `tokenize`.
-
-    Returns:
-        A list of int per string, of different lengths.
-
-    Raises:
-        ValueError: If `vocabulary` does not start with the special tokens, holds a symbol twice,
-            or one that is not a single character.
-
-    Example:
-        >>> tokenizer = attnzoo.data.CharacterTokenizer.from_texts(["hello", "help"])
-        >>> tokenizer(["hole", "hex"])
-        [[6, 8, 4, 5], [6, 5, 1]]
-        >>> tokenizer.detokenize([[2, 6, 5, 1, 3, 0]])
-        ['he[UNK]']
-    """
-
-    def _split(self, text):
-        return text
-
-    def _split_tensors(self, texts):
-        import tensorflow as tf
-
-        return tf.strings.unicode_split(texts, "UTF-8")
-
-    def _check_symbol(self, symbol):
-        if len(symbol) != 1:
-            raise ValueError(f"`vocabulary` must hold single characters. Received: {symbol!r}")
-
-
-@keras.saving.register_keras_serializable(package="attnzoo")
-class SymbolTokenizer(_VocabularyTokenizer):
-    """Tokenizer with one id per symbol, where white space separates symbols: phonemes, tags, words.
-
-    Ids 0 to 3 are `[PAD]`, `[UNK]`, `[START]` and `[END]`, also found as `pad_token_id`,
-    `unk_token_id`, `start_token_id` and `end_token_id`. White space is ASCII's: a no-break space is
-    part of a symbol. `detokenize` puts one space between symbols.
-
-    Args:
-        vocabulary: The four special tokens, then symbols, in the order of ids; or `None` until
-            assets are loaded.
-        lowercase: Whether text is put in lower case first.
-        **kwargs: For `keras_hub.tokenizers.Tokenizer`; `config_file` names the file that a preset
-            keeps this tokenizer in.
-
-    Call arguments:
-        inputs: A string or strings; see `tokenize`.
-
-    Returns:
-        A list of int per string, of different lengths.
-
-    Raises:
-        ValueError: If `vocabulary` does not start with the special tokens, holds a symbol twice,
-            or one that is empty or has white space in it.
-
-    Example:
-        >>> tokenizer = attnzoo.data.SymbolTokenizer.from_texts(["HH AH L OW", "HH EH L P"])
-        >>> tokenizer("HH OW L")
-        [4, 8, 5]
-        >>> tokenizer.detokenize([4, 8, 5, 3])
-        'HH OW L'
-    """
-
-    separator = " "
-
-    def _split(self, text):
-        return split_words(text)
-
-    def _split_tensors(self, texts):
-        import tensorflow as tf
-
-        return tf.strings.split(texts)
-
-    def _check_symbol(self, symbol):
-        if split_words(symbol) != [symbol]:
-            raise ValueError(
-                "`vocabulary` must hold symbols with at least one character and no white space. "
-                f"Received: {symbol!r}"
-            )
-
-
-class _Vocabulary:
-    """Tokens and ids, both ways; a plain object, so that Keras does not wrap what is in it."""
-
-    def __init__(self, tokens):
-        self.tokens = tuple(tokens)
-        self.ids = {token: id for id, token in enumerate(tokens)}
-        # What text may become: not the special tokens.
-        self.symbol_ids = dict(list(self.ids.items())[len(SPECIAL_TOKENS) :])
-        self.hidden_ids = {self.ids[token] for token in SPECIAL_TOKENS if token != "[UNK]"}
-
-
-def in_graph() -> bool:
-    """Whether a `tf.function` is being traced."""
-    # Where TensorFlow was never imported, no graph can be under construction.
-    tensorflow = sys.modules.get("tensorflow")
-    return tensorflow is not None and not tensorflow.executing_eagerly()
-
-
-def _to_python(inputs):
-    """(Nested) lists of what a tensor or array of any backend holds; other things as they are."""
-    if isinstance(inputs, (int, str, bytes)):
-        return inputs
-    if isinstance(inputs, (list, tuple)):
-        return [_to_python(item) for item in inputs]
-    if hasattr(inputs, "to_list"):  # tf.RaggedTensor
-        return inputs.to_list()
-    if keras.ops.is_tensor(inputs):
-        inputs = keras.ops.convert_to_numpy(inputs)
-    elif hasattr(inputs, "numpy"):  # A TensorFlow tensor under another backend
-        inputs = inputs.numpy()
-    return inputs.tolist() if isinstance(inputs, (np.ndarray, np.generic)) else inputs

@@ -1,0 +1,54 @@
+"""Files of data on the command line, read for a task."""
+
+import argparse
+from collections.abc import Sequence
+
+
+def add_inflections_argument(parser: argparse.ArgumentParser):
+    """Add `--inflections`, for all commands that read pairs."""
+    parser.add_argument(
+        "--inflections",
+        action="store_true",
+        help="the data is one TSV file of lemma, form and tags, or lemma, tags and form: "
+        "characters, and a symbol for a tag",
+    )
+
+
+def read_data(
+    paths: Sequence[str], task: str = "seq2seq", inflections: bool = False
+) -> list[tuple[str, str]] | list[str]:
+    """Return pairs of texts, or of a text and its label, or texts, as the task needs them."""
+    if task == "seq2seq":
+        return read_pairs(paths, inflections)
+    from attnzoo.data import read_labelled, read_texts
+
+    if task == "masked_lm":
+        if inflections:
+            raise ValueError(
+                "A masked language model reads texts, and no inflections. Received: "
+                f"{paths}, inflections={inflections}"
+            )
+        return [text for path in paths for text in read_texts(path)]
+    if len(paths) != 1 or inflections:
+        received = f"{paths}, inflections={inflections}"
+        raise ValueError(f"Labelled texts are one file, and no inflections. Received: {received}")
+    return list(read_labelled(*paths))
+
+
+def read_pairs(paths: Sequence[str], inflections: bool = False) -> list[tuple[str, str]]:
+    """Return the pairs of one TSV file or of two parallel files."""
+    from attnzoo.data import read_inflections, read_parallel, read_tsv
+
+    if inflections:
+        if len(paths) != 1:
+            raise ValueError(f"Inflections are one TSV file. Received: {paths}")
+        pairs = list(read_inflections(*paths))
+        if not all(form for _, form in pairs):
+            raise ValueError(
+                "Inflections to learn or to measure must have their forms; `attnzoo predict "
+                f"--inflections` makes them. Received: {paths}, where some or all are missing"
+            )
+        return pairs
+    if len(paths) > 2:
+        raise ValueError(f"Data is one TSV file or two parallel files. Received: {paths}")
+    return list(read_tsv(*paths) if len(paths) == 1 else read_parallel(*paths))

@@ -1,0 +1,79 @@
+"""The folder of a run of `attnzoo train`: its record, its figures and its preset."""
+
+import json
+import math
+import os
+import pathlib
+import shutil
+
+import keras
+
+from attnzoo.cli.settings import Settings, of_record
+
+RECORD = "recipe.json"  # The settings of the run.
+METRICS = "metrics.json"  # Its size, and how long it took.
+
+
+def check_folder(output: pathlib.Path, settings: Settings, overwrite: bool):
+    """Raise unless the run folder is new, or of the same settings, or may be overwritten."""
+    record = output / RECORD
+    if not output.exists() or not any(output.iterdir()):
+        return
+    if not record.exists():
+        raise ValueError(f"The run folder must be new or a run's. Received: output={output}")
+    if overwrite:
+        return
+    held = of_record(json.loads(record.read_text()))
+    wanted = json.loads(json.dumps(settings.as_options()))
+    different = sorted(name for name in wanted if name in held and held[name] != wanted[name])
+    if different:
+        raise ValueError(
+            f"The run folder holds a run that differs in {different}; choose another folder, "
+            f"or --overwrite it. Received: output={output}"
+        )
+
+
+def claim_folder(output: pathlib.Path, settings: Settings, overwrite: bool):
+    """Make the run folder, without the run that was there if it is to be overwritten."""
+    if overwrite and (output / RECORD).exists():
+        shutil.rmtree(output)
+    output.mkdir(parents=True, exist_ok=True)
+    (output / RECORD).write_text(json.dumps(settings.as_options(), indent=2) + "\n")
+
+
+def write_metrics(
+    output: pathlib.Path, settings: Settings, task: keras.Model, seconds: float, last: float
+):
+    """Write all that a leaderboard shows of a run but its evaluations.
+
+    Args:
+        output: The run folder.
+        settings: The run's.
+        task: The trained task.
+        seconds: Training took so long over all restarts; NaN if that is not known.
+        last: It took so long since the last start.
+    """
+    import keras
+
+    attention = getattr(task.backbone, "attention", None)
+    with open(output / "history.csv") as history:
+        epochs = sum(1 for _ in history) - 1
+    metrics = {
+        "backend": keras.backend.backend(),
+        "parameters": task.count_params(),
+        "seconds": None if math.isnan(seconds) else round(seconds, 1),
+        "seconds_since_last_start": round(last, 1),
+        "epochs": epochs,
+    }
+    if settings.kind.preset is not None and attention is not None:  # Else the record has it.
+        name = attention if isinstance(attention, str) else type(attention).__name__
+        metrics["attention"] = name
+    (output / METRICS).write_text(json.dumps(metrics, indent=2) + "\n")
+
+
+def save_preset(task: keras.Model, preset: pathlib.Path):
+    """Save a preset in one move: there is none, or it is complete."""
+    partial = preset.with_name("preset.tmp")
+    shutil.rmtree(partial, ignore_errors=True)
+    task.save_to_preset(str(partial))
+    os.replace(partial, preset)

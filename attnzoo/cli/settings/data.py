@@ -1,0 +1,146 @@
+"""Data on its way to the model: lengths, batches, and the preprocessor."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import keras
+
+from attnzoo.cli.settings.option import ABOVE_ZERO, SHARE, Options, at_least, option
+
+
+@dataclasses.dataclass(frozen=True)
+class TextData(Options):
+    """Batches"""
+
+    max_source_length: int = option(
+        64, "longest source, in tokens; longer ones are truncated", limit=at_least(1)
+    )
+    batch_size: int = option(128, "pairs, or texts, in a batch", limit=at_least(1))
+    max_tokens: int | None = option(
+        None,
+        "in place of batch-size: the most tokens in a batch, of source and of target where there "
+        "are both, padding counted",
+    )
+    subword_sampling: float | None = option(
+        None,
+        "subword regularization: each epoch has other pieces of the same texts, drawn from the "
+        "unigram model with this exponent, such as 0.3; the smaller, the more uniform the draw. "
+        "For unigram tokenizers",
+        limit=ABOVE_ZERO,
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.max_tokens is not None and self.batch_size != type(self).batch_size:
+            raise ValueError(
+                "`max_tokens` stands in place of `batch_size`. Received: "
+                f"max_tokens={self.max_tokens} with batch_size={self.batch_size}"
+            )
+
+    @property
+    def longest(self) -> int:
+        """The most tokens that a text may have."""
+        return self.max_source_length
+
+    def preprocessor_arguments(self) -> dict:
+        """Return what the preprocessor is told."""
+        return {"sequence_length": self.max_source_length}
+
+    def sides(self, data: Sequence) -> list[Sequence[str]]:
+        """Return the texts that each tokenizer is made of."""
+        raise NotImplementedError
+
+    def vocabulary_sizes(self, preprocessor: keras.layers.Layer) -> list[int]:
+        """Return the sizes that the backbone is told: one for each tokenizer."""
+        return [preprocessor.tokenizer.vocabulary_size()]
+
+    def make_batches(self, data: Sequence, task: keras.Model, *, seed: int, drawn: bool):
+        """Return batches for `fit` and `evaluate`.
+
+        Args:
+            data: As `attnzoo.cli.data_files.read_data` returns it.
+            task: The task, with its preprocessor.
+            seed: Of the order, and of all that is drawn.
+            drawn: Whether each epoch has another order, as in training.
+        """
+        arguments = {"batch_size": self.batch_size}
+        if self.max_tokens is not None:
+            arguments = {"max_tokens": self.max_tokens}
+        if drawn:
+            arguments |= {"seed": seed, "subword_sampling": self.subword_sampling}
+        else:
+            arguments["shuffle"] = False
+        return self._make_batches(data, task, arguments)
+
+    def _make_batches(self, data, task, arguments):
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledData(TextData):
+    """Batches of texts with labels"""
+
+    def sides(self, data: Sequence) -> list[Sequence[str]]:
+        return [[text for text, _ in data]]
+
+    def _make_batches(self, data, task, arguments):
+        from attnzoo.data import LabelledBatches
+
+        texts, labels = zip(*data, strict=True)
+        ids = task.label_ids(list(labels))
+        return LabelledBatches(texts, ids, task.preprocessor, **arguments)
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskedData(TextData):
+    """Masked tokens"""
+
+    mask_rate: float = option(0.15, "share of a text's tokens that are masked", limit=SHARE)
+
+    def preprocessor_arguments(self) -> dict:
+        return {**super().preprocessor_arguments(), "mask_rate": self.mask_rate}
+
+    def sides(self, data: Sequence) -> list[Sequence[str]]:
+        return [data]
+
+    def vocabulary_sizes(self, preprocessor: keras.layers.Layer) -> list[int]:
+        preprocessor.build(None)
+        # The mask token may follow all others.
+        return [max(*super().vocabulary_sizes(preprocessor), preprocessor.mask_token_id + 1)]
+
+    def _make_batches(self, data, task, arguments):
+        from attnzoo.data import MaskedBatches
+
+        return MaskedBatches(data, task.preprocessor, **arguments)
+
+
+@dataclasses.dataclass(frozen=True)
+class PairData(TextData):
+    """Batches of pairs"""
+
+    max_target_length: int = option(64, "longest target, in tokens", limit=at_least(1))
+    num_buckets: int = option(
+        5, "shapes of batches; each costs a compilation, fewer cost padding", limit=at_least(1)
+    )
+
+    @property
+    def longest(self) -> int:
+        return max(self.max_source_length, self.max_target_length)
+
+    def preprocessor_arguments(self) -> dict:
+        return {
+            "encoder_sequence_length": self.max_source_length,
+            "decoder_sequence_length": self.max_target_length,
+        }
+
+    def sides(self, data: Sequence) -> list[Sequence[str]]:
+        return list(zip(*data, strict=True))
+
+    def vocabulary_sizes(self, preprocessor: keras.layers.Layer) -> list[int]:
+        source = preprocessor.source_tokenizer.vocabulary_size()
+        return [source, *super().vocabulary_sizes(preprocessor)]
+
+    def _make_batches(self, data, task, arguments):
+        from attnzoo.data import BucketedBatches
+
+        return BucketedBatches(data, task.preprocessor, num_buckets=self.num_buckets, **arguments)

@@ -1,0 +1,61 @@
+"""The layers of a task that follow the backbone."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from attnzoo.cli.settings.option import Options, option
+
+
+@dataclasses.dataclass(frozen=True)
+class Head(Options):
+    """Head without options"""
+
+    def preprocessor_arguments(self) -> dict:
+        """Return what the preprocessor must know of the head."""
+        return {}
+
+    def arguments(self, data: Sequence, dropout: float) -> dict:
+        """Return what the task is told.
+
+        Args:
+            data: The training data.
+            dropout: The backbone's.
+        """
+        return {}
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierHead(Head):
+    """Classifier"""
+
+    def arguments(self, data: Sequence, dropout: float) -> dict:
+        return {"class_names": sorted({label for _, label in data}), "dropout": dropout}
+
+
+@dataclasses.dataclass(frozen=True)
+class RNNClassifierHead(ClassifierHead):
+    """Recurrent classifier"""
+
+    num_hops: int = option(1, "views of a text that attentive pooling takes")
+    hop_penalty: float = option(0.0, "weight of the loss that keeps these views apart")
+
+    def arguments(self, data: Sequence, dropout: float) -> dict:
+        hops = {"num_hops": self.num_hops, "penalty": self.hop_penalty}
+        return {**super().arguments(data, dropout), **hops}
+
+
+@dataclasses.dataclass(frozen=True)
+class TransformerClassifierHead(ClassifierHead):
+    """Classifier with a Transformer"""
+
+    pooling: str = option(
+        "mean",
+        "how the vectors of a text's tokens become one",
+        choices=("mean", "first", "attention"),
+    )
+
+    def preprocessor_arguments(self) -> dict:
+        return {"add_start": True} if self.pooling == "first" else {}
+
+    def arguments(self, data: Sequence, dropout: float) -> dict:
+        return {**super().arguments(data, dropout), "pooling": self.pooling}

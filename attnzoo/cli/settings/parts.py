@@ -1,0 +1,208 @@
+"""The groups of options that a run of each kind has, and what an option needs."""
+
+import dataclasses
+import difflib
+import itertools
+from collections.abc import Iterable
+
+from attnzoo.cli.settings.backbone import Decoder, Dropout, Network
+from attnzoo.cli.settings.data import LabelledData, MaskedData, PairData, TextData
+from attnzoo.cli.settings.head import Head, RNNClassifierHead, TransformerClassifierHead
+from attnzoo.cli.settings.optimizer import Optimizer
+from attnzoo.cli.settings.option import Options, as_flag, option, own_fields
+from attnzoo.cli.settings.rnn import RNNDropout, RNNEncoder, RNNSeq2Seq
+from attnzoo.cli.settings.tokenizers import PairTokenizers, TextTokenizer
+from attnzoo.cli.settings.training import (
+    ClassifierTraining,
+    RNNSeq2SeqTraining,
+    Seq2SeqTraining,
+    Training,
+)
+from attnzoo.cli.settings.transformer import TransformerEncoder, TransformerSeq2Seq
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind(Options):
+    """Kind of model"""
+
+    task: str = option(
+        "seq2seq",
+        "from texts to texts, from a text to its class, or from a text to its masked tokens",
+        choices=("seq2seq", "classifier", "masked_lm"),
+    )
+    model: str = option("rnn", "recurrent, or a Transformer", choices=("rnn", "transformer"))
+    preset: str | None = option(
+        None,
+        "start from this preset, a directory or a built-in name: from its tokenizers and backbone, "
+        "and if it is of the same task from all but a classifier's own layers. Dropout, longest "
+        "lengths, precision and mask rate are this run's",
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if (self.task, self.model) not in PARTS:
+            raise ValueError(
+                "A masked language model is a Transformer: give `--model transformer`. "
+                f"Received: model={self.model!r}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """The groups of options for one task and model.
+
+    Args:
+        task_class: Name of the class in `attnzoo.models`.
+        data, head, training: Groups that every run has.
+        tokenizers, backbone: Groups of a new model.
+        dropout: The group that stands in place of these two where a run starts from a preset.
+    """
+
+    task_class: str
+    data: type[TextData]
+    tokenizers: type[TextTokenizer]
+    backbone: type[Network]
+    dropout: type[Dropout]
+    head: type[Head]
+    training: type[Training]
+
+    def groups(self, with_preset: bool) -> dict[str, type[Options]]:
+        """Return the groups by the part of a `Settings` that they are."""
+        new = {"tokenizers": self.tokenizers, "backbone": self.backbone}
+        return {
+            "kind": Kind,
+            "data": self.data,
+            **({"backbone": self.dropout} if with_preset else new),
+            "head": self.head,
+            "optimizer": Optimizer,
+            "training": self.training,
+        }
+
+
+PARTS = {
+    ("seq2seq", "rnn"): Parts(
+        "RNNSeq2SeqLM",
+        data=PairData,
+        tokenizers=PairTokenizers,
+        backbone=RNNSeq2Seq,
+        dropout=RNNDropout,
+        head=Head,
+        training=RNNSeq2SeqTraining,
+    ),
+    ("seq2seq", "transformer"): Parts(
+        "TransformerSeq2SeqLM",
+        data=PairData,
+        tokenizers=PairTokenizers,
+        backbone=TransformerSeq2Seq,
+        dropout=Dropout,
+        head=Head,
+        training=Seq2SeqTraining,
+    ),
+    ("classifier", "rnn"): Parts(
+        "RNNTextClassifier",
+        data=LabelledData,
+        tokenizers=TextTokenizer,
+        backbone=RNNEncoder,
+        dropout=RNNDropout,
+        head=RNNClassifierHead,
+        training=ClassifierTraining,
+    ),
+    ("classifier", "transformer"): Parts(
+        "TransformerTextClassifier",
+        data=LabelledData,
+        tokenizers=TextTokenizer,
+        backbone=TransformerEncoder,
+        dropout=Dropout,
+        head=TransformerClassifierHead,
+        training=ClassifierTraining,
+    ),
+    ("masked_lm", "transformer"): Parts(
+        "TransformerMaskedLM",
+        data=MaskedData,
+        tokenizers=TextTokenizer,
+        backbone=TransformerEncoder,
+        dropout=Dropout,
+        head=Head,
+        training=Training,
+    ),
+}
+# All groups with options of their own, in the order of the help.
+GROUPS = (
+    Kind,
+    TextTokenizer,
+    PairTokenizers,
+    TextData,
+    PairData,
+    MaskedData,
+    Dropout,
+    RNNDropout,
+    Network,
+    Decoder,
+    RNNEncoder,
+    RNNSeq2Seq,
+    TransformerEncoder,
+    RNNClassifierHead,
+    TransformerClassifierHead,
+    Optimizer,
+    Training,
+    Seq2SeqTraining,
+    RNNSeq2SeqTraining,
+)
+OPTIONS = {field.name: field for group in GROUPS for field in own_fields(group)}
+
+
+def check_known(names: Iterable[str]):
+    """Raise at the first name of no option, with the one that may be meant."""
+    for name in names:
+        if name not in OPTIONS:
+            raise ValueError(f"{explain_unknown(name, list(OPTIONS))} Received: {name}")
+
+
+def explain_unknown(name: str, known: list[str]) -> str:
+    """Return a sentence on a name that is not known, with the one that may be meant."""
+    close = difflib.get_close_matches(name, known, n=1)
+    meant = f"; did you mean `{close[0]}`?" if close else "."
+    return f"There is no option `{name}`{meant}"
+
+
+def refuse(name: str, value: object, kind: Kind):
+    """Raise for an option that a run of this kind does not have."""
+    received = {"task": kind.task, "model": kind.model, "preset": kind.preset is not None}
+    unmet = {key: found for key, found in _needed(name).items() if received[key] not in found}
+    found = ", ".join(f"{key}={getattr(kind, key)!r}" for key in unmet)
+    raise ValueError(
+        f"`{as_flag(name)}` needs {_in_words(unmet)}. Received: {name}={value!r} with {found}"
+    )
+
+
+def requirement(name: str) -> str:
+    """Return what an option needs, in words; an empty string if every run has it."""
+    return _in_words(_needed(name))
+
+
+def _in_words(needed):
+    words = []
+    for key, allowed in needed.items():
+        values = (f"`--{key} {value}`" for value in allowed)
+        words.append("no `--preset`" if key == "preset" else " or ".join(values))
+    return " and ".join(words)
+
+
+def _needed(name) -> dict[str, list]:
+    """Return the fewest conditions, each with its allowed values, for a run to have an option."""
+    cases = [
+        {"task": task, "model": model, "preset": with_preset}
+        for task, model in PARTS
+        for with_preset in (False, True)
+    ]
+    having, lacking = [], []
+    for case in cases:
+        groups = PARTS[case["task"], case["model"]].groups(case["preset"]).values()
+        has = any(field.name == name for group in groups for field in dataclasses.fields(group))
+        (having if has else lacking).append(case)
+    for count in range(4):
+        for keys in itertools.combinations(("task", "model", "preset"), count):
+            allowed = {key: list(dict.fromkeys(case[key] for case in having)) for key in keys}
+            if not any(all(case[key] in allowed[key] for key in keys) for case in lacking):
+                return allowed
+    raise ValueError(f"The runs with this option have nothing in common. Received: {name}")

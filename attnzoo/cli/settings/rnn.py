@@ -1,0 +1,88 @@
+"""Recurrent backbones."""
+
+import dataclasses
+
+from attnzoo.cli.settings.backbone import Decoder, Dropout, Network
+from attnzoo.cli.settings.option import RATE, option
+
+
+@dataclasses.dataclass(frozen=True)
+class RNNDropout(Dropout):
+    """Dropout of a recurrent model"""
+
+    recurrent_dropout: float = option(0.0, "variational dropout of the recurrent state", limit=RATE)
+
+    def arguments(self) -> dict:
+        return {**super().arguments(), "recurrent_dropout": self.recurrent_dropout}
+
+
+@dataclasses.dataclass(frozen=True)
+class RNNEncoder(RNNDropout, Network):
+    """Recurrent model"""
+
+    cell: str = option("lstm", "lstm, gru or simple")
+    embedding_dim: int = option(128, "width of the embeddings")
+    bidirectional: bool = option(True, "read the source in both directions")
+
+    def layer_arguments(self) -> dict:
+        return {}
+
+    def new_arguments(self, dtype: str | None, longest: int) -> dict:
+        return {
+            **super().new_arguments(dtype, longest),
+            "cell": self.cell,
+            "embedding_dim": self.embedding_dim,
+            "bidirectional": self.bidirectional,
+        }
+
+
+# As many arguments as a recurrent decoder has options: each is one of the command line.
+@dataclasses.dataclass(frozen=True)
+class RNNSeq2Seq(RNNEncoder, Decoder):
+    """Recurrent model with attention"""
+
+    attention: str = option(
+        "bahdanau", "a name, such as bahdanau, luong or monotonic; an unknown one lists all"
+    )
+    attention_options: dict | None = option(
+        None,
+        "arguments of that attention's layer: inference_mode=hard sigmoid_noise=1 for monotonic, "
+        "window=5 for a local or chunkwise one",
+    )
+    attend: str | None = option(
+        None, "before the cell's step (Bahdanau) or after (Luong)", choices=("before", "after")
+    )
+    input_feeding: bool | None = option(
+        None, "feed the readout back to the next input, with --attend after"
+    )
+    bridge: str = option("dense", "from encoder to decoder state: dense, copy or zeros")
+    pointer_generator: bool = option(
+        False,
+        "let a step copy a symbol of the source, known or not; to learn it from rare symbols, "
+        "leave them out of the vocabulary",
+    )
+
+    def preprocessor_arguments(self) -> dict:
+        return {"pointer_generator": True} if self.pointer_generator else {}
+
+    def layer_arguments(self) -> dict:
+        return {"attention_options": self.attention_options} if self.attention_options else {}
+
+    def new_arguments(self, dtype: str | None, longest: int) -> dict:
+        return {
+            **super().new_arguments(dtype, longest),
+            "attention": self._make_attention(dtype),
+            "attend": self.attend,
+            "input_feeding": self.input_feeding,
+            "bridge": self.bridge,
+            "pointer_generator": self.pointer_generator,
+        }
+
+    def _make_attention(self, dtype):
+        """Return the name alone, or a layer where there are options for it."""
+        if not self.attention_options:
+            return self.attention
+        from attnzoo.layers.lookup import get_attention
+
+        arguments = {"name": "attention", "dtype": dtype, **self.attention_options}
+        return get_attention(self.attention, self.hidden_dim, **arguments)

@@ -1,0 +1,174 @@
+"""The settings of a run of `attnzoo train`: all that decides its outcome but the data."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import keras
+
+from attnzoo.cli.settings.backbone import Dropout
+from attnzoo.cli.settings.data import TextData
+from attnzoo.cli.settings.head import Head
+from attnzoo.cli.settings.optimizer import Optimizer
+from attnzoo.cli.settings.option import Options
+from attnzoo.cli.settings.parts import OPTIONS, PARTS, Kind, check_known, refuse
+from attnzoo.cli.settings.tokenizers import TextTokenizer
+from attnzoo.cli.settings.training import Training
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """All groups of options of one run; `make_settings` makes it of single options.
+
+    Args:
+        kind: Task, model and preset, which decide of what classes the others are.
+        data, head, optimizer, training: Groups that every run has.
+        backbone: All about a new backbone, a `Network`; of a preset's its dropout.
+        tokenizers: None where a preset has them.
+    """
+
+    kind: Kind
+    data: TextData
+    backbone: Dropout
+    head: Head
+    optimizer: Optimizer
+    training: Training
+    tokenizers: TextTokenizer | None = None
+
+    def __post_init__(self):
+        if self.tokenizers is None:
+            return
+        joint = getattr(self.tokenizers, "joint_tokenizer", False)
+        if getattr(self.backbone, "share_embeddings", False) and not joint:
+            raise ValueError(
+                "Both sides share an embedding only if they share a tokenizer: give "
+                "`--joint-tokenizer` too. Received: share_embeddings=True, joint_tokenizer=False"
+            )
+        sampling, kinds = self.data.subword_sampling, self.tokenizers.kinds
+        if sampling is not None and set(kinds.values()) != {"unigram"}:
+            found = ", ".join(f"{side}={kind!r}" for side, kind in kinds.items())
+            raise ValueError(
+                "Pieces are drawn from unigram models: give `--source-tokenizer unigram`, and "
+                "likewise for the target. Received: "
+                f"subword_sampling={sampling}, {found}"
+            )
+
+    @property
+    def task_class(self) -> type:
+        """The class of the task."""
+        from attnzoo import models
+
+        return getattr(models, PARTS[self.kind.task, self.kind.model].task_class)
+
+    def as_options(self) -> dict:
+        """Return all options by name, as `make_settings` takes them."""
+        options = {}
+        for name in _groups(self.kind):
+            options |= dataclasses.asdict(getattr(self, name))
+        return options
+
+    def replace(self, **options: object) -> "Settings":
+        """Return settings that differ in these options.
+
+        With another task, model or preset, options that a run of that kind lacks are left out.
+        """
+        kept = of_record({**self.as_options(), **options})
+        return make_settings(**{**kept, **options})
+
+    def make_task(self, data: Sequence):
+        """Return the task to train: a new one, with tokenizers of the data, or the preset's.
+
+        Args:
+            data: The training data, as `attnzoo.cli.data_files.read_data` returns it.
+
+        Raises:
+            ValueError: If options of a layer are not what the layer takes.
+        """
+        from attnzoo.cli.pretrained import start_from_preset
+
+        head = self.head.arguments(data, self.backbone.dropout)
+        if self.kind.preset is not None:
+            return start_from_preset(self, self._preprocessor_arguments(), head)
+        try:
+            return self._make_new_task(data, head)
+        except TypeError as error:
+            given = self.backbone.layer_arguments()
+            if not given:
+                raise
+            raise ValueError(
+                f"Options must be arguments of the layer. Received: {given}: {error}"
+            ) from error
+
+    def make_batches(self, task: keras.Model, data: Sequence, dev_data: Sequence) -> tuple:
+        """Return batches for training and for early stopping."""
+        seed = self.training.seed
+        return tuple(
+            self.data.make_batches(one, task, seed=seed, drawn=drawn)
+            for one, drawn in ((data, True), (dev_data, False))
+        )
+
+    def compile(self, task: keras.Model, steps: int):
+        """Compile the task for training with `steps` batches."""
+        optimizer = self.optimizer.make(task, steps)
+        task.compile(optimizer=optimizer, **self.training.compile_arguments())
+
+    def _make_new_task(self, data, head):
+        cls = self.task_class
+        tokenizers = self.tokenizers.make(self.data.sides(data))
+        preprocessor = cls.preprocessor_cls(*tokenizers, **self._preprocessor_arguments())
+        sizes = self.data.vocabulary_sizes(preprocessor)
+        arguments = self.backbone.new_arguments(self.training.dtype, self.data.longest)
+        return cls(cls.backbone_cls(*sizes, **arguments), preprocessor, **head)
+
+    def _preprocessor_arguments(self):
+        of_backbone = {}
+        if self.tokenizers is not None:  # Else the preset's preprocessor has them.
+            of_backbone = self.backbone.preprocessor_arguments()
+        return {
+            **self.data.preprocessor_arguments(),
+            **of_backbone,
+            **self.head.preprocessor_arguments(),
+        }
+
+
+def make_settings(**options: object) -> Settings:
+    """Return the settings with these options, and the defaults of all others.
+
+    Raises:
+        ValueError: If there is no such option, a run of this kind does not have it and it is not
+            its default, or a value is out of range or at odds with another.
+
+    Example:
+        >>> make_settings(model="transformer", num_heads=2).backbone.num_heads
+        2
+    """
+    check_known(options)
+    kind = Kind(**_of(Kind, options))
+    groups = _groups(kind)
+    names = {field.name for group in groups.values() for field in dataclasses.fields(group)}
+    for name, value in options.items():
+        # Records of older runs have the defaults of all options.
+        if name not in names and value != OPTIONS[name].default:
+            refuse(name, value, kind)
+    return Settings(**{part: group(**_of(group, options)) for part, group in groups.items()})
+
+
+def of_record(record: Mapping) -> dict:
+    """Return all options of a run by its `recipe.json`.
+
+    An option that the record does not have had the effect of its default. Older records have
+    options of other kinds of runs too, without an effect: they are left out.
+    """
+    kind = Kind(**_of(Kind, record))
+    options = {}
+    for group in _groups(kind).values():
+        options |= dataclasses.asdict(group()) | _of(group, record)
+    return options
+
+
+def _groups(kind: Kind) -> dict[str, type[Options]]:
+    return PARTS[kind.task, kind.model].groups(kind.preset is not None)
+
+
+def _of(group, options) -> dict:
+    names = [field.name for field in dataclasses.fields(group)]
+    return {name: options[name] for name in names if name in options}

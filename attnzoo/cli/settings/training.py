@@ -1,0 +1,103 @@
+"""Epochs, the loss, and the choice of the best epoch."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar
+
+import keras
+
+from attnzoo.cli.settings.option import Options, at_least, option
+
+
+@dataclasses.dataclass(frozen=True)
+class Training(Options):
+    """Training"""
+
+    default_monitor: ClassVar[str] = "loss"
+
+    epochs: int = option(20, "most passes over the training data", limit=at_least(1))
+    label_smoothing: float = option(0.0, "probability spread evenly over the vocabulary")
+    monitor: str | None = option(
+        None,
+        "the figure on dev that tells the best epoch; of a classifier accuracy if not given, else "
+        "loss",
+        choices=("loss", "accuracy"),
+    )
+    average: int = option(
+        1, "save the mean of the weights of so many best epochs", limit=at_least(1)
+    )
+    patience: int = option(5, "stop after so many epochs without improvement on dev")
+    mixed_precision: bool = option(False, "compute in bfloat16")
+    seed: int = option(0, "of weights, order and dropout")
+
+    @property
+    def dtype(self) -> str | None:
+        """The precision; None is Keras's own."""
+        return "mixed_bfloat16" if self.mixed_precision else None
+
+    @property
+    def monitored(self) -> tuple[str, str]:
+        """The name of the monitored figure in a history, and "min" or "max"."""
+        monitor = self.monitor or self.default_monitor
+        return f"val_{monitor}", "max" if monitor == "accuracy" else "min"
+
+    def is_over(self, past: Sequence[dict]) -> bool:
+        """Return whether these epochs' logs have already led to an early stop."""
+        monitor, mode = self.monitored
+        values = [logs[monitor] for logs in past]
+        if not values:
+            return False
+        best = min(values) if mode == "min" else max(values)
+        return len(values) - 1 - values.index(best) >= self.patience
+
+    def compile_arguments(self) -> dict:
+        """Return what `compile` is told beside the optimizer."""
+        return {"label_smoothing": self.label_smoothing}
+
+    def schedules(self, task: keras.Model) -> list:
+        """Return callbacks for what changes from epoch to epoch."""
+        return []
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierTraining(Training):
+    """Training of a classifier"""
+
+    default_monitor: ClassVar[str] = "accuracy"
+
+
+@dataclasses.dataclass(frozen=True)
+class Seq2SeqTraining(Training):
+    """Training from texts to texts"""
+
+    sampling_probability: float = option(
+        0.0,
+        "scheduled sampling: probability that the model's own token replaces the given one, "
+        "rising linearly from 0 in the first epoch to this in the last",
+    )
+
+    def compile_arguments(self) -> dict:
+        sampling = {"sampling_probability": self.sampling_probability or None}
+        return {**super().compile_arguments(), **sampling}
+
+    def schedules(self, task: keras.Model) -> list:
+        from attnzoo.training import VariableSchedule, linear_decay
+
+        if task.sampling_probability is None:
+            return []
+        highest = self.sampling_probability
+        rising = linear_decay(highest / max(1, self.epochs - 1), floor=1.0 - highest)
+        return [VariableSchedule(task.sampling_probability, rising)]
+
+
+@dataclasses.dataclass(frozen=True)
+class RNNSeq2SeqTraining(Seq2SeqTraining):
+    """Training with coverage"""
+
+    coverage_loss: float = option(
+        0.0, "weight of the loss on attending twice to a place, for an attention with coverage"
+    )
+
+    def compile_arguments(self) -> dict:
+        coverage = {"coverage_loss": self.coverage_loss} if self.coverage_loss else {}
+        return {**super().compile_arguments(), **coverage}
