@@ -12,11 +12,11 @@ is measured on lines of a label, white space and a text, by its accuracy.
 import json
 import pathlib
 
+from attnzoo.cli.run_records import RUN_RECORDS
 from attnzoo.cli.startup import load_tensorflow
 from attnzoo.cli.texts import spell, tell_unknown
 from attnzoo.cli.train import add_inflections_argument, read_data, read_pairs, tell_compiling
 
-RUN_RECORDS = ("recipe.json", "metrics.json")  # Of a run's folder, beside its evaluations.
 _METRICS = ("exact_match", "word_error_rate", "phoneme_error_rate")
 
 
