@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import os
 import pathlib
 import re
 import subprocess
@@ -15,6 +16,7 @@ README = ROOT / "README.md"
 PAGES = sorted(DOCS.glob("*.md")) + sorted(DOCS.glob("guides/*.md"))
 WRITTEN = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 sys.path.insert(0, str(DOCS / "extensions"))
+import command_help  # noqa: E402
 import reference  # noqa: E402
 import result_tables  # noqa: E402
 
@@ -81,7 +83,7 @@ def made_by_the_build(place):
 @pytest.mark.parametrize("module", reference.MODULES)
 def test_every_public_name_has_a_docstring_with_a_summary(module):
     for name, found in reference.public_names(module).items():
-        if callable(found):
+        if callable(found):  # Else it is a table of names.
             assert inspect.getdoc(found), name
             summary = reference.summary(found)
             assert 10 <= len(summary) <= 400 and summary[-1] in ".:?", f"{name}: {summary}"
@@ -107,6 +109,15 @@ def test_a_score_of_no_evaluation_is_refused():
         result_tables.score("finnish/luong, beam 9, bleu")
     with pytest.raises(ValueError, match="must be in finnish.jsonl. Received: nobody"):
         result_tables.score("finnish/nobody, beam 5, exact_match")
+
+
+@pytest.mark.backend_free
+def test_the_help_of_every_command_is_on_a_page_of_one_width(monkeypatch):
+    helps = command_help.helps()
+    assert {"train", "evaluate", "leaderboard", "predict", "plot", "export", "demo"} <= set(helps)
+    monkeypatch.setenv("COLUMNS", "40")
+    assert command_help.helps() == helps
+    assert os.environ["COLUMNS"] == "40"
 
 
 @pytest.mark.backend_free
