@@ -60,7 +60,8 @@ notebooks: $(VENV)/installed
 
 # The pages, into docs/_build/html. A warning is an error.
 docs: $(VENV)/installed-docs
-	$(RUN) -m sphinx --quiet --fail-on-warning --keep-going --builder html docs docs/_build/html
+	$(RUN) -m sphinx --quiet --fail-on-warning --keep-going --builder html \
+	  --doctree-dir docs/_build/doctrees docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 # torch goes first and pinned: a plain `torch` brings gigabytes of CUDA libraries along.
