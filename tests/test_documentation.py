@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+import attnzoo
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
@@ -80,6 +82,11 @@ def made_by_the_build(place):
 
 
 @pytest.mark.backend_free
+def test_the_reference_has_every_public_module():
+    assert set(reference.MODULES) == set(attnzoo.__all__) - {"__version__"}
+
+
+@pytest.mark.backend_free
 @pytest.mark.parametrize("module", reference.MODULES)
 def test_every_public_name_has_a_docstring_with_a_summary(module):
     for name, found in reference.public_names(module).items():
@@ -122,7 +129,6 @@ def test_the_help_of_every_command_is_on_a_page_of_one_width(monkeypatch):
 
 @pytest.mark.backend_free
 def test_docstrings_become_restructured_text():
-    pytest.importorskip("docutils")
     from docstrings import to_rest
 
     text = """Score of |w| for *args, in `Layer`s.

@@ -35,14 +35,14 @@ BACKENDS = ("tensorflow", "jax", "torch")
 # What to take where, by the name of the run; README.md says it with figures from the records.
 CHOICES = (
     ("a good default", "multi_head"),
-    ("Bahdanau's additive score, at its best", "bahdanau_normalized"),
-    ("the cheapest training step", "luong"),
-    ("an output in the order of its source", "chunkwise"),
-    ("the same, decoded place by place", "monotonic"),
-    ("one place a step, exactly", "exact"),
-    ("one place a step that never goes back", "exact_monotonic"),
+    ("one set of alignments to read", "bahdanau_normalized"),
+    ("a cheap training step", "luong"),
+    ("an output in the order of the source", "chunkwise"),
+    ("the same, decoded in linear time", "monotonic"),
+    ("one place at each step, trained exactly", "exact"),
+    ("one place at each step, never moving back", "exact_monotonic"),
     ("weights that are exactly zero", "sparsemax"),
-    ("no repeats and no gaps", "coverage"),
+    ("no repeats and no gaps in long outputs", "coverage"),
     ("a window in a long source", "local_predictive"),
 )
 _BEGIN, _END = "<!-- figures from benchmarks/runs -->", "<!-- end of figures -->"
