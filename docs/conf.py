@@ -29,6 +29,8 @@ extensions = [
 ]
 exclude_patterns = ["_build", "extensions"]
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["style.css"]
 html_title = f"attnzoo {version}"
 html_show_sphinx = False
 html_copy_source = False
