@@ -48,7 +48,7 @@ def start_from_preset(recipe: Recipe, options: dict, head: dict):
         head: For the task. A classifier's own layers always start anew.
     """
     from attnzoo.models.parts.presets import explain_preset_errors, task_class
-    from attnzoo.models.transformer_encoder.task import packing_of_another
+    from attnzoo.models.tasks.saving import packing_of_another
 
     cls, held = task_class_of(recipe), task_class(recipe.preset)
     with explain_preset_errors(recipe.preset) as place:

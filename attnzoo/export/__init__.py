@@ -3,7 +3,7 @@
 The graph is traced under TensorFlow: in this process where that is the backend, else in a child
 process, which gets the task as a preset. Either way the artefact is loaded again, run, and held to
 the live model before it gets its name. What a graph takes and gives is said by one class for each
-family of tasks: `Served` is their base.
+family of tasks: `ServingSpec` is their base.
 """
 
 from attnzoo.export.saving import saved_model

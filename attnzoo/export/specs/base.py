@@ -13,7 +13,7 @@ TOLERANCE = 1e-3
 HALF_TOLERANCE = 0.1
 
 
-class Served:
+class ServingSpec:
     """What the SavedModel of a task takes, what it computes, and what the live model gives for it.
 
     There is a subclass for each family of tasks, whose docstring says what its SavedModels take and
@@ -113,7 +113,7 @@ class Served:
         """How far the numbers may be from the live model's."""
         return HALF_TOLERANCE if self.half else TOLERANCE
 
-    def at_work(self):
+    def as_exported(self):
         """A context in which the task does what the SavedModel is to do."""
         return contextlib.nullcontext()
 
@@ -165,7 +165,7 @@ def pad_rows(rows, value):
     return np.array([[*row, *[value] * (width - len(row))] for row in rows], "int32")
 
 
-def fit(array, shape, value=0):
+def pad_to(array, shape, value=0):
     """An array, padded with a value at the ends of its axes."""
     missing = [(0, wanted - has) for wanted, has in zip(shape, np.shape(array), strict=True)]
     return np.pad(array, missing, constant_values=value) if missing else np.asarray(array)

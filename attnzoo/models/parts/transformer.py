@@ -1,15 +1,13 @@
 """What Transformer backbones are made of: embeddings, positions, stacks of blocks, last norms."""
 
 import keras
-import keras_hub
 from keras import ops
 
 from attnzoo.layers.scores.base import check_positive, check_rate
 from attnzoo.layers.transformer.blocks import NORMS
 from attnzoo.layers.transformer.positions import POSITIONS, get_position
+from attnzoo.models.parts.backbone import Backbone
 from attnzoo.models.parts.policies import policy_for, quantize_again
-from attnzoo.models.parts.presets import explain_preset_errors
-from attnzoo.models.parts.torch_parameters import HubModelMixin
 
 
 class TransformerParts:
@@ -145,12 +143,14 @@ class TransformerParts:
         return {"name": name, "dtype": policy_for(self.dtype, name)}
 
 
-class TransformerBackbone(HubModelMixin, keras_hub.models.Backbone):
+class TransformerBackbone(Backbone):
     """Base of the Transformer backbones.
 
     A subclass makes its layers from `TransformerParts`, among them `scale` and
     `embedding_dropout`, and hands the parts on to this constructor.
     """
+
+    has_heads = True
 
     def __init__(self, parts: TransformerParts, **kwargs):
         super().__init__(dtype=parts.dtype, **kwargs)
@@ -185,12 +185,6 @@ class TransformerBackbone(HubModelMixin, keras_hub.models.Backbone):
         for layer in self._flatten_layers(include_self=False):
             if getattr(layer, "lora_enabled", False) and getattr(layer, "bias", None) is not None:
                 layer.bias.trainable = False
-
-    @classmethod
-    def from_preset(cls, preset, load_weights: bool = True, **kwargs):
-        """Load a backbone from a preset; `preset` is what a task's `from_preset` takes."""
-        with explain_preset_errors(preset, cls, kwargs) as place:
-            return super().from_preset(place, load_weights=load_weights, **kwargs)
 
     def get_config(self):
         return {

@@ -5,7 +5,8 @@ import numpy as np
 from attnzoo.data.tokenizers import in_graph
 from attnzoo.layers.scores.base import check_positive
 from attnzoo.models.preprocessing.packing import as_lists
-from attnzoo.whitespace import split_words
+from attnzoo.models.preprocessing.words import split_words
+from attnzoo.whitespace import split_words as split_string
 
 
 class ClassLabels:
@@ -14,8 +15,8 @@ class ClassLabels:
     Args:
         class_names: Different strings, at least one; or None for classes that are numbers.
         num_classes: How many, at least 1; None counts the names.
-        separated: Whether names stand in one string, with white space between them: then no name
-            may have any.
+        separated: Whether several labels may stand in one string, with white space between them:
+            then no name may have any.
 
     Raises:
         ValueError: If neither is given, they do not agree, a name is there twice or not a string,
@@ -28,6 +29,7 @@ class ClassLabels:
     """
 
     def __init__(self, class_names=None, num_classes: int | None = None, separated: bool = False):
+        self.separated = separated
         if class_names is None:
             if num_classes is None:
                 raise ValueError(
@@ -35,7 +37,7 @@ class ClassLabels:
                     "numbers. Received: class_names=None, num_classes=None"
                 )
             check_positive(num_classes=num_classes)
-            self.class_names, self.num_classes = None, num_classes
+            self.class_names, self.num_classes, self._places = None, num_classes, {}
             return
         if isinstance(class_names, (str, bytes)):
             raise ValueError(
@@ -43,7 +45,7 @@ class ClassLabels:
             )
         class_names = list(class_names)
         for name in class_names:
-            if not isinstance(name, str) or (separated and split_words(name) != [name]):
+            if not isinstance(name, str) or (separated and split_string(name) != [name]):
                 rule = "strings without white space" if separated else "strings"
                 raise ValueError(f"`class_names` must hold {rule}. Received: {name!r}")
         if not class_names or len(set(class_names)) < len(class_names):
@@ -57,6 +59,7 @@ class ClassLabels:
                 f"Received: num_classes={num_classes} with {len(class_names)} names"
             )
         self.class_names, self.num_classes = class_names, len(class_names)
+        self._places = {name: place for place, name in enumerate(class_names)}
 
     def ids(self, labels):
         """The ids of labels.
@@ -71,33 +74,41 @@ class ClassLabels:
         Raises:
             ValueError: If a label is outside the classes, or is a name where there are none.
         """
+        if self.separated:
+            labels = split_words(labels)
         if in_graph():
             return self._ids_in_graph(labels)
-        known = {name: i for i, name in enumerate(self.class_names or [])}
-
-        def convert(label, position):
-            if isinstance(label, (list, tuple)):
-                return [convert(one, position) for one in label]
-            if isinstance(label, bytes):
-                label = label.decode("utf-8")
-            if isinstance(label, str):
-                self._need_names(label)
-                if label in known:
-                    return known[label]
-            elif isinstance(label, (int, np.integer)) and 0 <= label < self.num_classes:
-                return int(label)
-            place = "" if position is None else f" at position {position}"
-            raise ValueError(f"A label must be {self._rule()}. Received: {label!r}{place}")
-
         labels = as_lists(labels)
         if not isinstance(labels, (list, tuple)):
-            return convert(labels, None)
-        return [convert(one, position) for position, one in enumerate(labels)]
+            return self.id(labels)
+        return [self._convert(one, f" at position {n}") for n, one in enumerate(labels)]
+
+    def id(self, label, place: str = "") -> int:
+        """Return the id of one label; `place` is where a message says that it is."""
+        if isinstance(label, bytes):
+            label = label.decode("utf-8")
+        if isinstance(label, str):
+            self._need_names(label)
+            if label in self._places:
+                return self._places[label]
+        elif isinstance(label, (int, np.integer)) and 0 <= label < self.num_classes:
+            return int(label)
+        raise ValueError(f"A label must be {self._rule()}. Received: {label!r}{place}")
+
+    def _convert(self, label, place):
+        """The id of a label, or those of a list of them."""
+        if isinstance(label, (list, tuple)):
+            return [self._convert(one, place) for one in label]
+        return self.id(label, place)
 
     def names(self, ids) -> list:
         """The names of ids int [B], or the ids again where classes have no names."""
         ids = [int(i) for i in ids]
         return ids if self.class_names is None else [self.class_names[i] for i in ids]
+
+    def get_config(self) -> dict:
+        """Return the arguments of a task that has these classes."""
+        return {"num_classes": self.num_classes, "class_names": self.class_names}
 
     def _ids_in_graph(self, labels):
         import tensorflow as tf

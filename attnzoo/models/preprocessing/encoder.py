@@ -11,19 +11,19 @@ from attnzoo.models.parts.presets import explain_preset_errors
 from attnzoo.models.preprocessing.input_checks import as_texts
 from attnzoo.models.preprocessing.packing import (
     BUILDING,
-    TruncationMixin,
     as_batch,
     as_ragged,
-    check_truncate,
+    check_table,
     find_special_tokens,
     fit_length,
     lengths_up_to,
     pack_rows,
     tokenize_rows,
 )
+from attnzoo.models.preprocessing.truncation import Truncation, check_truncate
 
 
-class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
+class EncoderPreprocessor(keras_hub.models.Preprocessor):
     """Tokenizes, packs and pads texts: `ids [END]`, or `[START] ids [END]`. Labels go through.
 
     A batch is padded to its longest text and a little more, to one of few lengths, for each of
@@ -57,8 +57,9 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
             text is empty, or one is too long and `truncate="error"`.
     """
 
-    # A preset of another task has a tokenizer and no preprocessor of this class.
+    # A preset of another task has no preprocessor of this class: of its own, this takes over these.
     tokenizer_cls = keras_hub.tokenizers.Tokenizer
+    packing_arguments = ("sequence_length", "add_start", "add_end", "truncate")
 
     def __init__(
         self,
@@ -83,6 +84,7 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
         self.add_start = add_start
         self.add_end = add_end
         self.truncate = truncate
+        self._truncation = Truncation()
 
     def build(self, input_shape):
         # Only now: a tokenizer from a preset has no vocabulary before its assets are loaded.
@@ -117,6 +119,9 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
         packed = self.pack_tokens(ids, length)
         return {name: value[0] for name, value in packed.items()} if is_one else packed
 
+    def check_labels(self, texts, label_ids):
+        """Raise on labels that do not fit their texts; those of whole texts always do."""
+
     def check_texts(self, texts):
         """Raise on texts that are empty, or too long where `truncate="error"`.
 
@@ -135,21 +140,22 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
         return tokenize_rows(self.tokenizer, as_texts(texts))
 
     def length_of(self, ids, sequence_length=None, truncate=None, fixed: bool = False):
-        """The length to pad to; this is where too long texts are met.
+        """Return the length to pad to; warn of longer texts, or raise.
 
         Args:
             ids: As `tokenize` gives them.
             sequence_length, truncate: As in a call.
             fixed: Whether it is the longest there may be, whatever the batch holds.
         """
-        check_truncate(truncate or self.truncate)
+        truncate = truncate or self.truncate
+        check_truncate(truncate)
         check_positive(sequence_length=sequence_length or self.sequence_length)
         limit = min(sequence_length or self.sequence_length, self.sequence_length)
         fixed = fixed or sequence_length is not None
         if in_graph():
             return self._length_in_graph(ids, limit, truncate, fixed)
         lengths = np.array([len(row) for row in ids]) + self.add_start + self.add_end
-        self.meet_long(lengths, limit, truncate)
+        self._truncation.apply(lengths, limit, truncate)
         return limit if fixed else fit_length(lengths.max(initial=0), limit)
 
     def pack_tokens(self, ids, length):
@@ -187,6 +193,11 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
         ids = packed["token_ids"][packed["padding_mask"]]
         return [self.tokenizer.id_to_token(int(i)) for i in ids]
 
+    def check_backbone(self, backbone):
+        """Raise if texts could be longer than `backbone` has positions, or have unknown ids."""
+        check_table(backbone, sequence_length=self.sequence_length)
+        self.check_vocabulary(backbone)
+
     def check_vocabulary(self, backbone):
         """Raise if the tokenizer could give an id that `backbone` has no embedding for."""
         try:
@@ -204,7 +215,7 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
 
         lengths = tf.cast(ids.row_lengths(), tf.int32) + self.add_start + self.add_end
         longest = tf.reduce_max(lengths)
-        with tf.control_dependencies(self.meet_long(lengths, limit, truncate)):
+        with tf.control_dependencies(self._truncation.apply(lengths, limit, truncate)):
             lengths = tf.constant([limit] if fixed else lengths_up_to(limit))
             return lengths[tf.searchsorted(lengths, [tf.minimum(longest, limit)])[0]]
 

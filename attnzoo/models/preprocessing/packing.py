@@ -1,7 +1,6 @@
-"""What preprocessors share: special tokens of any tokenizer, plain lists, lengths and limits."""
+"""Special tokens of any tokenizer, plain lists, lengths, and rows packed to one length."""
 
 import threading
-import warnings
 
 import numpy as np
 from keras import ops
@@ -10,9 +9,6 @@ from attnzoo.data.tokenizers import in_graph
 
 # Batches are padded to a multiple of this, so that few lengths have to be compiled.
 LENGTH_STEP = 8
-
-# What may happen to a text that is too long.
-TRUNCATE = ("warn", "error", "silent")
 
 _SPELLINGS = {
     "start_token_id": ("[START]", "[BOS]", "<s>", "[CLS]"),
@@ -159,84 +155,14 @@ def check_table(backbone, whose: str = "The preprocessor's ", **lengths):
     """Raise if a sequence could be longer than the table of a learned position.
 
     Args:
-        backbone: It has `position` and `max_length`.
+        backbone: One with a `position` has a `max_length` too.
         whose: What the message says before the name of a length.
         **lengths: The longest that sequences may be, in tokens, by the names that users know.
     """
+    learned = getattr(backbone, "position", None) == "learned"
     for name, length in lengths.items():
-        if backbone.position == "learned" and length > backbone.max_length:
+        if learned and length > backbone.max_length:
             raise ValueError(
                 f"{whose}`{name}` must be at most the `max_length` of a learned position, "
                 f"{backbone.max_length}. Received: {name}={length}"
-            )
-
-
-def check_truncate(truncate):
-    """Raise if `truncate` is unknown."""
-    if truncate not in TRUNCATE:
-        raise ValueError(f"`truncate` must be one of {TRUNCATE}. Received: truncate={truncate!r}")
-
-
-class TruncationMixin:
-    """What a preprocessor does about texts that are too long, before it cuts them.
-
-    It stands before a preprocessor of KerasHub in the bases of a class, which sets `truncate`.
-    """
-
-    _warned = frozenset()
-
-    def meet_long(self, lengths, limit: int, truncate: str | None = None, *, kind: str = "text"):
-        """Warn of texts that are too long, once for each kind, or raise.
-
-        Args:
-            lengths: int [B], in tokens with the special ones; in a graph a tensor.
-            limit: How long they may be.
-            truncate: In place of the preprocessor's own.
-            kind: What such a text is called.
-
-        Returns:
-            A list of what a graph has to run before it goes on; elsewhere it is empty.
-
-        Raises:
-            ValueError: If one is too long and `truncate="error"`; in a graph it is TensorFlow's
-                `InvalidArgumentError`.
-        """
-        truncate = truncate or self.truncate
-        rule = f"A {kind} must have at most {limit} tokens, special ones counted. Received"
-        if in_graph():
-            return self._meet_in_graph(lengths, limit, truncate, kind, rule)
-        longest, count = int(np.max(lengths, initial=0)), int(np.sum(np.greater(lengths, limit)))
-        if count and truncate == "error":
-            place = int(np.argmax(lengths))
-            raise ValueError(f"{rule}: {longest} tokens at position {place}")
-        if count and truncate == "warn":
-            self._warn(count, len(lengths), longest, limit, kind)
-        return []
-
-    def _meet_in_graph(self, lengths, limit, truncate, kind, rule):
-        import tensorflow as tf
-
-        longest = tf.reduce_max(lengths)
-        if truncate == "error":
-            message = f"{rule} a {kind} with this many:"
-            return [tf.debugging.Assert(longest <= limit, [message, longest])]
-        if truncate == "silent" or kind in self._warned:
-            return []
-        count = tf.reduce_sum(tf.cast(lengths > limit, tf.int32))
-
-        def warn():
-            facts = [count, tf.size(lengths), longest, limit]
-            warned = tf.numpy_function(lambda *facts: self._warn(*facts, kind), facts, [])
-            with tf.control_dependencies([warned]):
-                return tf.constant(True)
-
-        return [tf.cond(longest > limit, warn, lambda: tf.constant(False))]
-
-    def _warn(self, count, batch, longest, limit, kind):
-        if kind not in self._warned:
-            self._warned = self._warned | {kind}
-            warnings.warn(
-                f"{count} of {batch} {kind}s have more than {limit} tokens, special ones counted, "
-                f"and were cut; the longest has {longest}. Later ones are cut without a warning.",
-                stacklevel=2,
             )

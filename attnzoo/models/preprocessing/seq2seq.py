@@ -12,11 +12,10 @@ from attnzoo.models.parts.presets import explain_preset_errors
 from attnzoo.models.preprocessing.input_checks import as_texts, need_as_many
 from attnzoo.models.preprocessing.packing import (
     BUILDING,
-    TruncationMixin,
     as_batch,
     as_lists,
     as_ragged,
-    check_truncate,
+    check_table,
     find_special_tokens,
     fit_length,
     is_symbolic_tensorflow,
@@ -24,6 +23,7 @@ from attnzoo.models.preprocessing.packing import (
     tokenize_rows,
     weigh,
 )
+from attnzoo.models.preprocessing.truncation import Truncation, check_truncate
 
 # A pointer-generator goes with these alone.
 SYMBOL_TOKENIZERS = (CharacterTokenizer, SymbolTokenizer)
@@ -31,7 +31,7 @@ SYMBOL_TOKENIZERS = (CharacterTokenizer, SymbolTokenizer)
 SOURCE_FILE, TARGET_FILE = "source_tokenizer.json", "tokenizer.json"
 
 
-class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocessor):
+class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
     """Tokenizes, packs and pads the two sides of a sequence-to-sequence task.
 
     Each family has a subclass of its own, which names its `backbone_cls`.
@@ -71,6 +71,8 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
             TensorFlow's error); with a pointer-generator, if a tokenizer is not ours.
     """
 
+    packing_arguments = ()  # A preset of another task has none of these.
+
     def __init__(
         self,
         source_tokenizer,
@@ -95,6 +97,7 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
         )
         self.pointer_generator = pointer_generator
         self.truncate = truncate
+        self._truncation = Truncation()
         for name, one in (("source_tokenizer", source_tokenizer), ("tokenizer", tokenizer)):
             if pointer_generator and not isinstance(one, SYMBOL_TOKENIZERS):
                 raise ValueError(
@@ -221,12 +224,17 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
         # An empty list in a batch of lists has no rank of its own for some tokenizers.
         return [self.tokenizer.detokenize(ids) if ids else "" for ids in kept]
 
-    def check_vocabularies(self, backbone):
-        """Raise if a tokenizer could give an id that `backbone` has no embedding for.
+    def check_backbone(self, backbone):
+        """Raise if a side could be longer than `backbone` has positions, or have unknown ids.
 
         With a pointer-generator they must agree on V, from where on ids are symbols of the source;
         where the backbone has one embedding, tokenizers must agree on what each id means.
         """
+        check_table(
+            backbone,
+            encoder_sequence_length=self.encoder_sequence_length,
+            decoder_sequence_length=self.decoder_sequence_length,
+        )
         points = getattr(backbone, "pointer_generator", False)
         if self.pointer_generator != points:
             raise ValueError(
@@ -279,7 +287,7 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
             ("source", self.source_tokenizer, sources, self.encoder_sequence_length),
             ("target", self.tokenizer, targets, self.decoder_sequence_length),
         ):
-            self._met(tokenize_rows(tokenizer, texts), length, kind)
+            self._apply_truncation(tokenize_rows(tokenizer, texts), length, kind)
 
     def tokens(self, text: str, side: str = "target") -> list[str]:
         """The tokens of one text as strings, cut like a batch and with its end token, for labels.
@@ -342,7 +350,7 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
         is_one, source = as_batch(source)
         source = source if in_graph() else as_texts(source, "source")
         limit = source_length or self.encoder_sequence_length
-        ids = self._met(_tokenize(self.source_tokenizer, source), limit, "source")
+        ids = self._apply_truncation(_tokenize(self.source_tokenizer, source), limit, "source")
         if source_length is None and not in_graph():
             limit = fit_length(1 + max(map(len, ids)), limit)
         end, padding = self.source_tokenizer.end_token_id, self.source_tokenizer.pad_token_id
@@ -369,7 +377,7 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
             ids = extend_ids(self.tokenizer.symbols(target), source_symbols, self.tokenizer)
         else:
             ids = _tokenize(self.tokenizer, target)
-        return self._met(ids, limit, "target")
+        return self._apply_truncation(ids, limit, "target")
 
     def _special(self, ends: bool) -> dict:
         """The target's special tokens, as `pack_rows` takes them; a beginning has no end."""
@@ -377,15 +385,16 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
         end = {"end": tokenizer.end_token_id} if ends else {}
         return {"start": tokenizer.start_token_id, "padding": tokenizer.pad_token_id, **end}
 
-    def _met(self, ids, limit, kind):
-        """The same ids, unpacked, when those of too long texts were met."""
+    def _apply_truncation(self, ids, limit, kind):
+        """Return the same ids, after a warning of those that are too long, or an error."""
+        apply = self._truncation.apply
         if not in_graph():
-            self.meet_long([len(row) + 1 for row in ids], limit, kind=kind)
+            apply([len(row) + 1 for row in ids], limit, self.truncate, kind=kind)
             return ids
         import tensorflow as tf
 
         lengths = tf.cast(ids.row_lengths(), tf.int32) + 1
-        with tf.control_dependencies(self.meet_long(lengths, limit, kind=kind)):
+        with tf.control_dependencies(apply(lengths, limit, self.truncate, kind=kind)):
             return tf.identity(ids)
 
     def _spell(self, token_ids, padding_mask, source):

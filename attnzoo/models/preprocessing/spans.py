@@ -8,7 +8,7 @@ import numpy as np
 from attnzoo.models.preprocessing.encoder import EncoderPreprocessor
 from attnzoo.models.preprocessing.input_checks import as_texts, need_as_many
 from attnzoo.models.preprocessing.packing import as_lists, need_some, weigh
-from attnzoo.models.preprocessing.tagging import tokenize_words
+from attnzoo.models.preprocessing.words import tokenize_words
 from attnzoo.whitespace import WHITE_SPACE, find_spans
 
 

@@ -3,10 +3,11 @@
 import keras
 import numpy as np
 
-from attnzoo.data.tokenizers import SymbolTokenizer, in_graph
+from attnzoo.data.tokenizers import in_graph
 from attnzoo.models.preprocessing.encoder import EncoderPreprocessor
 from attnzoo.models.preprocessing.input_checks import as_texts
 from attnzoo.models.preprocessing.packing import as_batch, as_lists, as_ragged, weigh
+from attnzoo.models.preprocessing.words import split_words, tokenize_words
 
 
 class TaggingPreprocessor(EncoderPreprocessor):
@@ -70,13 +71,13 @@ class TaggingPreprocessor(EncoderPreprocessor):
             firsts, tags = firsts[0], None if tags is None else tags[0]
         return packed, tags, firsts
 
-    def check_tags(self, texts, tags):
+    def check_labels(self, texts, label_ids):
         """Raise unless each text has as many tags as words, and each word a token.
 
         A call would find it too, but a graph only later, and with TensorFlow's error.
         """
         texts = split_words(texts)
-        for position, (words, row) in enumerate(zip(texts, tags, strict=True)):
+        for position, (words, row) in enumerate(zip(texts, label_ids, strict=True)):
             _check_as_many(words, row, position)
         different = sorted({word for words in texts for word in words})
         pieces = as_lists(self.tokenizer(different))
@@ -148,52 +149,3 @@ def _check_as_many(words, tags, position):
             "A text must have as many tags as words. Received: "
             f"{len(words)} words, {len(tags)} tags at position {position}"
         )
-
-
-def tokenize_words(tokenizer, words):
-    """In a graph, tokenize each word for itself.
-
-    Args:
-        tokenizer: A tokenizer.
-        words: `tf.RaggedTensor` of strings [B, (W)].
-
-    Returns:
-        `tf.RaggedTensor`s [B, (S)] of the ids, and of 1 at the first token of each word, else 0;
-        and how many tokens each word of all texts has.
-    """
-    import tensorflow as tf
-
-    pieces = as_ragged(tokenizer(words.flat_values))  # [words of all texts, (P)]
-    lengths = pieces.row_lengths()
-    missing = tf.boolean_mask(words.flat_values, lengths == 0)
-    message = "A word must have at least one token. Received:"
-    with tf.control_dependencies([tf.debugging.Assert(tf.size(missing) == 0, [message, missing])]):
-        ids = tf.identity(tf.cast(pieces.flat_values, tf.int32))
-    splits = tf.gather(pieces.row_splits, words.row_splits)  # The texts', in tokens.
-    ids = tf.RaggedTensor.from_row_splits(ids, splits)
-    firsts = tf.cast(tf.ragged.range(lengths).flat_values == 0, tf.int32)
-    return ids, ids.with_flat_values(firsts), lengths
-
-
-def split_words(texts):
-    """What white space separates.
-
-    Args:
-        texts: A list whose strings are split, and whose other items stay as they are; in a graph a
-            tensor, of which a dense one of strings is split.
-
-    Returns:
-        A list of lists of strings; in a graph a `tf.RaggedTensor`.
-    """
-    if in_graph():
-        import tensorflow as tf
-
-        whole = not isinstance(texts, tf.RaggedTensor) and texts.dtype == tf.string
-        return _SPLITTER.symbols(texts) if whole and texts.shape.rank < 2 else texts
-    if isinstance(texts, (str, bytes)):
-        return _SPLITTER.symbols(texts)
-    return [split_words(one) if isinstance(one, (str, bytes)) else one for one in as_lists(texts)]
-
-
-# A tokenizer without a vocabulary: it knows what white space is, in Python and in a graph.
-_SPLITTER = SymbolTokenizer(name="words")

@@ -50,7 +50,7 @@ class RNNSeq2SeqLM(Seq2SeqTask):
 
     def __init__(self, backbone, preprocessor=None, **kwargs):
         if preprocessor is not None:
-            preprocessor.check_vocabularies(backbone)
+            preprocessor.check_backbone(backbone)
 
         # === Layers ===
         self.backbone = backbone
@@ -126,7 +126,7 @@ class RNNSeq2SeqLM(Seq2SeqTask):
             initial_state=decoder_state,
             return_alignments=True,
         )
-        outputs = backbone.finish(outputs)
+        outputs = backbone.readout(outputs)
         if self.output_layer.needs_alignments:
             return self.logits(inputs, outputs, memory, alignments, return_alignments=True)
         return self.logits(inputs, outputs, memory), alignments
@@ -157,7 +157,7 @@ class RNNSeq2SeqLM(Seq2SeqTask):
             previous = ops.take(prompt, index - 1, axis=1)  # [R]
             projected = bound.project(backbone.embed_target(previous[:, None]))[:, 0]
             outputs, alignments, state = bound.step(projected, cache["state"])
-            hidden = backbone.finish(bound.read_out(outputs))
+            hidden = backbone.readout(bound.read_out(outputs))
             logits, alignments, remembered = self.output_layer.step(
                 hidden, alignments, previous, source, cache["output"]
             )

@@ -32,7 +32,7 @@ class CompiledMethods:
         self._task = task
         self._kept = ((), {})  # The task's variables, and what was compiled with them.
 
-    def __call__(self, method: str, inputs: dict, **arguments) -> dict:
+    def __call__(self, method: str, inputs: dict, /, **arguments) -> dict:
         """Call a method on `inputs`, arrays with the batch first, and return NumPy arrays.
 
         The batch is filled to one of few numbers of rows, and the outputs are cut again.

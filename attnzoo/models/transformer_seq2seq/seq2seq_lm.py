@@ -6,6 +6,7 @@ from keras import ops
 from attnzoo.layers.output import TiedLogits, TokenLogits
 from attnzoo.models.parts.policies import policy_for
 from attnzoo.models.preprocessing.packing import check_table
+from attnzoo.models.tasks import pairs
 from attnzoo.models.tasks.seq2seq import Seq2SeqTask
 from attnzoo.models.transformer_seq2seq.backbone import TransformerSeq2SeqBackbone
 from attnzoo.models.transformer_seq2seq.preprocessor import TransformerSeq2SeqLMPreprocessor
@@ -52,12 +53,7 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
 
     def __init__(self, backbone, preprocessor=None, **kwargs):
         if preprocessor is not None:
-            preprocessor.check_vocabularies(backbone)
-            check_table(
-                backbone,
-                encoder_sequence_length=preprocessor.encoder_sequence_length,
-                decoder_sequence_length=preprocessor.decoder_sequence_length,
-            )
+            preprocessor.check_backbone(backbone)
 
         # === Layers ===
         self.backbone = backbone
@@ -110,15 +106,15 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
             raise ValueError(
                 f"`attention` must be one of {_ATTENTIONS}. Received: attention={attention!r}"
             )
-        inputs = self.pack_known(inputs)
-        steps, places = self.longest(inputs)
-        looked = self.replay_in_batches(inputs, batch_size, "look", attention=attention)
+        inputs = pairs.pack_pairs(self, inputs)
+        steps, places = pairs.count_steps(self, inputs)
+        found = self.replay_in_batches(inputs, batch_size, "replay_heads", attention=attention)
         rows = places if attention == "encoder" else steps
         columns = steps if attention == "decoder" else places
-        return looked["alignments"][..., :rows, :columns]
+        return found["alignments"][..., :rows, :columns]
 
-    def look(self, inputs, attention: str):
-        """Alignments of all blocks and heads of one attention, targets as in `replay`: a dict."""
+    def replay_heads(self, inputs, attention: str):
+        """Return the alignments of all blocks and heads of one attention, as `replay`: a dict."""
         backbone, mask = self.backbone, inputs["encoder_padding_mask"]
         if attention == "encoder":
             real = mask
