@@ -3,7 +3,7 @@
 import numpy as np
 
 from attnzoo.export.specs.text import TextSpec, pad_ragged
-from attnzoo.models.preprocessing.words import split_words
+from attnzoo.models.preprocessing.forms import form
 from attnzoo.models.tasks.text_classifier import TextClassifierTask
 from attnzoo.models.tasks.token_tagger import TokenTaggerTask
 
@@ -102,7 +102,7 @@ class TokenTaggerSpec(_LabelSpec):
         by_word = tf.ragged.boolean_mask(probabilities, tagged)  # [B, (W), C]
         labels = tf.ragged.boolean_mask(self.label_in_graph(probabilities), tagged)
         lengths = tf.reduce_sum(tf.cast(tagged, tf.int32), axis=1)
-        words = split_words(results["text"]).to_tensor("")
+        words = form().split_words(results["text"]).to_tensor("")
         words = words[:, : tf.reduce_max(lengths)]
         real = tf.sequence_mask(lengths, tf.shape(words)[1])
         return {
@@ -123,7 +123,7 @@ class TokenTaggerSpec(_LabelSpec):
         by_word = [row[real] for row, real in zip(results["probabilities"], tagged, strict=True)]
         words = [
             np.array(row[:length], "U")
-            for row, length in zip(split_words(verify), lengths, strict=True)
+            for row, length in zip(form().split_words(verify), lengths, strict=True)
         ]
         return {
             "words": pad_ragged(words, ""),

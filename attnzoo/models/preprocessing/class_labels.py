@@ -2,11 +2,9 @@
 
 import numpy as np
 
-from attnzoo.data.tokenizers import in_graph
 from attnzoo.layers.scores.base import check_positive
-from attnzoo.models.preprocessing.packing import as_lists
-from attnzoo.models.preprocessing.words import split_words
-from attnzoo.whitespace import split_words as split_string
+from attnzoo.models.preprocessing.forms import form
+from attnzoo.whitespace import split_words
 
 
 class ClassLabels:
@@ -45,7 +43,7 @@ class ClassLabels:
             )
         class_names = list(class_names)
         for name in class_names:
-            if not isinstance(name, str) or (separated and split_string(name) != [name]):
+            if not isinstance(name, str) or (separated and split_words(name) != [name]):
                 rule = "strings without white space" if separated else "strings"
                 raise ValueError(f"`class_names` must hold {rule}. Received: {name!r}")
         if not class_names or len(set(class_names)) < len(class_names):
@@ -74,32 +72,20 @@ class ClassLabels:
         Raises:
             ValueError: If a label is outside the classes, or is a name where there are none.
         """
-        if self.separated:
-            labels = split_words(labels)
-        if in_graph():
-            return self._ids_in_graph(labels)
-        labels = as_lists(labels)
-        if not isinstance(labels, (list, tuple)):
-            return self.id(labels)
-        return [self._convert(one, f" at position {n}") for n, one in enumerate(labels)]
+        used = form()
+        return used.label_ids(used.split_words(labels) if self.separated else labels, self)
 
     def id(self, label, place: str = "") -> int:
         """Return the id of one label; `place` is where a message says that it is."""
         if isinstance(label, bytes):
             label = label.decode("utf-8")
         if isinstance(label, str):
-            self._need_names(label)
+            self.need_names(label)
             if label in self._places:
                 return self._places[label]
         elif isinstance(label, (int, np.integer)) and 0 <= label < self.num_classes:
             return int(label)
-        raise ValueError(f"A label must be {self._rule()}. Received: {label!r}{place}")
-
-    def _convert(self, label, place):
-        """The id of a label, or those of a list of them."""
-        if isinstance(label, (list, tuple)):
-            return [self._convert(one, place) for one in label]
-        return self.id(label, place)
+        raise ValueError(f"A label must be {self.rule()}. Received: {label!r}{place}")
 
     def names(self, ids) -> list:
         """The names of ids int [B], or the ids again where classes have no names."""
@@ -110,34 +96,15 @@ class ClassLabels:
         """Return the arguments of a task that has these classes."""
         return {"num_classes": self.num_classes, "class_names": self.class_names}
 
-    def _ids_in_graph(self, labels):
-        import tensorflow as tf
-
-        if isinstance(labels, tf.RaggedTensor):
-            return labels.with_flat_values(self._ids_in_graph(labels.flat_values))
-        labels = tf.convert_to_tensor(labels)
-        if labels.dtype == tf.string:
-            self._need_names("a string")
-            same = tf.equal(labels[..., None], tf.constant(self.class_names))  # [..., C]
-            ids = tf.argmax(tf.cast(same, tf.int32), axis=-1, output_type=tf.int32)
-            known = tf.reduce_any(same, axis=-1)
-        else:
-            ids = tf.cast(labels, tf.int32)
-            known = (ids >= 0) & (ids < self.num_classes) & (tf.cast(ids, labels.dtype) == labels)
-        received = tf.boolean_mask(labels, ~known)[:1]
-        message = f"A label must be {self._rule()}. Received:"
-        with tf.control_dependencies(
-            [tf.debugging.Assert(tf.reduce_all(known), [message, received])]
-        ):
-            return tf.identity(ids)
-
-    def _need_names(self, label):
+    def need_names(self, label):
+        """Raise on a label that is a string, where classes have no names."""
         if self.class_names is None:
             raise ValueError(
                 "Labels that are strings need `class_names`. "
                 f"Received: {label!r} with class_names=None"
             )
 
-    def _rule(self):
+    def rule(self) -> str:
+        """Return what a label may be."""
         numbers = f"a whole number in [0, {self.num_classes})"
         return numbers if self.class_names is None else f"one of {self.class_names}, or {numbers}"

@@ -2,24 +2,13 @@
 
 import keras
 import keras_hub
-import numpy as np
 
 import attnzoo.data.tokenizers  # noqa: F401 - Registers what a preset may hold.
-from attnzoo.data.tokenizers import in_graph
 from attnzoo.layers.scores.base import check_positive
 from attnzoo.models.parts.presets import explain_preset_errors
+from attnzoo.models.preprocessing.forms import form
 from attnzoo.models.preprocessing.input_checks import as_texts
-from attnzoo.models.preprocessing.packing import (
-    BUILDING,
-    as_batch,
-    as_ragged,
-    check_table,
-    find_special_tokens,
-    fit_length,
-    lengths_up_to,
-    pack_rows,
-    tokenize_rows,
-)
+from attnzoo.models.preprocessing.packing import BUILDING, check_table, find_special_tokens
 from attnzoo.models.preprocessing.truncation import Truncation, check_truncate
 
 
@@ -113,7 +102,7 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
         """What a call gives of texts alone; the arguments are those of a call."""
         if not self.built:
             self.build(None)
-        is_one, texts = as_batch(x)
+        is_one, texts = form().as_batch(x)
         ids = self.tokenize(texts)
         length = self.length_of(ids, sequence_length, truncate, is_one)
         packed = self.pack_tokens(ids, length)
@@ -135,9 +124,8 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
 
     def tokenize(self, texts):
         """Ids of B texts, unpacked: lists of int; in a graph a `tf.RaggedTensor` [B, (S)]."""
-        if in_graph():
-            return as_ragged(self.tokenizer(texts))
-        return tokenize_rows(self.tokenizer, as_texts(texts))
+        used = form()
+        return used.tokenize(self.tokenizer, used.check_texts(texts))
 
     def length_of(self, ids, sequence_length=None, truncate=None, fixed: bool = False):
         """Return the length to pad to; warn of longer texts, or raise.
@@ -152,11 +140,10 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
         check_positive(sequence_length=sequence_length or self.sequence_length)
         limit = min(sequence_length or self.sequence_length, self.sequence_length)
         fixed = fixed or sequence_length is not None
-        if in_graph():
-            return self._length_in_graph(ids, limit, truncate, fixed)
-        lengths = np.array([len(row) for row in ids]) + self.add_start + self.add_end
-        self._truncation.apply(lengths, limit, truncate)
-        return limit if fixed else fit_length(lengths.max(initial=0), limit)
+        used = form()
+        lengths = used.count_tokens(ids) + self.add_start + self.add_end
+        lengths = used.apply_truncation(lengths, lengths, limit, truncate, self._truncation)
+        return used.padded_length(lengths, limit, fixed)
 
     def pack_tokens(self, ids, length):
         """Special tokens and padding around ids: the dict that a call returns."""
@@ -179,7 +166,7 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
             int32 [B, S], and the mask bool [B, S] of what is no padding.
         """
         start, end, padding = special
-        return pack_rows(
+        return form().pack_rows(
             rows,
             length,
             start=start if self.add_start else None,
@@ -209,15 +196,6 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
                 "The backbone's `vocabulary_size` must be at least that of the tokenizer, "
                 f"{known}. Received: vocabulary_size={backbone.vocabulary_size}"
             )
-
-    def _length_in_graph(self, ids, limit, truncate, fixed):
-        import tensorflow as tf
-
-        lengths = tf.cast(ids.row_lengths(), tf.int32) + self.add_start + self.add_end
-        longest = tf.reduce_max(lengths)
-        with tf.control_dependencies(self._truncation.apply(lengths, limit, truncate)):
-            lengths = tf.constant([limit] if fixed else lengths_up_to(limit))
-            return lengths[tf.searchsorted(lengths, [tf.minimum(longest, limit)])[0]]
 
     @classmethod
     def from_preset(cls, preset, **kwargs):

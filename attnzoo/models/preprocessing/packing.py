@@ -1,11 +1,10 @@
-"""Special tokens of any tokenizer, plain lists, lengths, and rows packed to one length."""
+"""Special tokens of any tokenizer, plain lists, and the few lengths that batches have."""
 
 import threading
 
 import numpy as np
-from keras import ops
 
-from attnzoo.data.tokenizers import in_graph
+from attnzoo.data.tokenizers import SymbolTokenizer
 
 # Batches are padded to a multiple of this, so that few lengths have to be compiled.
 LENGTH_STEP = 8
@@ -16,6 +15,9 @@ _SPELLINGS = {
     "pad_token_id": ("[PAD]", "<pad>"),
 }
 
+
+# A tokenizer without a vocabulary: it knows what white space is, in Python and in a graph.
+SPLITTER = SymbolTokenizer(name="words")
 
 # Held by whoever builds a preprocessor, at its first use: several threads may want it at once.
 BUILDING = threading.RLock()
@@ -48,24 +50,6 @@ def need_some(kind: str, items):
         raise ValueError(f"There must be at least one {kind}. Received: none")
 
 
-def is_symbolic_tensorflow(value) -> bool:
-    """Whether `value` is a TensorFlow tensor inside a traced function."""
-    return type(value).__module__.startswith("tensorflow") and not hasattr(value, "numpy")
-
-
-def weigh(weight, sample_weight):
-    """Weights [B, M], or a mask, times those [B] of their rows, or None: float32 [B, M]."""
-    if is_symbolic_tensorflow(weight):
-        import tensorflow as tf
-
-        weight = tf.cast(weight, tf.float32)
-        rows = None if sample_weight is None else tf.cast(sample_weight, tf.float32)
-    else:
-        weight = ops.convert_to_numpy(weight).astype("float32")
-        rows = None if sample_weight is None else np.asarray(sample_weight, "float32")
-    return weight if rows is None else weight * rows[..., None]
-
-
 def as_lists(value):
     """Tensors, ragged or dense, and arrays as Python lists."""
     if hasattr(value, "to_list"):
@@ -73,17 +57,6 @@ def as_lists(value):
     if hasattr(value, "numpy"):
         value = value.numpy()
     return value.tolist() if hasattr(value, "tolist") else value
-
-
-def as_batch(x):
-    """Whether raw texts are one single string, and the same as a batch."""
-    if in_graph():
-        import tensorflow as tf
-
-        x = tf.convert_to_tensor(x, tf.string)
-        return (True, x[None]) if x.shape.rank == 0 else (False, x)
-    x = as_lists(x)
-    return (True, [x]) if isinstance(x, (str, bytes)) else (False, x)
 
 
 def tokenize_rows(tokenizer, texts: list[str]) -> list[list[int]]:
@@ -109,46 +82,6 @@ def lengths_up_to(limit: int) -> list[int]:
 def fit_length(longest: int, limit: int) -> int:
     """The first of these lengths that holds `longest` tokens, or the limit, where all are cut."""
     return next((length for length in lengths_up_to(limit) if length >= longest), limit)
-
-
-def pack_rows(rows, length, *, start=None, end=None, padding=0):
-    """Cut, complete and pad rows of whole numbers, one for each token.
-
-    Args:
-        rows: Lists of int; in a graph a `tf.RaggedTensor`.
-        length: S, in tokens.
-        start, end: What stands before and behind each row, or None for nothing.
-        padding: What stands in the padding.
-
-    Returns:
-        int32 [B, S], and the mask bool [B, S] of what is no padding.
-    """
-    starts, ends = ([] if one is None else [one] for one in (start, end))
-    room = length - len(starts) - len(ends)
-    if in_graph():
-        import tensorflow as tf
-
-        rows = tf.cast(as_ragged(rows), tf.int32)[:, :room]
-        one = tf.ones([rows.nrows(), 1], tf.int32)
-        rows = tf.concat([*(i * one for i in starts), rows, *(i * one for i in ends)], axis=1)
-        packed = rows.to_tensor(padding)
-        missing = [[0, 0], [0, length - tf.shape(packed)[1]]]
-        packed = tf.pad(packed, missing, constant_values=padding)
-        return packed, tf.sequence_mask(rows.row_lengths(), length)
-    packed = np.full((len(rows), length), padding, "int32")
-    mask = np.zeros((len(rows), length), "bool")
-    for place, row in enumerate(rows):
-        row = [*starts, *row[:room], *ends]
-        packed[place, : len(row)] = row
-        mask[place, : len(row)] = True
-    return packed, mask
-
-
-def as_ragged(ids):
-    """Ids of a tokenizer in a graph as a `tf.RaggedTensor`."""
-    import tensorflow as tf
-
-    return ids if isinstance(ids, tf.RaggedTensor) else tf.RaggedTensor.from_tensor(ids)
 
 
 def check_table(backbone, whose: str = "The preprocessor's ", **lengths):

@@ -3,8 +3,9 @@
 import numpy as np
 from keras import ops
 
+from attnzoo.models.preprocessing.eager import as_batch
 from attnzoo.models.preprocessing.input_checks import as_texts, check_batched, need_as_many
-from attnzoo.models.preprocessing.packing import as_batch, fit_length, need_some
+from attnzoo.models.preprocessing.packing import fit_length, need_some
 from attnzoo.models.tasks.batch_sizes import join_rows, split_rows
 from attnzoo.samplers import BeamSampler
 
