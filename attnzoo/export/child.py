@@ -72,7 +72,7 @@ def write_in_child(spec, workplace, made, feeds):
 
 
 def main(arguments=None):
-    """What the child process does."""
+    """Run the child process."""
     parser = argparse.ArgumentParser(prog="python -m attnzoo.export.child")
     parser.add_argument("request", help="JSON file, as `write_in_child` writes it.")
     with open(parser.parse_args(arguments).request, encoding="utf-8") as file:

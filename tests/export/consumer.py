@@ -35,7 +35,7 @@ for path, feeds in json.loads(sys.argv[1]).items():
     results["outputs"][path] = [
         {
             key: decode(value.numpy().tolist())
-            for key, value in make_spec(
+            for key, value in serve(
                 **{name: tf.constant(rows, dtypes[name]) for name, rows in given.items()}
             ).items()
         }

@@ -19,7 +19,7 @@ FAMILIES = (
 
 
 def make_spec(task, inputs: str, **options):
-    """What the family of a task says of its SavedModels.
+    """Return the serving spec of a task.
 
     Args:
         task: A task of `attnzoo.models`.

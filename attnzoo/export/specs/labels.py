@@ -9,7 +9,7 @@ from attnzoo.models.tasks.token_tagger import TokenTaggerTask
 
 
 class _LabelSpec(TextSpec):
-    """What both have in common: labels by name, or by id where they have no names."""
+    """The base of both: labels by name, or by id where they have no names."""
 
     def __init__(self, task, inputs, *, return_alignments: bool = False):
         super().__init__(task, inputs, return_alignments=return_alignments)

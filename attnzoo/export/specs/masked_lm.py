@@ -3,6 +3,7 @@
 import numpy as np
 
 from attnzoo.export.specs.text import TextSpec
+from attnzoo.models.preprocessing import graph
 from attnzoo.models.preprocessing.masking import MASK
 from attnzoo.models.transformer_encoder.masked_lm import TransformerMaskedLM
 
@@ -52,8 +53,9 @@ class MaskedLMSpec(TextSpec):
     def pack_text(self, given):
         return self.task.preprocessor.pack_masks(given["text"])
 
-    def complete(self, packed):
-        return {**packed, **self.task.preprocessor.find_masks(packed["token_ids"])}
+    def complete_inputs(self, packed):
+        mask_id = self.task.preprocessor.mask_token_id
+        return {**packed, **graph.find_masks(packed["token_ids"], mask_id)}
 
     def graph_outputs(self, results):
         import tensorflow as tf
@@ -72,7 +74,7 @@ class MaskedLMSpec(TextSpec):
             outputs["candidates"] = tf.where(is_mask[:, :, None], candidates, "")
         return outputs
 
-    def vary(self, texts):
+    def to_inputs(self, texts):
         """Texts with a mask at their end, at their start, at both."""
         forms = ("{} [MASK]", "[MASK] {}", "[MASK] {} [MASK]")
         return [MASK, *(forms[n % 3].format(text) for n, text in enumerate(texts))]

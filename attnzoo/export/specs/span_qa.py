@@ -87,11 +87,11 @@ class SpanQASpec(TextSpec):
             )
         return outputs
 
-    def vary(self, texts):
+    def to_inputs(self, texts):
         """Each text as the context of a short one."""
         return [(texts[1 % len(texts)], text) for text in texts]
 
-    def feed(self, verify):
+    def make_feeds(self, verify):
         return {
             "question": [question for question, _ in verify],
             "context": [context for _, context in verify],

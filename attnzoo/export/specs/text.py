@@ -1,4 +1,4 @@
-"""What the SavedModels of all tasks share that read texts and write none."""
+"""The base of the serving specs of tasks that read texts and write none."""
 
 import contextlib
 
@@ -81,21 +81,21 @@ class TextSpec(ServingSpec):
         # An encoder wants a token; by its mask it is padding.
         missing = tf.cast(tf.equal(tf.shape(given["token_ids"])[1], 0), tf.int32)
         packed = {
-            name: tf.pad(value, [[0, 0], [0, missing]], constant_values=self.pad_of(name))
+            name: tf.pad(value, [[0, 0], [0, missing]], constant_values=self.padding_of(name))
             for name, value in given.items()
         }
-        return self.complete({**packed, "padding_mask": packed["token_ids"] != self.pad})
+        return self.complete_inputs({**packed, "padding_mask": packed["token_ids"] != self.pad})
 
     def pack_text(self, given):
         """The model's inputs of texts, and what else `graph_outputs` needs, in the graph."""
         return self.task.pack_texts(given["text"])
 
-    def complete(self, packed):
-        """Of ids and their mask, in the graph, the model's inputs."""
+    def complete_inputs(self, packed):
+        """Return the model's inputs in the graph, of ids and their mask."""
         return packed
 
-    def pad_of(self, name):
-        """What stands in the padding of one thing that goes in."""
+    def padding_of(self, name):
+        """Return the padding of an input."""
         return self.pad if name == "token_ids" else False
 
     def compute(self, packed):
@@ -115,7 +115,7 @@ class TextSpec(ServingSpec):
         return outputs
 
     def _run_methods(self, read):
-        """What all methods give, alignments under names of their own."""
+        """Return the results of all methods, alignments under names of their own."""
         results = {}
         for method in self.methods:
             found = dict(read(method))
@@ -125,7 +125,7 @@ class TextSpec(ServingSpec):
         return results
 
     def graph_outputs(self, results: dict) -> dict:
-        """What comes out, in the graph, of what was packed and what the task makes of it."""
+        """Return the outputs in the graph, for packed texts and the results of methods."""
         raise NotImplementedError
 
     def token_names(self) -> list[str]:
@@ -145,10 +145,10 @@ class TextSpec(ServingSpec):
             return sample_ids(self.task.backbone.vocabulary_size, self.end)
         preprocessor = self.task.preprocessor
         texts = sample_texts(preprocessor.tokenizer, preprocessor.sequence_length)
-        return [text for text in self.vary(texts) if self._is_taken(text)]
+        return [text for text in self.to_inputs(texts) if self._is_taken(text)]
 
-    def vary(self, texts: list[str]) -> list:
-        """Of texts of ordinary tokens, what the task reads."""
+    def to_inputs(self, texts: list[str]) -> list:
+        """Return inputs of the task, made of texts of ordinary tokens."""
         return texts
 
     def _is_taken(self, text):
@@ -168,11 +168,11 @@ class TextSpec(ServingSpec):
             outputs["tokens"] = np.where(
                 packed["padding_mask"], np.array(self.token_names())[packed["token_ids"]], ""
             )
-            return self.feed(verify), outputs
+            return self.make_feeds(verify), outputs
         return {name: packed[name] for name in self.id_inputs}, outputs
 
-    def feed(self, verify) -> dict:
-        """What goes into a SavedModel that takes texts."""
+    def make_feeds(self, verify) -> dict:
+        """Return the inputs of a SavedModel that takes texts."""
         return {"text": verify}
 
     def pack_live(self, verify) -> dict:
@@ -184,7 +184,7 @@ class TextSpec(ServingSpec):
         return {"token_ids": token_ids, "padding_mask": token_ids != self.pad}
 
     def live_outputs(self, results: dict, verify: list) -> dict:
-        """What should come out, of what was packed and what the live model makes of it."""
+        """Return the outputs that are right, for packed texts and the live model's results."""
         raise NotImplementedError
 
     @contextlib.contextmanager
@@ -206,7 +206,7 @@ def _alignments_of(results):
 
 
 def cut_padding(packed):
-    """What is packed, [B, S] each, without what is padding in every text."""
+    """Return packed texts, [B, S] each, without the padding of every text."""
     longest = int(np.flatnonzero(packed["padding_mask"].any(axis=0)).max(initial=0)) + 1
     return {name: np.asarray(value)[:, :longest] for name, value in packed.items()}
 

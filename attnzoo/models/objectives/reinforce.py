@@ -11,7 +11,7 @@ constant = ops.stop_gradient  # What a draw is charged with is a number.
 
 
 class ReinforceMixin:
-    """What a model needs to train a `HardAttention` with `estimator="reinforce"` under plain `fit`.
+    """Trains a `HardAttention` with `estimator="reinforce"` under plain `fit`.
 
     Put it before `keras.Model` in the bases of a model with a `call` of its own; for a functional
     model there is `ReinforceModel`, which says what this does.
@@ -169,7 +169,7 @@ def _single_loss(model, y, y_pred):
 
 
 def surrogate(losses, draws: Draws):
-    """What has the gradient that the draws of one attention are owed.
+    """Return a number for each loss whose gradient is that of the draws of one attention.
 
         values[b, t'] = sum over t <= t' of log p[b, t] * (loss[b, t'] - baseline[b, t])
 
@@ -199,27 +199,29 @@ def surrogate(losses, draws: Draws):
 def _surrogate(losses, draws, by_step: bool):
     layer, shape = draws.layer, losses.shape
 
-    def beside(values):
-        """Put [B, T], or [B], beside the losses."""
+    def align(values):
+        """Reshape [B, T], or [B], so that it broadcasts with the losses."""
         if not len(shape):
             return ops.sum(values)  # A loss that is a number already: it is every example's.
         return ops.reshape(values, (*ops.shape(values), *[1] * (len(shape) - len(values.shape))))
 
-    def so_far(values):
-        return beside(ops.cumsum(values, axis=1) if by_step else ops.sum(values, axis=1))
+    def accumulate(values):
+        return align(ops.cumsum(values, axis=1) if by_step else ops.sum(values, axis=1))
 
     examples = 1 if len(shape) else ops.shape(draws.log_probs)[0]
     expected = constant(draws.baseline)
-    values = losses * so_far(draws.log_probs) - so_far(draws.log_probs * expected)
+    values = losses * accumulate(draws.log_probs) - accumulate(draws.log_probs * expected)
     if layer.entropy_weight:
         entropy = draws.entropy
         if not by_step:
             real = ops.maximum(ops.sum(draws.real, axis=1), 1.0)
             entropy = ops.sum(entropy, axis=1) / real
-        values = values - layer.entropy_weight * beside(entropy) / examples
+        values = values - layer.entropy_weight * align(entropy) / examples
     if layer.baseline == "learned":
         drawn, expected = draws.drawn, draws.baseline
-        error = so_far(drawn * ops.square(expected)) - 2.0 * losses * so_far(drawn * expected)
+        error = accumulate(drawn * ops.square(expected)) - 2.0 * losses * accumulate(
+            drawn * expected
+        )
         values = values + error / ops.cast(ops.shape(expected)[1] * examples, error.dtype)
     return values
 

@@ -1,5 +1,7 @@
 """The base of all backbones: presets by name, and parameters that torch knows."""
 
+import os
+
 import keras_hub
 
 from attnzoo.models.parts.presets import explain_preset_errors
@@ -21,7 +23,7 @@ class Backbone(keras_hub.models.Backbone):
         in_order_of_attributes(self)
 
     @classmethod
-    def from_preset(cls, preset, load_weights: bool = True, **kwargs):
+    def from_preset(cls, preset: str | os.PathLike, load_weights: bool = True, **kwargs):
         """Load a backbone from a preset; `preset` is what a task's `from_preset` takes."""
         with explain_preset_errors(preset, cls, kwargs) as place:
             return super().from_preset(place, load_weights=load_weights, **kwargs)

@@ -1,4 +1,4 @@
-"""What Transformer backbones are made of: embeddings, positions, stacks of blocks, last norms."""
+"""The parts of Transformer backbones: embeddings, positions, stacks of blocks, last norms."""
 
 import keras
 from keras import ops
@@ -83,7 +83,7 @@ class TransformerParts:
         )
 
     def make_scale(self):
-        """What brings an embedding to the size of positions."""
+        """Return the layer that scales embeddings to the size of positions."""
         return keras.layers.Rescaling(self.hidden_dim**0.5, **self._named("scale"))
 
     def make_position(self, name: str):

@@ -1,5 +1,7 @@
 """From raw strings to the token ids that an encoder reads."""
 
+import os
+
 import keras
 import keras_hub
 
@@ -52,7 +54,7 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
 
     def __init__(
         self,
-        tokenizer,
+        tokenizer: keras_hub.tokenizers.Tokenizer,
         *,
         sequence_length: int = 512,
         add_start: bool = False,
@@ -83,7 +85,7 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
                 self.built = True
 
     def find_tokens(self):
-        """Look up the ids that the tokenizer has for what is no text."""
+        """Look up the special ids of the tokenizer."""
         find_special_tokens(self.tokenizer)
 
     def call(
@@ -99,7 +101,7 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
         return keras.utils.pack_x_y_sample_weight(packed, y, sample_weight)
 
     def pack_texts(self, x, *, sequence_length=None, truncate=None) -> dict:
-        """What a call gives of texts alone; the arguments are those of a call."""
+        """Return the packed texts of a call, without labels."""
         if not self.built:
             self.build(None)
         is_one, texts = form().as_batch(x)
@@ -198,7 +200,7 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
             )
 
     @classmethod
-    def from_preset(cls, preset, **kwargs):
+    def from_preset(cls, preset: str | os.PathLike, **kwargs):
         """Load a preprocessor from a preset; `preset` is what a task's `from_preset` takes."""
         with explain_preset_errors(preset, cls, kwargs) as place:
             return super().from_preset(place, **kwargs)

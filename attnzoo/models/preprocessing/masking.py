@@ -3,6 +3,7 @@
 import random
 
 import keras
+import keras_hub
 import numpy as np
 
 from attnzoo.models.preprocessing import eager
@@ -57,7 +58,7 @@ class MaskingPreprocessor(EncoderPreprocessor):
 
     def __init__(
         self,
-        tokenizer,
+        tokenizer: keras_hub.tokenizers.Tokenizer,
         *,
         mask_rate: float = 0.15,
         mask_token_rate: float = 0.8,
@@ -164,7 +165,7 @@ class MaskingPreprocessor(EncoderPreprocessor):
             self.build(None)
         ids = self.tokenize_masks(texts)
         packed = self.pack_tokens(ids, self.length_of(ids))
-        found = self.find_masks(packed["token_ids"])
+        found = form().find_masks(packed["token_ids"], self.mask_token_id)
         if form() is eager:
             for position, (text, row) in enumerate(zip(texts, found["is_mask"], strict=True)):
                 if not row.any():
@@ -179,14 +180,6 @@ class MaskingPreprocessor(EncoderPreprocessor):
         if not self.built:
             self.build(None)
         return form().tokenize_masks(self.tokenizer, texts, MASK, self.mask_token_id)
-
-    def find_masks(self, token_ids) -> dict:
-        """Return the places of the mask token in ids [B, S].
-
-        Returns:
-            dict of `mask_positions` int32 [B, M] and `is_mask` bool [B, M], M at least 1.
-        """
-        return form().find_masks(token_ids, self.mask_token_id)
 
     def check_vocabulary(self, backbone):
         """Raise if there could be an id that `backbone` has no embedding for."""
@@ -215,7 +208,7 @@ class MaskingPreprocessor(EncoderPreprocessor):
         return [int(self.tokenizer.token_to_id(token)) for token in spellings if token in known]
 
     def _random(self, generator):
-        """What to draw from: a generator, or the one that goes on from call to call."""
+        """The source of random numbers: a generator, or the one that goes on from call to call."""
         if form() is eager:
             return self._draw if generator is None else generator
         return self._make_draw_in_graph()

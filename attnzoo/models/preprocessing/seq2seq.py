@@ -1,5 +1,7 @@
 """From raw strings to token ids of two sides and back, with a tokenizer for each."""
 
+import os
+
 import keras
 import keras_hub
 import numpy as np
@@ -69,8 +71,8 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
 
     def __init__(
         self,
-        source_tokenizer,
-        tokenizer,
+        source_tokenizer: keras_hub.tokenizers.Tokenizer,
+        tokenizer: keras_hub.tokenizers.Tokenizer,
         *,
         encoder_sequence_length: int = 64,
         decoder_sequence_length: int = 64,
@@ -397,7 +399,7 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         super().save_to_preset(preset_dir)
 
     @classmethod
-    def from_preset(cls, preset, **kwargs):
+    def from_preset(cls, preset: str | os.PathLike, **kwargs):
         """Load a preprocessor from a preset; `preset` is what a task's `from_preset` takes."""
         with explain_preset_errors(preset, cls, kwargs) as place:
             return super().from_preset(place, **kwargs)

@@ -52,7 +52,7 @@ class SpanPreprocessor(EncoderPreprocessor):
         )
 
     def pack_spans(self, x, y=None, sample_weight=None, *, sequence_length=None, truncate=None):
-        """What a call does."""
+        """Pack pairs, perhaps with spans: see the class."""
         pairs = as_pairs(x)
         if not self.built:
             self.build(None)

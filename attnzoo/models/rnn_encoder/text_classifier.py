@@ -65,8 +65,8 @@ class RNNTextClassifier(TextClassifierTask):
 
     def __init__(
         self,
-        backbone,
-        preprocessor=None,
+        backbone: RNNEncoderBackbone,
+        preprocessor: RNNTextClassifierPreprocessor | None = None,
         *,
         class_names: list[str] | None = None,
         num_classes: int | None = None,

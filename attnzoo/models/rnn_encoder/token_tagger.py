@@ -47,8 +47,8 @@ class RNNTokenTagger(TokenTaggerTask):
 
     def __init__(
         self,
-        backbone,
-        preprocessor=None,
+        backbone: RNNEncoderBackbone,
+        preprocessor: RNNTokenTaggerPreprocessor | None = None,
         *,
         class_names: list[str] | None = None,
         num_classes: int | None = None,

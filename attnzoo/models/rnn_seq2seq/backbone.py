@@ -144,50 +144,6 @@ class RNNSeq2SeqBackbone(Backbone):
         mechanism = get_attention(attention, hidden_dim, name="attention", dtype=policy)
         check_output_layer(mechanism, attention, tie_embeddings, pointer_generator)
 
-        # === Layers ===
-        recurrent = {"cell": cell, "recurrent_dropout": recurrent_dropout, "hidden_dim": hidden_dim}
-        self.source_embedding, self.target_embedding = source_and_target(
-            functools.partial(_make_embedding, embedding_dim, dtype),
-            source_vocabulary_size,
-            target_vocabulary_size,
-            share_embeddings,
-        )
-        self.embedding_dropout = _make_dropout(dropout, "embedding_dropout", dtype)
-        self.readout_dropout = _make_dropout(dropout, "readout_dropout", dtype)
-        self.encoder = make_encoder(
-            num_layers=num_encoder_layers,
-            bidirectional=bidirectional,
-            dropout=dropout,
-            dtype=policy_for(dtype, "encoder"),
-            **recurrent,
-        )
-        self.decoder = make_decoder(
-            mechanism,
-            num_layers=num_decoder_layers,
-            attend=attend,
-            input_feeding=input_feeding,
-            dtype=policy,
-            **recurrent,
-        )
-        self.state_bridge = Bridge(
-            state_sizes(self.decoder.cell.cell),
-            kind=bridge,
-            name="bridge",
-            dtype=policy_for(dtype, "bridge"),
-        )
-        self.tied_projection = None
-        if tie_embeddings:
-            self.tied_projection = keras.layers.Dense(
-                embedding_dim, name="tied_projection", dtype=policy_for(dtype, "tied_projection")
-            )
-
-        # === Functional Model ===
-        self.marginal = mechanism.marginal
-        self.pointer_generator = pointer_generator
-        inputs = pair_inputs(copies=pointer_generator)
-        super().__init__(inputs=inputs, outputs=self.connect(inputs), dtype=dtype, **kwargs)
-        quantize_again(self, dtype)
-
         # === Config ===
         self.source_vocabulary_size = source_vocabulary_size
         self.target_vocabulary_size = target_vocabulary_size
@@ -197,14 +153,69 @@ class RNNSeq2SeqBackbone(Backbone):
         self.num_decoder_layers = num_decoder_layers
         self.cell = cell
         self.bidirectional = bidirectional
-        self.attention = attention if isinstance(attention, str) else mechanism
-        self.attend = self.decoder.cell.attend
-        self.input_feeding = self.decoder.cell.input_feeding
         self.bridge = bridge
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.tie_embeddings = tie_embeddings
         self.share_embeddings = share_embeddings
+        self.pointer_generator = pointer_generator
+        self.marginal = mechanism.marginal
+
+        # === Layers ===
+        self._make_layers(mechanism, attend, input_feeding, dtype)
+
+        # === Functional Model ===
+        inputs = pair_inputs(copies=pointer_generator)
+        super().__init__(inputs=inputs, outputs=self.connect(inputs), dtype=dtype, **kwargs)
+        quantize_again(self, dtype)
+
+        # The layers say what None stands for; and an attention comes after those that have it.
+        self.attend = self.decoder.cell.attend
+        self.input_feeding = self.decoder.cell.input_feeding
+        self.attention = attention if isinstance(attention, str) else mechanism
+
+    def _make_layers(self, mechanism, attend, input_feeding, dtype):
+        """Make the layers, in the order of their variables in files."""
+        recurrent = {
+            "cell": self.cell,
+            "recurrent_dropout": self.recurrent_dropout,
+            "hidden_dim": self.hidden_dim,
+        }
+        self.source_embedding, self.target_embedding = source_and_target(
+            functools.partial(_make_embedding, self.embedding_dim, dtype),
+            self.source_vocabulary_size,
+            self.target_vocabulary_size,
+            self.share_embeddings,
+        )
+        self.embedding_dropout = _make_dropout(self.dropout, "embedding_dropout", dtype)
+        self.readout_dropout = _make_dropout(self.dropout, "readout_dropout", dtype)
+        self.encoder = make_encoder(
+            num_layers=self.num_encoder_layers,
+            bidirectional=self.bidirectional,
+            dropout=self.dropout,
+            dtype=policy_for(dtype, "encoder"),
+            **recurrent,
+        )
+        self.decoder = make_decoder(
+            mechanism,
+            num_layers=self.num_decoder_layers,
+            attend=attend,
+            input_feeding=input_feeding,
+            dtype=policy_for(dtype, "decoder"),
+            **recurrent,
+        )
+        self.state_bridge = Bridge(
+            state_sizes(self.decoder.cell.cell),
+            kind=self.bridge,
+            name="bridge",
+            dtype=policy_for(dtype, "bridge"),
+        )
+        self.tied_projection = None
+        if self.tie_embeddings:
+            policy = policy_for(dtype, "tied_projection")
+            self.tied_projection = keras.layers.Dense(
+                self.embedding_dim, name="tied_projection", dtype=policy
+            )
 
     def connect(self, inputs: dict) -> dict:
         """Return the outputs of the network, for its inputs."""

@@ -48,7 +48,12 @@ class RNNSeq2SeqLM(Seq2SeqTask):
     preprocessor_cls = RNNSeq2SeqLMPreprocessor
     _asked_coverage_loss = None
 
-    def __init__(self, backbone, preprocessor=None, **kwargs):
+    def __init__(
+        self,
+        backbone: RNNSeq2SeqBackbone,
+        preprocessor: RNNSeq2SeqLMPreprocessor | None = None,
+        **kwargs,
+    ):
         if preprocessor is not None:
             preprocessor.check_backbone(backbone)
 
@@ -92,9 +97,9 @@ class RNNSeq2SeqLM(Seq2SeqTask):
             one.coverage_loss = weight
         self._asked_coverage_loss = weight
 
-    def own_compile_config(self):
+    def task_compile_config(self):
         """The part of the config that only a task understands."""
-        return {**super().own_compile_config(), "coverage_loss": self._asked_coverage_loss}
+        return {**super().task_compile_config(), "coverage_loss": self._asked_coverage_loss}
 
     def logits(self, inputs, outputs, memory, alignments=None, **kwargs):
         """The output layer over all steps: [B, T, D] of the decoder to logits [B, T, V]."""

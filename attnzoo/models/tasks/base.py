@@ -27,9 +27,9 @@ from attnzoo.models.tasks.compiling import (
     build_optimizer,
     keeps_training,
     num_replicas,
-    with_own,
+    with_task_config,
     with_training_kept,
-    without_own,
+    without_task_config,
 )
 from attnzoo.models.tasks.samples import need_targets, need_weights, weights_of_ids
 from attnzoo.models.tasks.training_batches import check_specs
@@ -161,9 +161,9 @@ class Task:
             return None
         # As it was asked for: the next backend may resolve "auto" in another way.
         config["jit_compile"] = self.compiled_with.arguments["jit_compile"]
-        return with_own(config, self.own_compile_config())
+        return with_task_config(config, self.task_compile_config())
 
-    def own_compile_config(self) -> dict:
+    def task_compile_config(self) -> dict:
         """Return the part of the config that only a task understands."""
         return {
             "optimizer_built": self.optimizer is not None and self.optimizer.built,
@@ -172,7 +172,7 @@ class Task:
 
     def compile_from_config(self, config):
         """Compile with what `get_compile_config` returned; a used optimizer gets its weights."""
-        config = keras.saving.deserialize_keras_object(without_own(config))
+        config = keras.saving.deserialize_keras_object(without_task_config(config))
         has_weights = config.pop("optimizer_built", False)
         order = config.pop("optimizer_order", "functional")
         self.compile(**config)
@@ -192,13 +192,13 @@ class Task:
         self,
         x=None,
         y=None,
-        batch_size=None,
+        batch_size: int | None = None,
         *,
         shuffle: bool = True,
         sample_weight=None,
         class_weight: dict | None = None,
         validation_data=None,
-        validation_split=None,
+        validation_split: float | None = None,
         validation_batch_size: int | None = None,
         **kwargs,
     ):
@@ -254,7 +254,9 @@ class Task:
             self, x, shuffle=shuffle and is_ids, validation_data=validation_data, **kwargs
         )
 
-    def evaluate(self, x=None, y=None, batch_size=None, *, sample_weight=None, **kwargs):
+    def evaluate(
+        self, x=None, y=None, batch_size: int | None = None, *, sample_weight=None, **kwargs
+    ):
         """Return loss and metrics. `x`, `y` and the others are as in `fit`."""
         if kwargs.get("_use_cached_eval_dataset"):  # From within `fit`, which has seen it.
             return keras.Model.evaluate(self, x, **kwargs)
@@ -456,7 +458,7 @@ class Task:
         return {**super().get_config(), **classes}
 
     @classmethod
-    def from_preset(cls, preset, load_weights: bool = True, **kwargs):
+    def from_preset(cls, preset: str | os.PathLike, load_weights: bool = True, **kwargs):
         """Load a task from a preset: its own, or another task's on the same backbone.
 
         Args:

@@ -72,7 +72,7 @@ class CompiledMethods:
         return compiled
 
     def _kept_for(self, variables):
-        """What was compiled with these variables: after LoRA or quantization there are others."""
+        """Return the methods compiled with these variables: LoRA and quantization make others."""
         known, kept = self._kept
         if [*map(id, known)] == [*map(id, variables)]:
             return kept

@@ -11,7 +11,7 @@ from attnzoo.models.tasks.samples import (
     need_no_samples,
     split_samples,
 )
-from attnzoo.models.tasks.training_batches import FinishedBatches, check_batches, packed_batches
+from attnzoo.models.tasks.training_batches import PreparedBatches, check_batches, packed_batches
 
 
 def make_datasets(
@@ -68,7 +68,7 @@ def pack_dataset(task, dataset, class_weight=None):
     options = {"class_weight": class_weight, "int_masks": num_replicas(task) > 1}
     if not isinstance(dataset, keras.utils.PyDataset):
         return packed_batches(dataset, task.pack_batch, **options)
-    return FinishedBatches(dataset, **options) if any(options.values()) else dataset
+    return PreparedBatches(dataset, **options) if any(options.values()) else dataset
 
 
 def _samples_of(task, name, data, batch_size):

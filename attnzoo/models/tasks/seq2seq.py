@@ -12,7 +12,7 @@ from attnzoo.models.preprocessing.input_checks import check_ids, is_dataset, nee
 from attnzoo.models.tasks import pairs
 from attnzoo.models.tasks.base import Task
 from attnzoo.models.tasks.batch_sizes import join_rows
-from attnzoo.models.tasks.compiling import asked_for, keeps_training, with_training_kept
+from attnzoo.models.tasks.compiling import given_arguments, keeps_training, with_training_kept
 from attnzoo.models.tasks.decoding import decode, replay
 from attnzoo.models.tasks.samples import as_strings, weights_of_ids
 from attnzoo.models.tasks.training_batches import trim_pairs
@@ -85,7 +85,7 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
             **kwargs,
         }
         own = {"sampler": sampler, "sampling_probability": sampling_probability}
-        others = bool(asked_for(own)) or coverage_loss is not None
+        others = bool(given_arguments(own)) or coverage_loss is not None
         keeps = keeps_training(self, arguments, others)
         if keeps:
             arguments = with_training_kept(self, arguments)
@@ -96,7 +96,7 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
             sampling_probability = self._sampling_value() if keeps else None
         self._set_sampling(sampling_probability)
         if isinstance(sampler, str) and sampler == "auto":
-            anew = not (others or asked_for(arguments))
+            anew = not (others or given_arguments(arguments))
             sampler = "greedy" if anew else getattr(self, "sampler", "greedy")
         arguments["sampler"] = BeamSampler() if sampler == "beam" else sampler
         self._weighs_losses = arguments.get("loss_weights") is not None
@@ -114,10 +114,10 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
                 f"Received: coverage_loss={weight}"
             )
 
-    def own_compile_config(self):
+    def task_compile_config(self):
         """The part of the config that only a task understands."""
         return {
-            **super().own_compile_config(),
+            **super().task_compile_config(),
             "sampler": keras.saving.serialize_keras_object(self.sampler),
             "sampling_probability": self._sampling_value(),
         }
@@ -171,7 +171,7 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
 
     # === Training ===
 
-    def fit(self, x=None, y=None, batch_size=None, **kwargs):
+    def fit(self, x=None, y=None, batch_size: int | None = None, **kwargs):
         """Train, as `keras.Model.fit` does.
 
         Args:
@@ -219,7 +219,7 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
         return decode(self, inputs, stop_token_ids, **options)
 
     def make_generate_function(self):
-        """A function of ids, as `generate_step` takes them, to what it returns, NumPy arrays.
+        """Return `generate_step` as a function of ids to NumPy arrays.
 
         It is compiled for each of few sizes; see `CompiledMethods`.
         """
@@ -317,7 +317,7 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
     # === Known targets ===
 
     def alignments(self, inputs, *, batch_size: int = 32):
-        """Where each target token looked, teacher-forced.
+        """Return where each target token looked, teacher-forced.
 
         Args:
             inputs: A dict of `"encoder_text"` and `"decoder_text"`, lists of strings; a pair of two
@@ -337,8 +337,8 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
         steps, places = pairs.count_steps(self, inputs)
         return self.replay_in_batches(inputs, batch_size)["alignments"][:, :steps, :places]
 
-    def predict(self, x, batch_size=None, **kwargs):
-        """The logits of known targets, as `keras.Model.predict` gives them: `generate` makes new.
+    def predict(self, x, batch_size: int | None = None, **kwargs):
+        """Return the logits of known targets, as `keras.Model.predict` does: `generate` makes new.
 
         Args:
             x: A dict of `"encoder_text"` and `"decoder_text"`, or a dataset of batches of these;

@@ -54,7 +54,12 @@ class TransformerMaskedLM(Task, keras_hub.models.MaskedLM):
     preprocessor_cls = TransformerMaskedLMPreprocessor
     labels_itself = True
 
-    def __init__(self, backbone, preprocessor=None, **kwargs):
+    def __init__(
+        self,
+        backbone: TransformerEncoderBackbone,
+        preprocessor: TransformerMaskedLMPreprocessor | None = None,
+        **kwargs,
+    ):
         if preprocessor is not None:
             preprocessor.check_backbone(backbone)
 
@@ -84,7 +89,7 @@ class TransformerMaskedLM(Task, keras_hub.models.MaskedLM):
 
     # === Training ===
 
-    def fit(self, x=None, y=None, batch_size=None, **kwargs):
+    def fit(self, x=None, y=None, batch_size: int | None = None, **kwargs):
         """Train, as `keras.Model.fit` does.
 
         Args:
@@ -137,7 +142,7 @@ class TransformerMaskedLM(Task, keras_hub.models.MaskedLM):
         return_probabilities: bool = False,
         batch_size: int = 32,
     ):
-        """The most probable tokens for each `"[MASK]"` in each text.
+        """Return the most probable tokens for each `"[MASK]"` in each text.
 
         Args:
             texts: A string or strings, each with at least one `"[MASK]"`.

@@ -59,7 +59,14 @@ class TransformerSentenceEmbedder(Task, keras_hub.models.Task):
     targets_name = "Partners"
     text_kinds = ("text", "partner")
 
-    def __init__(self, backbone, preprocessor=None, *, pooling: str = "attention", **kwargs):
+    def __init__(
+        self,
+        backbone: TransformerEncoderBackbone,
+        preprocessor: TransformerSentenceEmbedderPreprocessor | None = None,
+        *,
+        pooling: str = "attention",
+        **kwargs,
+    ):
         if preprocessor is not None:
             preprocessor.check_backbone(backbone)
 
@@ -100,7 +107,7 @@ class TransformerSentenceEmbedder(Task, keras_hub.models.Task):
         """The metric that "auto" stands for."""
         return PartnerAccuracy()
 
-    def fit(self, x=None, y=None, batch_size=None, **kwargs):
+    def fit(self, x=None, y=None, batch_size: int | None = None, **kwargs):
         """Train, as `keras.Model.fit` does.
 
         Args:
@@ -141,7 +148,7 @@ class TransformerSentenceEmbedder(Task, keras_hub.models.Task):
     # === Embedding ===
 
     def embed(self, texts, *, batch_size: int = 32):
-        """The vectors of texts.
+        """Return the vectors of texts.
 
         Args:
             texts: A string or strings; without a preprocessor, the backbone's inputs.
@@ -158,7 +165,7 @@ class TransformerSentenceEmbedder(Task, keras_hub.models.Task):
         return found[0] if is_one else found
 
     def similarity(self, texts, others, *, batch_size: int = 32):
-        """How near texts are to others: the cosine of the angle between their vectors.
+        """Return how near texts are to others: the cosine of the angle between their vectors.
 
         Args:
             texts: A strings, or the backbone's inputs.

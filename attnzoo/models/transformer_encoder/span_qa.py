@@ -58,7 +58,12 @@ class TransformerSpanQA(Task, keras_hub.models.Task):
     targets_name = "Spans"
     text_kinds = ()  # A dataset has packed ids.
 
-    def __init__(self, backbone, preprocessor=None, **kwargs):
+    def __init__(
+        self,
+        backbone: TransformerEncoderBackbone,
+        preprocessor: TransformerSpanQAPreprocessor | None = None,
+        **kwargs,
+    ):
         if preprocessor is not None:
             preprocessor.check_backbone(backbone)
 
@@ -91,7 +96,7 @@ class TransformerSpanQA(Task, keras_hub.models.Task):
             )
         return super().make_loss(label_smoothing)
 
-    def fit(self, x=None, y=None, batch_size=None, **kwargs):
+    def fit(self, x=None, y=None, batch_size: int | None = None, **kwargs):
         """Train, as `keras.Model.fit` does.
 
         Args:
@@ -117,12 +122,12 @@ class TransformerSpanQA(Task, keras_hub.models.Task):
         return self.preprocessor.pack_spans(x, y, sample_weight)
 
     def preprocess_samples(self, x, y=None, sample_weight=None):
-        """What is packed already goes through; pairs are packed."""
+        """Return packed pairs; what is packed already stays as it is."""
         if isinstance(x, dict) or self.preprocessor is None:
             return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
         return self.preprocessor(x, y, sample_weight)
 
-    def predict(self, x, batch_size=None, **kwargs):
+    def predict(self, x, batch_size: int | None = None, **kwargs):
         """The logits, as `keras.Model.predict` gives them; `x` as in `fit`. See `answer`."""
         return super().predict(x, batch_size=batch_size, **kwargs)
 
@@ -134,7 +139,7 @@ class TransformerSpanQA(Task, keras_hub.models.Task):
         return self.preprocessor(self.check_inputs(x))
 
     def check_inputs(self, pairs):
-        """Pairs of strings, looked at; without a preprocessor the backbone's inputs."""
+        """Return pairs of strings, or raise; without a preprocessor the backbone's inputs."""
         if self.preprocessor is None:
             return super().check_inputs(pairs)
         pairs = as_pairs(pairs)
@@ -151,7 +156,7 @@ class TransformerSpanQA(Task, keras_hub.models.Task):
         return_spans: bool = False,
         batch_size: int = 32,
     ):
-        """The most probable answer to each question.
+        """Return the most probable answer to each question.
 
         Args:
             pairs: Pairs of strings, `(question, context)`.

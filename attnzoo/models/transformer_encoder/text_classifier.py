@@ -58,8 +58,8 @@ class TransformerTextClassifier(TextClassifierTask):
 
     def __init__(
         self,
-        backbone,
-        preprocessor=None,
+        backbone: TransformerEncoderBackbone,
+        preprocessor: TransformerTextClassifierPreprocessor | None = None,
         *,
         class_names: list[str] | None = None,
         num_classes: int | None = None,

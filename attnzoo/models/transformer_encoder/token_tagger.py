@@ -50,8 +50,8 @@ class TransformerTokenTagger(TokenTaggerTask):
 
     def __init__(
         self,
-        backbone,
-        preprocessor=None,
+        backbone: TransformerEncoderBackbone,
+        preprocessor: TransformerTokenTaggerPreprocessor | None = None,
         *,
         class_names: list[str] | None = None,
         num_classes: int | None = None,

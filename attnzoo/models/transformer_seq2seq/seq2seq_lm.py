@@ -51,7 +51,12 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
     backbone_cls = TransformerSeq2SeqBackbone
     preprocessor_cls = TransformerSeq2SeqLMPreprocessor
 
-    def __init__(self, backbone, preprocessor=None, **kwargs):
+    def __init__(
+        self,
+        backbone: TransformerSeq2SeqBackbone,
+        preprocessor: TransformerSeq2SeqLMPreprocessor | None = None,
+        **kwargs,
+    ):
         if preprocessor is not None:
             preprocessor.check_backbone(backbone)
 
@@ -85,7 +90,7 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
         return self.output_layer(outputs), ops.mean(alignments[:, -1], axis=1)
 
     def head_alignments(self, inputs, *, attention: str = "cross", batch_size: int = 32):
-        """Where each token looked, in each head of each block, teacher-forced.
+        """Return where each token looked, in each head of each block, teacher-forced.
 
         Args:
             inputs: As in `alignments`.
@@ -169,6 +174,6 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
         return next, cache
 
     def resize_cache(self, cache: dict, max_length: int) -> dict:
-        """What `make_next` or `next` gave, with room for `max_length` steps."""
+        """Return a cache of `make_next` or `next` with places for `max_length` steps."""
         blocks = zip(self.backbone.decoder_blocks, cache["blocks"], strict=True)
         return {**cache, "blocks": [block.resize_cache(one, max_length) for block, one in blocks]}

@@ -251,7 +251,7 @@ def test_a_beam_whose_cache_grows_says_the_same(trained, monkeypatch):
         sizes.append({cache["key"].shape[2] for cache in caches})
         return step(token_ids, prepared, caches, index)
 
-    monkeypatch.setattr(beam, "_FIRST_ROOM", 2)
+    monkeypatch.setattr(beam, "_FIRST_CACHE_LENGTH", 2)
     monkeypatch.setattr(beam, "_GROWTH", 2)
     monkeypatch.setattr(trained.backbone, "step", watched)
     found = generate()
