@@ -97,7 +97,7 @@ class TransformerMaskedLM(Task, keras_hub.models.MaskedLM):
                 `keras.utils.PyDataset` whose batches are ids already.
             y: None, but for ids.
             batch_size: How many texts at a time, where `x` is no dataset; 32 if None.
-            **kwargs: As in `TaskMixin.fit`: `epochs`, `shuffle`, `validation_data` (as `x`),
+            **kwargs: As in `Task.fit`: `epochs`, `shuffle`, `validation_data` (as `x`),
                 `validation_split`, ...
 
         Raises:

@@ -118,7 +118,7 @@ class TransformerSentenceEmbedder(Task, keras_hub.models.Task):
                 pair: both rows must come in one batch, and so rows keep their order unless
                 `shuffle=True` is said.
             batch_size: How many pairs at a time, where `x` is no dataset; 32 if None.
-            **kwargs: As in `TaskMixin.fit`: `epochs`, `shuffle`, `sample_weight` (of pairs),
+            **kwargs: As in `Task.fit`: `epochs`, `shuffle`, `sample_weight` (of pairs),
                 `validation_data`, `validation_split`, ...
 
         Raises:

@@ -105,7 +105,7 @@ class TransformerSpanQA(Task, keras_hub.models.Task):
             y: For each pair the answer's `(start, end)`: its first character and the one after its
                 last, in characters of the context.
             batch_size: How many pairs of texts at a time, where `x` is no dataset; 32 if None.
-            **kwargs: As in `TaskMixin.fit`: `epochs`, `shuffle`, `sample_weight` (of pairs),
+            **kwargs: As in `Task.fit`: `epochs`, `shuffle`, `sample_weight` (of pairs),
                 `validation_data`, `validation_split`, ...
 
         Raises:
