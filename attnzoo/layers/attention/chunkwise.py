@@ -81,11 +81,11 @@ class ChunkwiseAttention(MonotonicAttention):
         return chunkwise_alignments(places, scores, self.window, prepared["mask"])
 
     @property
-    def walks(self) -> bool:
+    def scans_places(self) -> bool:
         """Whether places can be compared one by one."""
         return self.score.placewise and self.chunk_score.placewise
 
-    def look_at(self, query, prepared, place, weights, state):
+    def attend_at(self, query, prepared, place, weights, state):
         """Softly over the windows that end at the chosen places, gathered from the memory."""
         memory_length, mask = ops.shape(prepared["value"])[1], prepared["mask"]
         first = place - (self.window - 1)  # [B, K]

@@ -77,7 +77,7 @@ class CoverageAttention(HistoryAttention):
         self._coverage_loss = weight
 
     @property
-    def looks_back(self):
+    def needs_training_pass(self):
         return self.coverage_loss > 0.0
 
     def after_training(self, steps):

@@ -19,7 +19,7 @@ class ExactHardAttention(SoftAttention):
     target is then the product of these sums, exactly, for as long as the place of one step changes
     nothing of a later one: the order is "after", and nothing is fed back.
 
-    The three doors are those of soft attention, and so is the context: the mean of the memory.
+    Steps and context are those of soft attention: the context is the mean of the memory.
 
     Args:
         score: As in `SoftAttention`; a named score takes its own arguments beside it.

@@ -22,8 +22,8 @@ class ExactMonotonicAttention(ExactHardAttention):
     step changes nothing of a later one but its place: the order is "after", and nothing is fed
     back.
 
-    The three doors are those of soft attention: its alignments are not yet monotone. Those that a
-    model returns are the output layer's.
+    Steps are those of soft attention: their alignments are not yet monotone. Those that a model
+    returns are the output layer's.
 
     Args:
         score: As in `SoftAttention`; a named score takes its own arguments beside it.

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from attnzoo.checks import check_choice, check_positive, check_rate
-from attnzoo.layers.attention.scored import ScoredAttention, narrow, pop_layer_arguments
+from attnzoo.layers.attention.scored import ScoredAttention, mask_prepared, pop_layer_arguments
 from attnzoo.layers.base import constructor_arguments
 from attnzoo.ops import hardmax, masked_softmax, weighted_sum
 
@@ -104,7 +104,7 @@ class HardAttention(ScoredAttention):
         )
 
     def mask_pairs(self, prepared, attention_mask):
-        return narrow(prepared, attention_mask)
+        return mask_prepared(prepared, attention_mask)
 
     # === Inference: the most probable place ===
 
@@ -163,7 +163,7 @@ class HardAttention(ScoredAttention):
         mask = None if mask is None else ops.expand_dims(mask, -2)
         return ops.mean(hardmax(scores[:, :, None] + noise, mask), axis=2)
 
-    def explore(self, query, prepared, state, noise):
+    def noisy_step(self, query, prepared, state, noise):
         scores, mask = self.scores(query, prepared), prepared["mask"]
         if self.soft_mixing:
             goes_soft, noise = noise[:, :, :1] > 0.5, noise[:, :, 1:]
@@ -174,8 +174,8 @@ class HardAttention(ScoredAttention):
             alignments = ops.where(goes_soft, masked_softmax(scores, mask), alignments)
         return *self.gather(alignments, prepared["value"]), state
 
-    def explore_all(self, query, prepared, noise):
-        context, alignments, _ = self.explore(query, prepared, (), noise)
+    def noisy_attend(self, query, prepared, noise):
+        context, alignments, _ = self.noisy_step(query, prepared, (), noise)
         return context, alignments
 
     def get_config(self):

@@ -149,10 +149,12 @@ class LocalAttention(SoftAttention):
             alignments = alignments * ops.exp(-2.0 * ops.square(distance / self.window))
         return ops.cast(alignments, self.compute_dtype)
 
-    def look(self, query, prepared, center):
+    def attend_around(self, query, prepared, center):
         """Attend about the centre: context [B, T, Dv] and alignments [B, T, S]."""
         gathers = self.gathers(query.shape[1], prepared["value"].shape[1], prepared["mask"])
-        return (self.look_at_windows if gathers else self.look_at_all)(query, prepared, center)
+        return (self.attend_in_windows if gathers else self.attend_everywhere)(
+            query, prepared, center
+        )
 
     def gathers(self, query_length, memory_length, mask) -> bool:
         """Whether to gather windows; a memory length not known while tracing may be large."""
@@ -162,14 +164,14 @@ class LocalAttention(SoftAttention):
             return False
         return memory_length is None or memory_length > _GATHER_PAST * query_length * self.width
 
-    def look_at_all(self, query, prepared, center):
+    def attend_everywhere(self, query, prepared, center):
         """Compare with the whole memory, and mask what lies outside of the window."""
         scores = self.score.compare(query, prepared["key"])  # [B, T, S]
         places = ops.arange(ops.shape(scores)[-1], dtype=self.place_dtype)
         alignments = self.align(scores, places, center, prepared["mask"])
         return weighted_sum(alignments, prepared["value"]), alignments
 
-    def look_at_windows(self, query, prepared, center):
+    def attend_in_windows(self, query, prepared, center):
         """Compare with the window alone, gathered for each query."""
         batch, query_length, query_width = ops.shape(query)
         memory_length = ops.shape(prepared["value"])[1]
@@ -193,21 +195,23 @@ class LocalAttention(SoftAttention):
         context = ops.reshape(context, (batch, query_length, context.shape[-1]))
         return context, spread_windows(alignments, first, memory_length)
 
-    # === The doors ===
+    # === Step by step ===
 
     def attend(self, query, prepared):
         length = prepared["length"]
         if self.mode == "predictive":
-            return self.look(query, prepared, self.predict_center(query, length))
+            return self.attend_around(query, prepared, self.predict_center(query, length))
         steps = ops.arange(ops.shape(query)[1], dtype=self.place_dtype)[None, :, None]  # [1, T, 1]
-        return self.look(query, prepared, self.monotonic_center(steps, length))
+        return self.attend_around(query, prepared, self.monotonic_center(steps, length))
 
     def step(self, query, prepared, state):
         if self.mode == "predictive":
             return *self.attend(query, prepared), state
         digits = ops.cast(state, self.place_dtype)  # [B, K, 2]
         steps = digits[:, :, :1] + _BASE * digits[:, :, 1:]  # [B, K, 1]
-        found = self.look(query, prepared, self.monotonic_center(steps, prepared["length"]))
+        found = self.attend_around(
+            query, prepared, self.monotonic_center(steps, prepared["length"])
+        )
         more = ops.floor((steps + 1.0) / _BASE)
         state = ops.concatenate([steps + 1.0 - _BASE * more, more], axis=-1)
         return *found, ops.cast(state, self.compute_dtype)

@@ -167,11 +167,11 @@ class MonotonicAttention(ScoredAttention):
     # === Hard decoding, place by place ===
 
     @property
-    def walks(self) -> bool:
+    def scans_places(self) -> bool:
         """Whether places can be compared one by one."""
         return self.score.placewise
 
-    def walk(self, query, prepared, previous):
+    def scan_places(self, query, prepared, previous):
         """Go on from the place before, to the first that is chosen.
 
         Args:
@@ -189,7 +189,7 @@ class MonotonicAttention(ScoredAttention):
             numbers = ops.arange(1, memory_length + 1, dtype="int32")
             end = ops.max(ops.where(mask, numbers, 0), axis=-1)  # [B, 1]
 
-        def look(place, going, chosen):
+        def advance(place, going, chosen):
             here = ops.minimum(place, memory_length - 1)
             key = gather_memories(prepared["key"], here, 1)  # [B K, 1, Dk]
             choose = ops.reshape(self.choose(asks, key, None), ops.shape(place))
@@ -204,22 +204,22 @@ class MonotonicAttention(ScoredAttention):
         place = ops.cast(ops.argmax(previous, axis=-1), "int32")  # [B, K]
         was_somewhere = ops.max(previous, axis=-1) > 0.5
         start = place, ops.logical_and(was_somewhere, place < end), ops.zeros_like(was_somewhere)
-        place, _, chosen = ops.while_loop(lambda place, going, _: ops.any(going), look, start)
+        place, _, chosen = ops.while_loop(lambda place, going, _: ops.any(going), advance, start)
         return place, chosen
 
-    def look_at(self, query, prepared, place, weights, state):
+    def attend_at(self, query, prepared, place, weights, state):
         """Context [B, K, Dv] and alignments [B, K, S] of places [B, K] with weights [B, K, 1]."""
         return weights * gather_windows(prepared["value"], place, 1)[:, :, 0], state
 
-    # === The doors ===
+    # === Step by step ===
 
     def step(self, query, prepared, state):
-        if not (self.decoding_mode == "hard" and self.walks):
+        if not (self.decoding_mode == "hard" and self.scans_places):
             return self.expect(query, prepared, state, self.decoding_mode)
-        place, chosen = self.walk(query, prepared, state)
+        place, chosen = self.scan_places(query, prepared, state)
         weights = ops.cast(chosen, self.compute_dtype)[:, :, None]  # [B, K, 1], of 0 and 1
         state = spread_windows(weights, place, ops.shape(prepared["value"])[1])
-        context, alignments = self.look_at(query, prepared, place, weights, state)
+        context, alignments = self.attend_at(query, prepared, place, weights, state)
         return context, alignments, state
 
     def attend(self, query, prepared):
@@ -238,10 +238,10 @@ class MonotonicAttention(ScoredAttention):
         shape = (batch, steps, memory_length)
         return keras.random.normal(shape, dtype="float32", seed=self.noise_generator)
 
-    def explore(self, query, prepared, state, noise):
+    def noisy_step(self, query, prepared, state, noise):
         return self.expect(query, prepared, state, self.mode, noise)
 
-    def explore_all(self, query, prepared, noise):
+    def noisy_attend(self, query, prepared, noise):
         return self.expect_all(query, prepared, self.mode, noise)
 
     def get_config(self):

@@ -204,7 +204,7 @@ class MultiHeadAttention(Attention):
 
     # === What all heads do ===
 
-    def look(
+    def attend_heads(
         self,
         query,
         key,
@@ -281,7 +281,7 @@ class MultiHeadAttention(Attention):
         places = ops.arange(ops.shape(memory)[1], dtype="int32")
         if self.position is not None:
             queries, key = self.position.rotate(queries, key, steps, places)
-        contexts, alignments = self.look(
+        contexts, alignments = self.attend_heads(
             queries,
             key,
             value,
@@ -296,7 +296,7 @@ class MultiHeadAttention(Attention):
         context = self.project_output(contexts)
         return (context, alignments) if return_alignments else context
 
-    # === The doors of a decoder ===
+    # === Step by step ===
 
     def prepare(self, memory, memory_mask=None):
         key, value = self.project_memory(memory)
@@ -323,7 +323,7 @@ class MultiHeadAttention(Attention):
         shape = (batch, steps, self.num_heads * places)
         return keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
 
-    def explore(self, query, prepared, state, noise):
+    def noisy_step(self, query, prepared, state, noise):
         def drop(alignments):
             batch, heads, steps, places = ops.shape(alignments)
             drawn = ops.reshape(noise, (batch, steps, heads, places))
@@ -332,8 +332,8 @@ class MultiHeadAttention(Attention):
 
         return *self._one_alignment(query, prepared, drop=drop), state
 
-    def explore_all(self, query, prepared, noise):
-        context, alignments, _ = self.explore(query, prepared, (), noise)
+    def noisy_attend(self, query, prepared, noise):
+        context, alignments, _ = self.noisy_step(query, prepared, (), noise)
         return context, alignments
 
     def compute_output_spec(
@@ -414,7 +414,7 @@ class MultiHeadAttention(Attention):
         return keras.layers.Dense(units, use_bias=self.use_bias, name=name, dtype=self.dtype_policy)
 
     def _read(self, weight):
-        """A weight in the layer's compute dtype: the doors run outside `call` too."""
+        """Return a weight in the layer's compute dtype: `step` runs outside of `call` too."""
         return ops.cast(ops.convert_to_tensor(weight), self.compute_dtype)
 
     def _split(self, rows, heads: int):
@@ -429,7 +429,7 @@ class MultiHeadAttention(Attention):
         return ops.cast(wide * size, heads.dtype) * self._read(factor)
 
     def _biases(self, query, steps, places) -> dict:
-        """What the positions add: see `look`."""
+        """What the positions add: see `attend_heads`."""
         if self.position is None:
             return {}
         bias = self.position.bias(steps, places)
@@ -467,7 +467,7 @@ class MultiHeadAttention(Attention):
                 f"and `position` are for `call` alone. Received: {unknown}"
             )
         mask = prepared["mask"]
-        contexts, alignments = self.look(
+        contexts, alignments = self.attend_heads(
             self.project_query(query),
             prepared["keys"],
             prepared["values"],

@@ -117,7 +117,7 @@ class ReinforceAttention(HardAttention):
     # === The loss that draws are charged with ===
 
     @property
-    def looks_back(self):
+    def needs_training_pass(self):
         return is_collecting()
 
     def after_training(self, steps):

@@ -44,7 +44,7 @@ def pop_layer_arguments(arguments: dict) -> dict:
     return {name: arguments.pop(name) for name in names if name in arguments}
 
 
-def narrow(prepared: dict, attention_mask) -> dict:
+def mask_prepared(prepared: dict, attention_mask) -> dict:
     """Put a mask over pairs of query and memory into what was prepared."""
     mask = prepared["mask"]
     if mask is not None:

@@ -165,7 +165,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         near = back >= 0
         if self.window is not None:
             near = ops.logical_and(near, back <= self.window)
-        contexts, alignments = self.look(
+        contexts, alignments = self.attend_heads(
             queries,
             cache["key"],
             cache["value"],

@@ -2,7 +2,7 @@
 
 import keras
 
-from attnzoo.layers.attention.scored import ScoredAttention, narrow, pop_layer_arguments
+from attnzoo.layers.attention.scored import ScoredAttention, mask_prepared, pop_layer_arguments
 from attnzoo.ops import get_normalizer, weighted_sum
 
 
@@ -47,7 +47,7 @@ class SoftAttention(ScoredAttention):
         self.normalizer = normalizer
 
     def mask_pairs(self, prepared, attention_mask):
-        return narrow(prepared, attention_mask)
+        return mask_prepared(prepared, attention_mask)
 
     def attend(self, query, prepared):
         scores = self.score.compare(query, prepared["key"])  # [B, T, S]

@@ -123,7 +123,7 @@ class MonotonicMarginalLogits(MarginalLogits):
         jumps = ops.expand_dims(ops.cast(jumps, "float32"), 2)  # [B, T, 1, J + 1]
         return jump_moves(alignments, jumps + ops.expand_dims(prepared["jumps"], 1), mask)
 
-    def read_on(self, places, evidence, moves):
+    def next_places(self, places, evidence, moves):
         """From the prior of one step to that of the next, given what was said in between.
 
         Args:
@@ -134,12 +134,12 @@ class MonotonicMarginalLogits(MarginalLogits):
         move = move_freely if self.order == 0 else move_by_jumps
         return move(observe(places, evidence), moves)
 
-    def look_back(self, query, token_ids, prepared, kept=None):
+    def token_evidence(self, query, token_ids, prepared, kept=None):
         """Log-probability of tokens [B, T] at each place, by the queries that said them."""
         kernel, bias = self._read(self.kernel), self._read(self.bias)
         return target_log_probs(query, prepared["key"], token_ids, kernel, bias, kept)
 
-    # === The doors ===
+    # === Step by step ===
 
     def prepare(self, memory, memory_mask=None, copy_token_ids=None):
         if memory_mask is None:
@@ -169,13 +169,13 @@ class MonotonicMarginalLogits(MarginalLogits):
 
         outputs = side_by_side(outputs, outputs.shape[-1])
         query = self.project(outputs)
-        evidence = self.look_back(
+        evidence = self.token_evidence(
             side_by_side(state["query"], self.hidden_dim),
             ops.reshape(token_ids, (batch, -1)),
             prepared,
         )
         moves = self.moves(outputs, side_by_side(alignments, memory_length), prepared)
-        places = self.read_on(side_by_side(state["places"], memory_length), evidence, moves)
+        places = self.next_places(side_by_side(state["places"], memory_length), evidence, moves)
         log_probs = self.marginalize(query, prepared["key"], places)
         places = ops.reshape(places, (-1, memory_length))
         state = {"places": places, "query": ops.reshape(query, (-1, self.hidden_dim))}
@@ -199,16 +199,18 @@ class MonotonicMarginalLogits(MarginalLogits):
         kept = self.draw_kept(query, training)
         start = self.initial_state(prepared)
         # The step before said what enters now.
-        evidence = self.look_back(
+        evidence = self.token_evidence(
             _delayed(query), token_ids, prepared, None if kept is None else _delayed(kept)
         )
-        places = self.read_all(start["places"], evidence, self.moves(outputs, alignments, prepared))
+        places = self.all_places(
+            start["places"], evidence, self.moves(outputs, alignments, prepared)
+        )
         log_probs = self.marginalize(query, prepared["key"], places, kept)
         places = ops.cast(places, self.compute_dtype)
         return (log_probs, places) if return_alignments else log_probs
 
-    def read_all(self, start, evidence, moves):
-        """`read_on` over all T steps: from [B, S], [B, T, S] and [B, T, S, M] to [B, T, S]."""
+    def all_places(self, start, evidence, moves):
+        """`next_places` over all T steps: from [B, S], [B, T, S] and [B, T, S, M] to [B, T, S]."""
         width = moves.shape[-1] + 1
         both = ops.concatenate([ops.expand_dims(evidence, -1), moves], axis=-1)
         batch, steps, memory_length, _ = ops.shape(both)
@@ -217,7 +219,7 @@ class MonotonicMarginalLogits(MarginalLogits):
 
         def body(both, places):
             both = ops.reshape(both, (batch, -1, width))  # [B, S, M + 1]
-            places = self.read_on(places, both[..., 0], both[..., 1:])
+            places = self.next_places(places, both[..., 0], both[..., 1:])
             return places, places
 
         return run_loop(body, both, start, "float32")[0]

@@ -205,9 +205,18 @@ class AttentionCell(keras.layers.Layer):
         output, alignments, state = bound.step(bound.project(inputs[:, None])[:, 0], state)
         return bound.read_out(output), alignments, state
 
-    def bind(self, prepared: tuple, training: bool = False) -> "BoundCell":
-        """Read the weights and join them with a prepared memory, before a loop of steps."""
-        return BoundCell(self, prepared, training)
+    def bind(
+        self, prepared: tuple, training: bool = False, hypotheses: int | None = None
+    ) -> "BoundCell":
+        """Read the weights and join them with a prepared memory, before a loop of steps.
+
+        Args:
+            prepared: What `prepare` gave.
+            training: Whether dropout falls and stochastic attentions draw.
+            hypotheses: K, the rows of each source, where it is known. A graph with open sizes is
+                faster for it.
+        """
+        return BoundCell(self, prepared, training, hypotheses)
 
     def _as_attention(self, attention, name: str) -> Attention:
         """An attention that was given as such, or by its name."""
@@ -259,9 +268,10 @@ class BoundCell:
     Made by `AttentionCell.bind`, used within one call, never kept.
     """
 
-    def __init__(self, cell: AttentionCell, prepared: tuple, training: bool):
+    def __init__(self, cell: AttentionCell, prepared: tuple, training: bool, hypotheses=None):
         self.layer = cell
         self.prepared = prepared
+        self.hypotheses = hypotheses
         self.equations = bind(cell.cell, cell.inputs_width, training)
         self.query_index = query_index(cell.cell)
         # Without feedback the attention layer has no place in the loop: it is applied afterwards.
@@ -288,14 +298,14 @@ class BoundCell:
         """As `step`, with the noise of this step; the query [R, Dq] comes out before the state."""
         if self.layer.attend == "before":
             query = state["cell"][self.query_index]
-            context, alignments, remembered = self.look(query, state["attention"], noise)
+            context, alignments, remembered = self.attend(query, state["attention"], noise)
             output, cell_state = self.equations.step(projected, context, state["cell"])
             feed = ()
         else:
             late = state["feed"] if self.layer.input_feeding else None
             output, cell_state = self.equations.step(projected, late, state["cell"])
             query = output
-            context, alignments, remembered = self.look(query, state["attention"], noise)
+            context, alignments, remembered = self.attend(query, state["attention"], noise)
             feed = self.result(output, context) if self.layer.input_feeding else ()
         state = {"cell": cell_state, "attention": remembered, "feed": feed}
         if self.reads_out_later:
@@ -304,13 +314,12 @@ class BoundCell:
             output = feed
         return output, alignments, query, state
 
-    def look(self, query, states: tuple, noise: list | None = None):
+    def attend(self, query, states: tuple, noise: list | None = None):
         """Attend with R = B * K queries to B memories: context [R, Dv], alignments [R, S].
 
-        With noise, one float [R, N] or None for each attention, a stochastic one explores.
+        With noise, one float [R, N] or None for each attention, a stochastic one draws.
         """
-        batch = ops.shape(self.prepared[0]["value"])[0]
-        query = ops.reshape(query, (batch, -1, self.layer.query_width))  # [B, K, Dq]
+        query = self._by_source(query)  # [B, K, Dq]
         contexts, alignments, remembered = [], [], []
         noise = noise or [None] * len(states)
         for one, prepared, state, drawn in zip(
@@ -318,21 +327,26 @@ class BoundCell:
         ):
             stateful = bool(tree.flatten(state))
             if stateful:
-                state = tree.map_structure(
-                    lambda leaf: ops.reshape(leaf, (batch, -1, *ops.shape(leaf)[1:])), state
-                )
+                state = tree.map_structure(self._by_source, state)
             if drawn is None:
                 context, aligned, state = one.step(query, prepared, state)
             else:
-                drawn = ops.reshape(drawn, (batch, -1, ops.shape(drawn)[-1]))
-                context, aligned, state = one.explore(query, prepared, state, drawn)
+                drawn = self._by_source(drawn)
+                context, aligned, state = one.noisy_step(query, prepared, state, drawn)
             contexts.append(_rows(context))
             alignments.append(_rows(aligned))
             remembered.append(tree.map_structure(_rows, state) if stateful else state)
         context = contexts[0] if len(contexts) == 1 else ops.concatenate(contexts, axis=-1)
-        return context, self.pack(alignments), tuple(remembered)
+        return context, self.one_or_tuple(alignments), tuple(remembered)
 
-    def pack(self, alignments: list):
+    def _by_source(self, rows):
+        """Reshape rows [B * K, ...] to [B, K, ...], with K known if possible."""
+        if self.hypotheses == 1:
+            return ops.expand_dims(rows, 1)  # The batch size may be open here.
+        batch = ops.shape(self.prepared[0]["value"])[0]
+        return ops.reshape(rows, (batch, self.hypotheses or -1, *ops.shape(rows)[1:]))
+
+    def one_or_tuple(self, alignments: list):
         """One tensor for one attention, a tuple for a list of them."""
         return tuple(alignments) if self.layer.several else alignments[0]
 

@@ -79,12 +79,12 @@ class AttentionRNN(SpecLayer):
     ):
         self._check(inputs, memory, memory_mask, initial_state, inputs_mask)
         prepared = self.cell.prepare(memory, memory_mask)
-        bound = self.cell.bind(prepared, training=bool(training))
+        bound = self.cell.bind(prepared, training=bool(training), hypotheses=1)
         state = initial_state
         if not isinstance(state, dict):
             state = self.cell.initial_state(prepared, cell_state=state)
         noise = bound.draw_noise(ops.shape(inputs)[1]) if training else []
-        looking_back = [one.looks_back and bool(training) for one in self.cell.attentions]
+        reviewing = [one.needs_training_pass and bool(training) for one in self.cell.attentions]
         stateless = not tree.flatten(state["attention"])
         if self.cell.attend == "after" and not self.cell.input_feeding and stateless:
             outputs, alignments, queries, state = self._in_parallel(bound, inputs, state, noise)
@@ -94,11 +94,11 @@ class AttentionRNN(SpecLayer):
                 inputs,
                 state,
                 noise,
-                return_alignments=return_alignments or any(looking_back),
-                return_queries=any(looking_back),
+                return_alignments=return_alignments or any(reviewing),
+                return_queries=any(reviewing),
             )
         for n, one in enumerate(self.cell.attentions):
-            if looking_back[n]:
+            if reviewing[n]:
                 aligned = alignments[n] if self.cell.several else alignments
                 one.after_training(
                     TrainingPass(queries, prepared[n], aligned, noise[n], inputs_mask, causal=True)
@@ -120,7 +120,7 @@ class AttentionRNN(SpecLayer):
         contexts, alignments = [], []
         for n, (one, prepared) in enumerate(zip(self.cell.attentions, bound.prepared, strict=True)):
             if noise and noise[n] is not None:
-                context, aligned, _ = one.explore(outputs, prepared, (), noise[n])
+                context, aligned, _ = one.noisy_step(outputs, prepared, (), noise[n])
             else:
                 context, aligned = one.attend(outputs, prepared)
             contexts.append(context)
@@ -128,7 +128,7 @@ class AttentionRNN(SpecLayer):
         queries = outputs
         if bound.reads_out_later:
             outputs = bound.read_out(ops.concatenate([outputs, *contexts], axis=-1))
-        return outputs, bound.pack(alignments), queries, {**state, "cell": cell_state}
+        return outputs, bound.one_or_tuple(alignments), queries, {**state, "cell": cell_state}
 
     def _in_a_loop(
         self, bound: BoundCell, inputs, state, noise, *, return_alignments, return_queries
@@ -159,7 +159,7 @@ class AttentionRNN(SpecLayer):
         start = self.cell.query_width if return_queries else 0
         queries = outputs[:, :, :start] if return_queries else None
         outputs = bound.read_out(outputs[:, :, start:width])
-        return outputs, bound.pack(alignments), queries, state
+        return outputs, bound.one_or_tuple(alignments), queries, state
 
     def _check(self, inputs, memory, memory_mask, initial_state, inputs_mask):
         check_attention_inputs(inputs, memory, memory_mask)

@@ -127,7 +127,7 @@ class TransformerBlock(SpecLayer):
         self.dropout_layer.build(x_shape)
         self.built = True
 
-    def beside(self, x, norm, branch, training: bool = False):
+    def add_residual(self, x, norm, branch, training: bool = False):
         """The stream after a branch: a function of x to what is added, and anything more.
 
         Returns:
@@ -138,13 +138,13 @@ class TransformerBlock(SpecLayer):
         x = x + added
         return (x if self.norm_first else norm(x)), *more
 
-    def feed(self, x, training: bool = False):
+    def add_feed_forward(self, x, training: bool = False):
         """The stream after the feed-forward."""
 
         def branch(x):
             return (self.feed_forward(x, training=training),)
 
-        return self.beside(x, self.feed_forward_norm, branch, training)[0]
+        return self.add_residual(x, self.feed_forward_norm, branch, training)[0]
 
     def compute_mask(self, x, mask=None):
         return mask
@@ -235,17 +235,17 @@ class TransformerEncoderBlock(TransformerBlock):
         padding_mask = first_mask(padding_mask, mask, x_mask)
 
         def branch(x):
-            looked = self.self_attention(
+            attended = self.self_attention(
                 x,
                 padding_mask=padding_mask,
                 attention_mask=attention_mask,
                 return_alignments=return_alignments,
                 training=training,
             )
-            return looked if return_alignments else (looked,)
+            return attended if return_alignments else (attended,)
 
-        x, *alignments = self.beside(x, self.self_attention_norm, branch, training)
-        x = self.feed(x, training)
+        x, *alignments = self.add_residual(x, self.self_attention_norm, branch, training)
+        x = self.add_feed_forward(x, training)
         return (x, *alignments) if return_alignments else x
 
     def compute_output_spec(
@@ -349,28 +349,28 @@ class TransformerDecoderBlock(TransformerBlock):
     ):
         padding_mask = first_mask(padding_mask, x_mask)
 
-        def look_back(x):
-            looked = self.self_attention(
+        def attend_self(x):
+            attended = self.self_attention(
                 x,
                 padding_mask=padding_mask,
                 return_alignments=return_self_alignments,
                 training=training,
             )
-            return looked if return_self_alignments else (looked,)
+            return attended if return_self_alignments else (attended,)
 
-        def look_over(x):
-            looked = self.cross_attention(
+        def attend_memory(x):
+            attended = self.cross_attention(
                 x,
                 memory,
                 memory_mask=memory_mask,
                 return_alignments=return_alignments,
                 training=training,
             )
-            return looked if return_alignments else (looked,)
+            return attended if return_alignments else (attended,)
 
-        x, *own = self.beside(x, self.self_attention_norm, look_back, training)
-        x, *alignments = self.beside(x, self.cross_attention_norm, look_over, training)
-        x = self.feed(x, training)
+        x, *own = self.add_residual(x, self.self_attention_norm, attend_self, training)
+        x, *alignments = self.add_residual(x, self.cross_attention_norm, attend_memory, training)
+        x = self.add_feed_forward(x, training)
         return (x, *alignments, *own) if alignments or own else x
 
     # === Step by step ===
@@ -402,17 +402,17 @@ class TransformerDecoderBlock(TransformerBlock):
         """
         x = ops.cast(ops.convert_to_tensor(x), self.compute_dtype)  # As `call` has it.
 
-        def look_back(x):
+        def attend_self(x):
             return self.self_attention.call_with_cache(x, cache, index)
 
-        def look_over(x):
-            return self._look_over(x, prepared)
+        def attend_memory(x):
+            return self._attend_memory(x, prepared)
 
-        x, cache = self.beside(x, self.self_attention_norm, look_back)
-        x, alignments = self.beside(x, self.cross_attention_norm, look_over)
-        return self.feed(x), alignments, cache
+        x, cache = self.add_residual(x, self.self_attention_norm, attend_self)
+        x, alignments = self.add_residual(x, self.cross_attention_norm, attend_memory)
+        return self.add_feed_forward(x), alignments, cache
 
-    def _look_over(self, x, prepared):
+    def _attend_memory(self, x, prepared):
         """Attend with rows [R, T, D] to B memories: context [R, T, D], alignments [R, N, T, S]."""
         rows, steps, width = ops.shape(x)
         batch = ops.shape(prepared["value"])[0]
@@ -424,7 +424,7 @@ class TransformerDecoderBlock(TransformerBlock):
         attention, mask = self.cross_attention, prepared["mask"]
         # No query sees another, so that all of one source's hypotheses and steps stand in a row.
         together = ops.reshape(x, (batch, -1, width))  # [B, K T, D]
-        contexts, alignments = attention.look(
+        contexts, alignments = attention.attend_heads(
             attention.project_query(together),
             prepared["keys"],
             prepared["values"],

@@ -21,7 +21,7 @@ def test_gumbel_is_a_softmax_of_scores_and_noise():
     noise = normal(2, 3, 22, seed=5)
     for temperature in (0.7, 5.0):
         attention.temperature.assign(temperature)
-        _, alignments, _ = attention.explore(
+        _, alignments, _ = attention.noisy_step(
             ops.convert_to_tensor(QUERY), prepared_for(attention), (), ops.convert_to_tensor(noise)
         )
         perturbed = scores_of(attention)[:, :, None] + noise.reshape(2, 3, 2, 11)

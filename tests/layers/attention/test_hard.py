@@ -59,7 +59,7 @@ def test_a_mask_over_pairs_joins_the_mask_over_memory():
 def test_noise_makes_the_draws(samples):
     attention = built(num_samples=samples)
     noise = normal(2, 3, samples * 11, seed=5)
-    context, alignments = attention.explore_all(
+    context, alignments = attention.noisy_attend(
         ops.convert_to_tensor(QUERY), prepared_for(attention), ops.convert_to_tensor(noise)
     )
     expected = drawn_from(scores_of(attention), noise, samples)

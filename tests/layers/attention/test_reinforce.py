@@ -43,7 +43,8 @@ def test_no_gradient_goes_through_a_draw():
     def context(query):
         noise = ops.convert_to_tensor(normal(2, 3, 11, seed=5))
         return (
-            attention.explore(query, prepared_for(attention), (), noise)[0] + 0.0 * query[:, :, :1]
+            attention.noisy_step(query, prepared_for(attention), (), noise)[0]
+            + 0.0 * query[:, :, :1]
         )
 
     _, (gradient,) = outputs_and_gradients(context, [QUERY], np.float32(1.0))

@@ -26,7 +26,7 @@ def test_straight_through_draws_and_has_the_gradient_of_soft_attention():
 
     def hard_alignments(query, memory):
         prepared = attention.prepare(memory, ops.convert_to_tensor(MASK))
-        return attention.explore(query, prepared, (), ops.convert_to_tensor(noise))[1]
+        return attention.noisy_step(query, prepared, (), ops.convert_to_tensor(noise))[1]
 
     def soft_alignments(query, memory):
         return soft.attend(query, soft.prepare(memory, ops.convert_to_tensor(MASK)))[1]
