@@ -6,7 +6,7 @@ from attnzoo.ops import linear
 
 
 def apply_dense(dense, rows):
-    """What a built `keras.layers.Dense` gives, in the form that is fast on every backend.
+    """Apply a built `keras.layers.Dense`, in the form that is fast on every backend.
 
     It may run outside of `call`. After quantization the layer itself is called.
 

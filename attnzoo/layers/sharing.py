@@ -1,4 +1,4 @@
-"""What a config says of a layer that may be part of several others."""
+"""Configs of a layer that may be part of several others."""
 
 import keras
 
@@ -6,7 +6,7 @@ _PROBE = keras.initializers.Zeros()  # Kept: Keras knows objects by their ids.
 
 
 def part_config(part):
-    """What a config holds of a part: its serialized form, or in a file the part itself.
+    """Return the config of a part: its serialized form, or in a file the part itself.
 
     While Keras writes a file, it knows a layer that it has met before, and what two layers share
     they share again once it is read; but it must meet the layer, not its serialized form. Elsewhere

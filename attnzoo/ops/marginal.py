@@ -1,4 +1,4 @@
-"""What is said at every place: marginal log-probabilities, and those of one target at each place.
+"""Log-probabilities summed over places, and those of one target at each place.
 
 In blocks: it never holds [B, T, S, U] or [B, T, S, V] at once.
 """
@@ -31,7 +31,7 @@ _SMALLEST = 1e-37
 
 
 def marginal_log_probs(query, key, alignments, kernel, bias, kept=None):
-    """Log-probabilities of what a step says, over all places where it may have looked.
+    """Compute log-probabilities of the targets of a step, summed over its places.
 
         readout[b, t, s]  = kept[b, t] * tanh(query[b, t] + key[b, s])
         log p[b, t, s, v] = log_softmax over v of (kernel readout[b, t, s] + bias)
@@ -69,7 +69,7 @@ def marginal_log_probs(query, key, alignments, kernel, bias, kept=None):
 
 
 def target_log_probs(query, key, targets, kernel, bias, kept=None):
-    """Log-probabilities of one given target at each place: what is evidence of where a step looked.
+    """Compute the log-probability of one given target at each place.
 
         readout[b, t, s]  = kept[b, t] * tanh(query[b, t] + key[b, s])
         log p[b, t, s, v] = log_softmax over v of (kernel readout[b, t, s] + bias)
@@ -109,14 +109,14 @@ def _in_one_or_in_blocks(compute, query, key, beside, kernel, bias, kept):
 
 
 def _at_each_place(query, key, kernel, bias, kept):
-    """tanh(...) and what dropout leaves of it [b, t, S, U], and logits [b, t, S, V]."""
+    """Return tanh(...) and the same after dropout [b, t, S, U], and logits [b, t, S, V]."""
     hidden = ops.tanh(ops.expand_dims(query, 2) + ops.expand_dims(key, 1))
     readout = hidden if kept is None else hidden * ops.expand_dims(kept, 2)
     return hidden, readout, linear(readout, kernel, bias)
 
 
 def _gradients_below(shares, hidden, readout, kernel, kept):
-    """From the gradient of the logits [b, t, S, V] to those of query, key, kernel and bias."""
+    """Return gradients of query, key, kernel and bias for that of the logits."""
     rows = ops.reshape(shares, (-1, kernel.shape[-1]))  # [b t S, V]
     readouts = ops.reshape(readout, (-1, kernel.shape[0]))  # [b t S, U]
     bent = linear(shares, ops.transpose(kernel))  # [b, t, S, U]
@@ -138,7 +138,7 @@ def _marginals(query, key, alignments, kernel, bias, kept=None):
 
 
 def _joint(logits, alignments):
-    """log of alignments[b, t, s] p[b, t, s, v]: [b, t, S, V]."""
+    """Return log of alignments[b, t, s] p[b, t, s, v]: [b, t, S, V]."""
     some = alignments > _SMALLEST
     weights = ops.where(some, ops.log(ops.where(some, alignments, 1.0)), _LOWEST)
     totals = ops.logsumexp(logits, axis=-1)  # [b, t, S]
@@ -146,7 +146,7 @@ def _joint(logits, alignments):
 
 
 def _marginal_gradients(query, key, alignments, kernel, bias, kept=None, *, upstream):
-    """Of one block: gradients of query, alignments, key, kernel and bias.
+    """Return gradients of one block: of query, alignments, key, kernel and bias.
 
     With g the upstream gradient, and the posterior r[s, v] of the places once v is seen,
 
@@ -179,12 +179,12 @@ def _target_log_probs(query, key, targets, kernel, bias, kept=None):
 
 
 def _one_hot(targets, kernel):
-    """[b, t, 1] to [b, t, 1, V]"""
+    """Return indices [b, t, 1] as one-hot rows [b, t, 1, V]."""
     return ops.one_hot(ops.cast(targets, "int32"), kernel.shape[-1], dtype=kernel.dtype)
 
 
 def _target_gradients(query, key, targets, kernel, bias, kept=None, *, upstream):
-    """Of one block, as `_marginal_gradients`; to the targets goes none."""
+    """Return gradients of one block, as `_marginal_gradients`, but none of the targets."""
     hidden, readout, logits = _at_each_place(query, key, kernel, bias, kept)
     shares = _one_hot(targets, kernel) - ops.softmax(logits, axis=-1)
     shares = shares * ops.expand_dims(upstream, -1)  # [b, t, S, V]
@@ -275,7 +275,7 @@ class _Computation:
 
 
 def _block_sizes(query, key, kernel):
-    """Examples b and query steps t of a block."""
+    """Return the examples b and the query steps t of a block."""
     batch, query_length, _ = ops.shape(query)
     row = ops.shape(key)[1] * sum(kernel.shape)
     return block_sizes(batch, query_length, row, _BLOCK_ELEMENTS)

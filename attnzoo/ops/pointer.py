@@ -1,4 +1,4 @@
-"""Say a token of the vocabulary, or copy one from the source: the mixture of the two."""
+"""Pointer-generator: the mixture of a token of the vocabulary and a copy of the source."""
 
 import math
 
@@ -14,7 +14,7 @@ _NEVER = -1e30
 
 
 def copy_places(copy_token_ids, vocabulary_size: int):
-    """Spread what copying a place would say over all that can be said in a batch.
+    """Return the token that each place copies, one-hot over vocabulary and source.
 
         places[b, s, v] = 1 if copy_token_ids[b, s] = v else 0
 
@@ -36,7 +36,7 @@ def copy_places(copy_token_ids, vocabulary_size: int):
 
 
 def pointer_log_probs(logits, gate, alignments, places):
-    """Log-probabilities of a step that says a token of the vocabulary or copies one.
+    """Compute log-probabilities of a step that generates a token or copies one.
 
         p_gen[b, t]   = sigmoid(gate[b, t])
         copy[b, t, v] = sum over s of alignments[b, t, s] places[b, s, v]
@@ -83,6 +83,6 @@ def pointer_log_probs(logits, gate, alignments, places):
 
 
 def _log_add(one, other):
-    """log(exp(one) + exp(other)), whose gradient is right where the two are equal, too."""
+    """Return log(exp(one) + exp(other)), with the right gradient where both are equal."""
     high = ops.stop_gradient(ops.maximum(one, other))
     return high + ops.log(ops.exp(one - high) + ops.exp(other - high))

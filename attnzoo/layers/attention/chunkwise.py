@@ -76,17 +76,17 @@ class ChunkwiseAttention(MonotonicAttention):
         return {**super().prepare(memory, memory_mask), "chunk_key": chunk_key}
 
     def spread(self, query, prepared, places):
-        """Softly over the windows that end at `places`."""
+        """Spread the weight of `places` [B, T, S] softly over the windows that end there."""
         scores = self.chunk_score.compare(query, prepared["chunk_key"])  # [B, T, S]
         return chunkwise_alignments(places, scores, self.window, prepared["mask"])
 
     @property
     def scans_places(self) -> bool:
-        """Whether places can be compared one by one."""
+        """Whether both scores can compare places one by one."""
         return self.score.placewise and self.chunk_score.placewise
 
     def attend_at(self, query, prepared, place, weights, state):
-        """Softly over the windows that end at the chosen places, gathered from the memory."""
+        """Attend softly to the windows that end at the places, gathered from the memory."""
         memory_length, mask = ops.shape(prepared["value"])[1], prepared["mask"]
         first = place - (self.window - 1)  # [B, K]
         numbers = first[:, :, None] + ops.arange(self.window, dtype="int32")  # [B, K, window]

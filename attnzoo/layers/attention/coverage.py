@@ -1,4 +1,4 @@
-"""Coverage attention: what was looked at is known, and may be charged for."""
+"""Coverage attention: it knows the sum of its alignments so far, and repetition may cost."""
 
 import keras
 

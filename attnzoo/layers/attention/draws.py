@@ -1,4 +1,4 @@
-"""What was drawn in a pass of training, on its way to the model that charges the draws."""
+"""Draws of a pass of training, for the model that charges them with its loss."""
 
 import contextlib
 import contextvars
@@ -12,7 +12,7 @@ _COLLECTED = contextvars.ContextVar("collected_draws", default=None)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Draws:
-    """What one attention drew in a pass of training.
+    """The draws of one attention in a pass of training.
 
     Args:
         layer: The attention. It has `entropy_weight`, `credit` and `update_baseline(loss)`.
@@ -37,7 +37,7 @@ class Draws:
 
 @contextlib.contextmanager
 def collect_draws():
-    """Within this, attentions hand in what they draw in training.
+    """Collect the draws that attentions hand in, within a pass of training.
 
     Yields:
         A list that `Draws` are put into. Where another is open already, that one gets them: what is
@@ -55,10 +55,10 @@ def collect_draws():
 
 
 def is_collecting() -> bool:
-    """Whether somebody wants to know what is drawn."""
+    """Return whether draws are collected: see `collect_draws`."""
     return _COLLECTED.get() is not None
 
 
 def hand_in(draws: Draws) -> None:
-    """Put draws where they are collected."""
+    """Add draws to those that are collected."""
     _COLLECTED.get().append(draws)

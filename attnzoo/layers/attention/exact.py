@@ -1,4 +1,4 @@
-"""Exact hard attention: look at one place, and sum over all that it may be."""
+"""Exact hard attention: one place a step, summed over all places that it may be."""
 
 import keras
 
@@ -8,7 +8,7 @@ from attnzoo.layers.output import MarginalLogits
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class ExactHardAttention(SoftAttention):
-    """Hard attention whose place is summed out of what a step says, of Wu et al.
+    """Hard attention of Wu et al., with the place of a step summed out of its output.
 
         alignments[b, t] = softmax over s of score(query[b, t], memory[b, s])
         p(y[b, t])       = sum over s of alignments[b, t, s] p(y[b, t] | query[b, t], memory[b, s])
@@ -51,5 +51,5 @@ class ExactHardAttention(SoftAttention):
         super().__init__(score, **kwargs)
 
     def make_output_layer(self, vocabulary_size: int, **kwargs):
-        """The output layer that goes with this attention; arguments as in `MarginalLogits`."""
+        """Make the output layer of this attention; arguments as in `MarginalLogits`."""
         return MarginalLogits(vocabulary_size, **kwargs)

@@ -1,4 +1,4 @@
-"""Exact hard monotonic attention: read on, one place a step, and sum over all ways to do so."""
+"""Exact hard monotonic attention: one place a step, summed over all monotone alignments."""
 
 import keras
 
@@ -9,7 +9,7 @@ from attnzoo.layers.output.monotonic_marginal_logits import check_order
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class ExactMonotonicAttention(ExactHardAttention):
-    """Hard monotonic attention whose alignment is summed out of what is said, of Wu and Cotterell.
+    """Hard attention of Wu and Cotterell, summed over all monotone alignments of a target.
 
         alignments[b, t] = softmax over s of score(query[b, t], memory[b, s])
         p(y[b])          = sum over all places s[1] <= ... <= s[T] of
@@ -55,7 +55,7 @@ class ExactMonotonicAttention(ExactHardAttention):
         self.max_jump = max_jump
 
     def make_output_layer(self, vocabulary_size: int, **kwargs):
-        """The output layer that goes with this attention; arguments as in `MarginalLogits`."""
+        """Make the output layer of this attention; arguments as in `MarginalLogits`."""
         return MonotonicMarginalLogits(
             vocabulary_size, order=self.order, max_jump=self.max_jump, **kwargs
         )

@@ -69,7 +69,7 @@ class GumbelSoftmaxAttention(HardAttention):
 
     @property
     def temperature(self) -> keras.Variable:
-        """The variable that the scores and their noise are divided by, above 0."""
+        """The variable that divides the scores and their noise, above 0."""
         if self._temperature is None:
             raise ValueError(
                 "The variable `temperature` is there once the layer is built. Received: "

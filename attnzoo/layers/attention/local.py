@@ -19,7 +19,7 @@ _BASE = 128
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class LocalAttention(SoftAttention):
-    """Local attention of Luong et al.: only the places about a centre are looked at.
+    """Local attention of Luong et al.: only places about a centre get weight.
 
         center[b, t]     = S_b sigmoid(v · tanh(W query[b, t]))     predictive (local-p)
                          = min(t, S_b - 1)                          monotonic (local-m)
@@ -125,14 +125,14 @@ class LocalAttention(SoftAttention):
     # === The centre: [B, T, 1], in places ===
 
     def predict_center(self, query, length):
-        """S sigmoid(v · tanh(W query))"""
+        """Return S sigmoid(v · tanh(W query))."""
         kernel, vector = self.position_kernel, self.position_vector
         hidden = ops.tanh(linear(query, ops.cast(kernel, self.compute_dtype)))  # [B, T, U]
         hidden = ops.cast(hidden, self.place_dtype) * ops.cast(vector, self.place_dtype)
         return length * ops.sigmoid(ops.sum(hidden, axis=-1, keepdims=True))
 
     def monotonic_center(self, steps, length):
-        """min(t, S - 1)"""
+        """Return min(t, S - 1)."""
         return ops.minimum(steps, length - 1.0)
 
     # === From a centre to the alignments ===
@@ -157,7 +157,7 @@ class LocalAttention(SoftAttention):
         )
 
     def gathers(self, query_length, memory_length, mask) -> bool:
-        """Whether to gather windows; a memory length not known while tracing may be large."""
+        """Return whether to gather windows. A memory length not known may be large."""
         query_length, memory_length = known_size(query_length), known_size(memory_length)
         over_pairs = mask is not None and (len(mask.shape) == 2 or mask.shape[1] != 1)
         if query_length is None or over_pairs or not self.score.placewise:
@@ -218,12 +218,12 @@ class LocalAttention(SoftAttention):
 
     @property
     def width(self) -> int:
-        """Places that one window can hold: 2 D + 1."""
+        """Number of places in one window, 2 D + 1."""
         return 2 * self.window + 1
 
     @property
     def place_dtype(self) -> str:
-        """Places need more digits than half precision has."""
+        """Dtype of places, which need more digits than half precision has."""
         return keras.backend.result_type(self.compute_dtype, "float32")
 
     def get_config(self):

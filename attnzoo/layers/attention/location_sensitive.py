@@ -1,4 +1,4 @@
-"""Location-sensitive attention: where it looked a step ago says where it may look now."""
+"""Location-sensitive attention: its scores depend on the alignments of the step before."""
 
 import keras
 from keras import ops

@@ -21,7 +21,7 @@ from attnzoo.ops.windows import gather_memories
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class MonotonicAttention(ScoredAttention):
-    """Monotonic attention of Raffel et al.: it reads the memory once, from its start to its end.
+    """Monotonic attention of Raffel et al.: it passes over the memory once.
 
     A step goes on from the place of the step before, looks at place after place, and stops at the
     first that it chooses. Training takes the expectation of that, `"hard"` decoding does it.
@@ -117,7 +117,7 @@ class MonotonicAttention(ScoredAttention):
 
     @property
     def stochastic(self) -> bool:
-        """Whether training has a form of its own."""
+        """Whether a step of training differs from one of decoding."""
         return bool(self.sigmoid_noise) or self.mode == "hard" or self.mode != self.decoding_mode
 
     def initial_state(self, prepared):
@@ -130,7 +130,7 @@ class MonotonicAttention(ScoredAttention):
     # === The equations ===
 
     def choose(self, query, key, mask, noise=None):
-        """Probability that each place is chosen once it is reached, float32 [B, T, S]."""
+        """Return the probability that each place is chosen once reached, float32 [B, T, S]."""
         scores = self.score.compare(query, key)
         dtype = keras.backend.result_type(scores.dtype, "float32")
         # As the other weights, in the compute dtype: `step` runs outside of `call`.
@@ -141,18 +141,18 @@ class MonotonicAttention(ScoredAttention):
         return choose_probabilities(scores, mask)
 
     def spread(self, query, prepared, places):
-        """From the places [B, T, S] that steps stop at to what they look at: here, to these."""
+        """Return the alignments of steps that stop at `places` [B, T, S]: here the same."""
         return places
 
     def expect(self, query, prepared, state, mode, noise=None):
-        """One step, with all places at once."""
+        """Take one step in expectation over all places."""
         choose = self.choose(query, prepared["key"], prepared["mask"], noise)
         state = monotonic_alignments(choose, state, mode)
         alignments = self.spread(query, prepared, state)
         return weighted_sum(alignments, prepared["value"]), alignments, state
 
     def expect_all(self, query, prepared, mode, noise=None):
-        """All T steps: scores at once, alignments one after the other."""
+        """Take all T steps in expectation: scores at once, alignments one by one."""
         choose = self.choose(query, prepared["key"], prepared["mask"], noise)  # [B, T, S]
 
         def body(choose, previous):
@@ -168,11 +168,11 @@ class MonotonicAttention(ScoredAttention):
 
     @property
     def scans_places(self) -> bool:
-        """Whether places can be compared one by one."""
+        """Whether the score can compare places one by one."""
         return self.score.placewise
 
     def scan_places(self, query, prepared, previous):
-        """Go on from the place before, to the first that is chosen.
+        """Scan the memory from the place before to the first place that is chosen.
 
         Args:
             query: float [B, K, Dq].
@@ -208,7 +208,7 @@ class MonotonicAttention(ScoredAttention):
         return place, chosen
 
     def attend_at(self, query, prepared, place, weights, state):
-        """Context [B, K, Dv] and alignments [B, K, S] of places [B, K] with weights [B, K, 1]."""
+        """Return context [B, K, Dv] and alignments [B, K, S] of one place [B, K] a query."""
         return weights * gather_windows(prepared["value"], place, 1)[:, :, 0], state
 
     # === Step by step ===

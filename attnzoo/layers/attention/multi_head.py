@@ -185,18 +185,18 @@ class MultiHeadAttention(Attention):
     # === Projections ===
 
     def project_query(self, query):
-        """Query [B, T, Dq] to the heads' [B, N, T, D]."""
+        """Project a query [B, T, Dq] to the heads' [B, N, T, D]."""
         heads = self._split(apply_dense(self.query_dense, query), self.num_heads)
         return self._normalize(heads, self.query_factor) if self.qk_norm else heads
 
     def project_memory(self, memory):
-        """Memory [B, S, Dm] to the heads' keys [B, M, S, D] and values [B, M, S, Dv]."""
+        """Project memory [B, S, Dm] to the heads' keys [B, M, S, D] and values [B, M, S, Dv]."""
         key = self._split(apply_dense(self.key_dense, memory), self.num_key_value_heads)
         value = self._split(apply_dense(self.value_dense, memory), self.num_key_value_heads)
         return (self._normalize(key, self.key_factor) if self.qk_norm else key), value
 
     def project_output(self, contexts):
-        """The heads' contexts [B, N, T, Dv] to the context [B, T, output_dim]."""
+        """Project the heads' contexts [B, N, T, Dv] to the context [B, T, output_dim]."""
         batch, _, length, _ = ops.shape(contexts)
         contexts = ops.transpose(contexts, (0, 2, 1, 3))
         rows = ops.reshape(contexts, (batch, length, self.num_heads * self.value_dim))
@@ -218,7 +218,7 @@ class MultiHeadAttention(Attention):
         wants_alignments: bool = False,
         drop=None,
     ):
-        """All heads attend.
+        """Attend with all heads.
 
         Args:
             query: float [B, N, T, D].
@@ -318,7 +318,7 @@ class MultiHeadAttention(Attention):
         return self.dropout > 0.0
 
     def draw_noise(self, prepared, steps):
-        """A number in [0, 1) for each head and place, float32 [B, T, N * S]."""
+        """Draw a number in [0, 1) for each head and place, float32 [B, T, N * S]."""
         batch, places = ops.shape(prepared["value"])[:2]
         shape = (batch, steps, self.num_heads * places)
         return keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
@@ -418,7 +418,7 @@ class MultiHeadAttention(Attention):
         return ops.cast(ops.convert_to_tensor(weight), self.compute_dtype)
 
     def _split(self, rows, heads: int):
-        """[B, T, N * D] to [B, N, T, D]."""
+        """Split [B, T, N * D] into heads [B, N, T, D]."""
         batch, length, width = ops.shape(rows)
         rows = ops.reshape(rows, (batch, length, heads, width // heads))
         return ops.transpose(rows, (0, 2, 1, 3))
@@ -429,7 +429,7 @@ class MultiHeadAttention(Attention):
         return ops.cast(wide * size, heads.dtype) * self._read(factor)
 
     def _biases(self, query, steps, places) -> dict:
-        """What the positions add: see `attend_heads`."""
+        """Return the biases of the positions: see `attend_heads`."""
         if self.position is None:
             return {}
         bias = self.position.bias(steps, places)
@@ -442,7 +442,7 @@ class MultiHeadAttention(Attention):
         return biases
 
     def _compare(self, query, key):
-        """Scores [B, N, T, S], in float32 at least."""
+        """Compute scores [B, N, T, S], in float32 at least."""
         if self.score == "dot":
             return dot_product_scores(query, key)
         batch, heads, length, width = ops.shape(query)
@@ -458,7 +458,7 @@ class MultiHeadAttention(Attention):
         return keras.random.randint((2,), 0, top, dtype="int32", seed=self.seed_generator)
 
     def _one_alignment(self, query, prepared, drop=None):
-        """Context [B, K, Dv] of queries [B, K, Dq], and the mean of the heads' alignments."""
+        """Return the context of queries [B, K, Dq], and the mean of the heads' alignments."""
         unknown = {"causal": self.causal, "window": self.window, "position": self.position}
         unknown = {name: value for name, value in unknown.items() if value not in (None, False)}
         if unknown:

@@ -1,4 +1,4 @@
-"""Attentive pooling: one vector of many, by places that were learned to matter."""
+"""Attentive pooling: one vector of a sequence, by learned weights of its places."""
 
 import keras
 from keras import ops
@@ -102,7 +102,7 @@ class AttentivePooling(SpecLayer):
         return (pooled, alignments) if return_alignments else pooled
 
     def overlap(self, alignments):
-        """How far the hops of one example are from seeing different places: a scalar."""
+        """Return how much the hops of an example share places: a scalar, 0 for none."""
         alignments = ops.cast(alignments, "float32")
         both = ops.matmul(alignments, ops.transpose(alignments, (0, 2, 1)))  # [B, H, H]
         return ops.mean(ops.sum(ops.square(both - ops.eye(self.num_hops)), axis=(1, 2)))

@@ -94,7 +94,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
     # === Token by token ===
 
     def initial_cache(self, batch_size, max_length: int) -> dict:
-        """A cache of nothing yet: what `call_with_cache` takes first.
+        """Return an empty cache for the first `call_with_cache`.
 
         Args:
             batch_size: B, in sequences.
@@ -112,7 +112,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         }
 
     def resize_cache(self, cache: dict, max_length: int) -> dict:
-        """The same cache with room for `max_length` tokens, its own room known while tracing.
+        """Resize a cache to `max_length` tokens. Its own length is known while tracing.
 
         Tokens beyond are lost.
         """
@@ -124,7 +124,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
     def call_with_cache(
         self, inputs, cache: dict, index, padding_mask=None, return_alignments: bool = False
     ):
-        """Some tokens more: one, or a whole prompt at once.
+        """Attend with the next tokens: one, or a whole prompt at once.
 
         Args:
             inputs: float [B, T, D]. The tokens at `index`..`index + T - 1`.

@@ -1,8 +1,8 @@
-"""What every output layer is: from what a decoder gives to LOGITS, behind three doors."""
+"""The base of the output layers: OUTPUTS OF A DECODER -> LOGITS."""
 
 
 class OutputLayer:
-    """Mixin of the layers that say what comes next.
+    """Mixin of the layers that make logits of the outputs of a decoder.
 
     A layer that needs the decoder's outputs alone is called with them and has nothing more to do.
     One that looks at the source too sets `needs_alignments = True`; decoding then uses three doors,
@@ -33,11 +33,11 @@ class OutputLayer:
         return ()
 
     def initial_state(self, prepared):
-        """What is remembered before the first step: a pytree of float tensors [B, ...]."""
+        """Return the state before the first step: a pytree of float tensors [B, ...]."""
         return ()
 
     def step(self, outputs, alignments, token_ids, prepared, state):
-        """One step of decoding, for K hypotheses of each source side by side: R = B * K rows.
+        """Take one step of decoding, for R = B * K rows: K hypotheses of each source.
 
         Args:
             outputs: float [R, D].

@@ -1,4 +1,4 @@
-"""The output layer of a model that looks at one place a step, never before the last one."""
+"""The output layer that sums over all monotone alignments."""
 
 import keras
 from keras import ops
@@ -23,7 +23,7 @@ _USUAL_MAX_JUMP = 5
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class MonotonicMarginalLogits(MarginalLogits):
-    """What a step says, summed over all ways in which the steps up to it may have read on.
+    """Log-probabilities of the vocabulary, summed over monotone alignments so far.
 
     The places of the steps are a hidden Markov chain that never goes back. With p[b, t, s] what is
     said at place s, as in `MarginalLogits`, and y[t] the target of step t,
@@ -115,7 +115,7 @@ class MonotonicMarginalLogits(MarginalLogits):
     # === The equations ===
 
     def moves(self, outputs, alignments, prepared):
-        """All there is to know of the moves of [B, T] steps: float32 [B, T, S, ...]."""
+        """Compute the moves of [B, T] steps: float32 [B, T, S, ...]."""
         mask = ops.expand_dims(prepared["mask"], 1)  # [B, 1, S]
         if self.order == 0:
             return free_moves(alignments, mask)
@@ -124,7 +124,7 @@ class MonotonicMarginalLogits(MarginalLogits):
         return jump_moves(alignments, jumps + ops.expand_dims(prepared["jumps"], 1), mask)
 
     def next_places(self, places, evidence, moves):
-        """From the prior of one step to that of the next, given what was said in between.
+        """Return the prior of the next step, given the prior and the target of this one.
 
         Args:
             places: float32 [..., S].
@@ -135,7 +135,7 @@ class MonotonicMarginalLogits(MarginalLogits):
         return move(observe(places, evidence), moves)
 
     def token_evidence(self, query, token_ids, prepared, kept=None):
-        """Log-probability of tokens [B, T] at each place, by the queries that said them."""
+        """Return the log-probability of tokens [B, T] at each place, by their queries."""
         kernel, bias = self._read(self.kernel), self._read(self.bias)
         return target_log_probs(query, prepared["key"], token_ids, kernel, bias, kept)
 
@@ -151,7 +151,7 @@ class MonotonicMarginalLogits(MarginalLogits):
         return prepared
 
     def initial_state(self, prepared):
-        """The place before the first step, and, in place of its query, zeros.
+        """Return the place before the first step, and zeros for its query.
 
         Places keep their precision. What the start token would be evidence of changes nothing, as
         there is one place only.
@@ -210,7 +210,7 @@ class MonotonicMarginalLogits(MarginalLogits):
         return (log_probs, places) if return_alignments else log_probs
 
     def all_places(self, start, evidence, moves):
-        """`next_places` over all T steps: from [B, S], [B, T, S] and [B, T, S, M] to [B, T, S]."""
+        """Take `next_places` over all T steps: [B, S], [B, T, S], [B, T, S, M] to [B, T, S]."""
         width = moves.shape[-1] + 1
         both = ops.concatenate([ops.expand_dims(evidence, -1), moves], axis=-1)
         batch, steps, memory_length, _ = ops.shape(both)
@@ -235,7 +235,7 @@ class MonotonicMarginalLogits(MarginalLogits):
 
 
 def check_order(order: int, max_jump: int | None):
-    """Raise unless a chain of this order may move so far."""
+    """Raise unless `order` is 0 or 1, and `max_jump` goes with it."""
     if order not in (0, 1) or isinstance(order, bool):
         raise ValueError(f"`order` must be 0 or 1. Received: order={order!r}")
     if max_jump is None:
@@ -249,7 +249,7 @@ def check_order(order: int, max_jump: int | None):
 
 
 def check_token_ids(token_ids):
-    """Raise if there are none."""
+    """Raise if there are no `token_ids`."""
     if token_ids is None:
         raise ValueError(
             "`token_ids` must be given: what was said so far tells where the steps looked. "
@@ -258,5 +258,5 @@ def check_token_ids(token_ids):
 
 
 def _delayed(tensor):
-    """Each step gets what was the step before's, the first one zeros."""
+    """Shift by one step: each gets the row of the step before, the first one zeros."""
     return ops.pad(tensor, [[0, 0], [1, 0], [0, 0]])[:, :-1]

@@ -1,4 +1,4 @@
-"""The output layer that says a token of its vocabulary, or copies one from the source."""
+"""The output layer that generates a token of its vocabulary, or copies one of the source."""
 
 import keras
 from keras import ops
@@ -73,7 +73,7 @@ class PointerGenerator(OutputLayer, SpecLayer):
         self.built = True
 
     def prepare(self, memory, memory_mask=None, copy_token_ids=None):
-        """What each place would say, once per source: float32 [B, S, V + S]."""
+        """Compute the token that each place copies, once per source: float32 [B, S, V + S]."""
         if copy_token_ids is None:
             raise ValueError(
                 "`copy_token_ids` must say what copying each place of the source would say: a "
@@ -110,7 +110,7 @@ class PointerGenerator(OutputLayer, SpecLayer):
         return (log_probs, alignments) if return_alignments else log_probs
 
     def mix(self, outputs, alignments, places):
-        """Log-probabilities [B, T, V + S], given what `prepare` gave."""
+        """Return log-probabilities [B, T, V + S] of what `prepare` gave."""
         logits = linear(outputs, self._read(self.kernel), self._read(self.bias))
         gate = linear(outputs, self._read(self.gate_kernel), self._read(self.gate_bias))
         log_probs = pointer_log_probs(logits, gate[:, :, 0], alignments, places)
@@ -139,5 +139,5 @@ class PointerGenerator(OutputLayer, SpecLayer):
         return {**super().get_config(), "vocabulary_size": self.vocabulary_size}
 
     def _read(self, weight):
-        """A weight in the compute dtype, outside of a layer's `call` too."""
+        """Return a weight in the compute dtype: it runs outside of `call` too."""
         return ops.cast(ops.convert_to_tensor(weight), self.compute_dtype)

@@ -1,4 +1,4 @@
-"""The output layer that is an embedding, the other way round."""
+"""The output layer that shares the weights of the embedding."""
 
 import keras
 

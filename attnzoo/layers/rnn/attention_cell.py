@@ -155,7 +155,7 @@ class AttentionCell(keras.layers.Layer):
 
     @property
     def output_width(self) -> int:
-        """Width of what comes out of a step, in features."""
+        """Width of the output of a step, in features."""
         return self.result_width if self.output_attention else output_size(self.cell)
 
     def prepare(self, memory, memory_mask=None) -> tuple:
@@ -163,7 +163,7 @@ class AttentionCell(keras.layers.Layer):
         return tuple(one.prepare(memory, memory_mask) for one in self.attentions)
 
     def initial_state(self, prepared: tuple, cell_state=None) -> dict:
-        """The state before the first step.
+        """Return the state before the first step.
 
         Args:
             prepared: What `prepare` gave.
@@ -189,7 +189,7 @@ class AttentionCell(keras.layers.Layer):
         return {"cell": cell_state, "attention": attention, "feed": feed}
 
     def step(self, inputs, prepared: tuple, state: dict):
-        """One decoding step.
+        """Take one decoding step.
 
         Args:
             inputs: float [R, D]. R = B * K rows: K hypotheses for each of the B sources, side by
@@ -219,7 +219,7 @@ class AttentionCell(keras.layers.Layer):
         return BoundCell(self, prepared, training, hypotheses)
 
     def _as_attention(self, attention, name: str) -> Attention:
-        """An attention that was given as such, or by its name."""
+        """Make an attention of its name, or check an instance."""
         if isinstance(attention, str):
             return get_attention(
                 attention, output_size(self.cell), name=name, dtype=self.dtype_policy
@@ -263,7 +263,7 @@ class AttentionCell(keras.layers.Layer):
 
 
 class BoundCell:
-    """An `AttentionCell` with its weights read and its memory prepared: what a loop steps through.
+    """An `AttentionCell` with its weights read and its memory prepared, for a loop of steps.
 
     Made by `AttentionCell.bind`, used within one call, never kept.
     """
@@ -279,23 +279,23 @@ class BoundCell:
         self.reads_out_later = cell.output_attention and wants_context and not cell.input_feeding
 
     def project(self, inputs):
-        """The inputs' part of the cell, all steps at once: [B, T, D] to [B, T, P]."""
+        """Compute the inputs' part of the cell, all steps at once: [B, T, D] to [B, T, P]."""
         return self.equations.project(inputs)
 
     def draw_noise(self, steps) -> list:
-        """What the stochastic attentions draw for all steps of training: float [B, T, R] each."""
+        """Draw the noise of the stochastic attentions for all steps: float [B, T, R] each."""
         return [
             one.draw_noise(prepared, steps) if one.stochastic else None
             for one, prepared in zip(self.layer.attentions, self.prepared, strict=True)
         ]
 
     def step(self, projected, state: dict):
-        """One step: [R, P] to what `read_out` takes [R, E], the alignments and the next state."""
+        """Take one step: [R, P] to [R, E] for `read_out`, the alignments and the next state."""
         output, alignments, _, state = self.training_step(projected, state, None)
         return output, alignments, state
 
     def training_step(self, projected, state: dict, noise: list | None):
-        """As `step`, with the noise of this step; the query [R, Dq] comes out before the state."""
+        """Take one step as `step`, with its noise. It returns the query [R, Dq] too."""
         if self.layer.attend == "before":
             query = state["cell"][self.query_index]
             context, alignments, remembered = self.attend(query, state["attention"], noise)
@@ -347,17 +347,17 @@ class BoundCell:
         return ops.reshape(rows, (batch, self.hypotheses or -1, *ops.shape(rows)[1:]))
 
     def one_or_tuple(self, alignments: list):
-        """One tensor for one attention, a tuple for a list of them."""
+        """Return one tensor for one attention, a tuple for a list of them."""
         return tuple(alignments) if self.layer.several else alignments[0]
 
     def result(self, output, context):
-        """What output and context make together."""
+        """Return the result of output and context."""
         if self.layer.attention_layer is not None:
             return self.layer.attention_layer(ops.concatenate([output, context], axis=-1))
         return context if self.layer.attend == "after" else output
 
     def read_out(self, output):
-        """From what `step` gave to what the layer gives, any number of steps at once."""
+        """Return the outputs of the layer for those of `step`, any number of steps at once."""
         if not self.reads_out_later:
             return output
         width = output_size(self.layer.cell)
@@ -365,12 +365,12 @@ class BoundCell:
 
 
 def _rows(tensor):
-    """[B, K, ...] to [B * K, ...]."""
+    """Reshape [B, K, ...] to [B * K, ...]."""
     return ops.reshape(tensor, (-1, *ops.shape(tensor)[2:]))
 
 
 def _as_cell(cell):
-    """One Keras cell of one or several, given as an instance or in serialized form."""
+    """Return one Keras cell for one or several."""
     if isinstance(cell, (list, tuple)):
         return keras.layers.StackedRNNCells([_as_cell(one) for one in cell])
     if not (hasattr(cell, "state_size") and hasattr(cell, "call")):

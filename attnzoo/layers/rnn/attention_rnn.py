@@ -14,7 +14,7 @@ from attnzoo.layers.rnn.equations import state_sizes
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class AttentionRNN(SpecLayer):
-    """Runs an `AttentionCell` over a sequence, beside a memory.
+    """Recurrent layer that runs an `AttentionCell` over a sequence, with a memory.
 
     Memory and inputs are projected once, outside the loop. Where the order is "after", nothing is
     fed back and no attention has a state, there is no attention in the loop at all: the cell runs
@@ -109,7 +109,7 @@ class AttentionRNN(SpecLayer):
         return tuple(results) if len(results) > 1 else outputs
 
     def _in_parallel(self, bound: BoundCell, inputs, state, noise):
-        """The cell over all steps, then the attention over all steps at once."""
+        """Run the cell over all steps, then the attention over all steps at once."""
 
         def body(projected, cell_state):
             return bound.equations.step(projected, None, cell_state)
@@ -222,7 +222,7 @@ class AttentionRNN(SpecLayer):
 
 
 def _join(projected, noise: list):
-    """Noise beside the projected inputs, [B, T, P + R], and what parts them again in a step."""
+    """Join noise with the projected inputs, [B, T, P + R]; return a function to split them."""
     drawn = [one for one in noise if one is not None]
     if not drawn:
         return projected, lambda inputs_t: (inputs_t, None)

@@ -10,7 +10,7 @@ _KINDS = ("dense", "copy", "zeros")
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class Bridge(keras.layers.Layer):
-    """Makes the decoder's first states of the encoder's final ones.
+    """Layer that makes the decoder's first states of the encoder's final ones.
 
         dense   state[i] = tanh(W[i] [final states] + b[i])
         copy    state[i] = final state[i], of equal widths

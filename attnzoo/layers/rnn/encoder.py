@@ -11,7 +11,7 @@ from attnzoo.layers.rnn.equations import bind, output_size, state_sizes
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class RNNEncoder(SpecLayer):
-    """Reads a sequence with a stack of recurrent cells, in one direction or both.
+    """Encoder that reads a sequence with a stack of recurrent cells, in one direction or both.
 
         forward[s]  = cell(inputs[s], forward[s-1])
         backward[s] = cell'(inputs[s], backward[s+1])
@@ -112,7 +112,7 @@ class RNNEncoder(SpecLayer):
         return outputs, states
 
     def _layers_of_cells(self):
-        """The layers from the input up: each a forward cell, then perhaps a backward one."""
+        """Return the layers from the input up, each with one cell or two."""
         if not self.backward_cells:
             return [(cell,) for cell in self.cells]
         return list(zip(self.cells, self.backward_cells, strict=True))

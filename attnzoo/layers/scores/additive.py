@@ -85,7 +85,7 @@ class AdditiveScore(Score):
         return additive_scores(query, key, self.read_vector())
 
     def read_vector(self):
-        """The vector v, [U]."""
+        """Return the vector v, [U]."""
         vector = self.read(self.vector)
         if self.normalize:
             vector = vector * (self.read(self.length) * ops.rsqrt(ops.sum(ops.square(vector))))

@@ -8,7 +8,7 @@ from attnzoo.layers.scores.history import HistoryScore
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class CoverageScore(HistoryScore):
-    """Coverage score of See et al.: additive, told how much of each place was attended to.
+    """Coverage score of See et al.: additive, with the sum of the alignments so far.
 
         scores[b, t, s] = v · tanh(W query[b, t] + key[b, s] + w history[b, t, s])
 

@@ -11,7 +11,7 @@ from attnzoo.ops.sizes import known_size
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class LocationScore(Score):
-    """Location score of Luong et al.: the query alone says where to look.
+    """Location score of Luong et al.: it depends on the query alone.
 
         scores[b, t, s] = (W query[b, t])[s]
 

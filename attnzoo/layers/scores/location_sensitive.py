@@ -9,7 +9,7 @@ from attnzoo.ops import linear, location_features
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class LocationSensitiveScore(HistoryScore):
-    """Location-sensitive score of Chorowski et al.: additive, with an eye on the last alignments.
+    """Location-sensitive score of Chorowski et al.: additive, with the last alignments.
 
         features[b, t]  = F * history[b, t]        (a convolution along the memory)
         scores[b, t, s] = v · tanh(W query[b, t] + key[b, s] + L features[b, t, s])

@@ -22,7 +22,7 @@ OWN = ("num_heads", "key_dim", "output_dim", "causal", "position", "name", "dtyp
 
 
 class TransformerBlock(SpecLayer):
-    """What the encoder's block and the decoder's have in common.
+    """Base of the blocks of encoder and decoder.
 
     A block is a few branches, each beside the residual stream x:
 
@@ -128,7 +128,7 @@ class TransformerBlock(SpecLayer):
         self.built = True
 
     def add_residual(self, x, norm, branch, training: bool = False):
-        """The stream after a branch: a function of x to what is added, and anything more.
+        """Add a branch to the residual stream: a function of x to what is added, and more.
 
         Returns:
             x float [B, T, D], and what more the branch gave.
@@ -139,7 +139,7 @@ class TransformerBlock(SpecLayer):
         return (x if self.norm_first else norm(x)), *more
 
     def add_feed_forward(self, x, training: bool = False):
-        """The stream after the feed-forward."""
+        """Add the feed-forward to the residual stream."""
 
         def branch(x):
             return (self.feed_forward(x, training=training),)
@@ -380,15 +380,15 @@ class TransformerDecoderBlock(TransformerBlock):
         return self.cross_attention.prepare(memory, memory_mask)
 
     def initial_cache(self, batch_size, max_length: int) -> dict:
-        """A cache of nothing yet, for R sequences of at most `max_length` tokens: batch first."""
+        """Return an empty cache for R sequences of at most `max_length` tokens: batch first."""
         return self.self_attention.initial_cache(batch_size, max_length)
 
     def resize_cache(self, cache: dict, max_length: int) -> dict:
-        """The same cache with room for `max_length` tokens; those beyond are lost."""
+        """Resize a cache to `max_length` tokens; those beyond are lost."""
         return self.self_attention.resize_cache(cache, max_length)
 
     def call_with_cache(self, x, prepared: dict, cache: dict, index):
-        """Some steps more: one, or a whole prompt at once.
+        """Take the next steps: one, or a whole prompt at once.
 
         Args:
             x: float [R, T, D]. R = B * K rows: K hypotheses for each of the B sources, side by
