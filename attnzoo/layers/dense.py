@@ -22,8 +22,8 @@ def apply_dense(dense, rows):
     """
     if not dense.built:
         raise ValueError(
-            "What stands around a layer must be built before its methods are called on their own: "
-            f"call it once, or its `build`. Received: layer {dense.name!r}, not built"
+            "A layer must be built before its methods are called on their own: call it once, or "
+            f"its `build`. Received: layer {dense.name!r}, not built"
         )
 
     def read(weight):

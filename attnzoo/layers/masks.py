@@ -23,7 +23,7 @@ def warn_of_lost_mask(argument: str, tensor, mask) -> None:
 
     Args:
         argument: The name of the argument that the mask should come by.
-        tensor: What may be attended to, [B, S, ...].
+        tensor: The memory, [B, S, ...].
         mask: Its mask, or None.
     """
     lost_at = None if mask is not None else _where_lost(tensor)

@@ -10,7 +10,7 @@ def part_config(part):
 
     While Keras writes a file, it knows a layer that it has met before, and what two layers share
     they share again once it is read; but it must meet the layer, not its serialized form. Elsewhere
-    a config holds no layer: what is made from it has weights of its own.
+    a config holds no layer: a layer made from it has weights of its own.
     """
     serialize = keras.saving.serialize_keras_object
     serialize(_PROBE)

@@ -11,7 +11,7 @@ def coverage_loss(alignments, mask=None):
         loss           = mean over b, t of sum over s of min(alignments[t, s], coverage[t, s])
 
     Its gradient lowers the weight of a place that is covered, and where a weight is more than the
-    coverage, the weights that covered it before. What no step has looked at costs nothing.
+    coverage, the weights that covered it before. Places that no step attended to cost nothing.
 
     Args:
         alignments: float [B, T, S].

@@ -134,7 +134,7 @@ def observe(places, log_probs):
 
     Args:
         places: float [..., S]. Probability of each place. No smaller one than 1e-30 is told from 0.
-        log_probs: float [..., S]. Log-probability, at each place, of what was said.
+        log_probs: float [..., S]. Log-probability of the target at each place.
 
     Returns:
         float [..., S]. Sums to 1; zeros where `places` has none.

@@ -50,7 +50,7 @@ def marginal_log_probs(query, key, alignments, kernel, bias, kept=None):
         alignments: float [B, T, S]. Probabilities of the places.
         kernel: float [U, V].
         bias: float [V].
-        kept: float [B, T, U], or None. What dropout keeps of each feature, scaled: 0 for what it
+        kept: float [B, T, U], or None. Factors of dropout for each feature, 0 for those that it
             drops, at all places of a step alike. No gradient goes to it.
 
     Returns:

@@ -40,7 +40,7 @@ def monotonic_alignments(choose, previous, mode: str = "parallel"):
     """Take one step of monotonic attention: from the places before to the places now.
 
     The step looks at place after place, from the previous one on, and chooses each with its
-    probability. What is expected of that is, for `"parallel"` and `"recursive"`,
+    probability. The expectation is, for `"parallel"` and `"recursive"`,
 
         arrivals[s]   = (1 - choose[s - 1]) arrivals[s - 1] + previous[s]
         alignments[s] = choose[s] arrivals[s]

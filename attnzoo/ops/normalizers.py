@@ -166,7 +166,7 @@ def hardmax(scores, mask=None):
     return ops.cast(ops.logical_and(highest, ops.equal(nth, 1)), scores.dtype)
 
 
-# What a layer takes by name.
+# Normalizers by name.
 NORMALIZERS = {"softmax": masked_softmax, "sparsemax": sparsemax, "entmax15": entmax15}
 
 

@@ -18,11 +18,11 @@ class TrainingPass:
 
     Args:
         query: float [B, T, Dq].
-        prepared: What `prepare` gave.
+        prepared: Result of `prepare`.
         alignments: float [B, T, S]. The alignments of these queries.
         noise: float [B, T, R], what `draw_noise` gave, or None.
         query_mask: bool [B, T], or None. True = a real step.
-        causal: Whether step t can change nothing of what comes before it, as in a decoder.
+        causal: Whether step t has no effect on the steps before it, as in a decoder.
     """
 
     query: typing.Any
@@ -66,7 +66,7 @@ class Attention(SpecLayer):
 
     Call arguments:
         query: float [B, T, Dq]. Decoder states, target tokens.
-        memory: float [B, S, Dm]. What may be attended to.
+        memory: float [B, S, Dm]. Rows to attend to, such as encoder outputs.
         memory_mask: bool [B, S], or None. True = a real row. None is the mask that Keras sends
             along with `memory`, if there is one: the recurrent layers of Keras 3.16 and later send
             none, so pass it there.
@@ -125,7 +125,7 @@ class Attention(SpecLayer):
 
         Args:
             query: float [B, K, Dq]. K hypotheses of each source, side by side; 1 in training.
-            prepared: What `prepare` gave.
+            prepared: Result of `prepare`.
             state: The pytree from the step before, leaves [B, K, ...].
 
         Returns:
@@ -146,7 +146,7 @@ class Attention(SpecLayer):
 
         Args:
             query: float [B, K, Dq]. A mechanism without state may get all T queries as K.
-            prepared: What `prepare` gave.
+            prepared: Result of `prepare`.
             state: The pytree from the step before.
             noise: float [B, K, R]. This step's part of what `draw_noise` gave.
 

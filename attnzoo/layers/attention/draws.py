@@ -16,14 +16,14 @@ class Draws:
 
     Args:
         layer: The attention. It has `entropy_weight`, `credit` and `update_baseline(loss)`.
-        log_probs: float32 [B, T]. log p of what was drawn at each step, in nats; 0 where nothing
-            was, or where the step is padding. With a gradient.
-        entropy: float32 [B, T]. Entropy of what was drawn from, in nats; 0 where the step is
-            padding. With a gradient.
+        log_probs: float32 [B, T]. log p of the draws of each step, in nats; 0 where there are
+            none, or the step is padding. With a gradient.
+        entropy: float32 [B, T]. Entropy of the distribution of the draws, in nats; 0 where the step
+            is padding. With a gradient.
         baseline: float32 [B, T]. The loss that was to be expected; in the unit of the loss.
         drawn: float32 [B, T]. 1 where something was drawn, else 0.
         real: float32 [B, T]. 1 for a real step, 0 for padding.
-        causal: Whether a draw can change nothing of what comes before its step.
+        causal: Whether a draw has no effect on the steps before its own.
     """
 
     layer: keras.layers.Layer
@@ -40,8 +40,8 @@ def collect_draws():
     """Collect the draws that attentions hand in, within a pass of training.
 
     Yields:
-        A list that `Draws` are put into. Where another is open already, that one gets them: what is
-        charged is the loss of the outermost model.
+        A list for the `Draws`. Where another is open already, that one gets them: draws are charged
+        with the loss of the outermost model.
     """
     if _COLLECTED.get() is not None:
         yield []

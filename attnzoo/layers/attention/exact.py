@@ -13,11 +13,11 @@ class ExactHardAttention(SoftAttention):
         alignments[b, t] = softmax over s of score(query[b, t], memory[b, s])
         p(y[b, t])       = sum over s of alignments[b, t, s] p(y[b, t] | query[b, t], memory[b, s])
 
-    The alignments are the probabilities of the places. What is summed is the probability of a
-    target, not the memory: the second line is `MarginalLogits`, the output layer that goes with
-    this attention, and `RNNSeq2SeqLM` uses it by itself. The sum over all alignments of a whole
-    target is then the product of these sums, exactly, for as long as the place of one step changes
-    nothing of a later one: the order is "after", and nothing is fed back.
+    The alignments are the probabilities of the places. The sum is over the probabilities of a
+    target, not over the memory: the second line is `MarginalLogits`, the output layer of this
+    attention, which `RNNSeq2SeqLM` takes by itself. The sum over all alignments of a whole target
+    is then the product of these sums, exactly, as long as the place of a step has no effect on a
+    later step: the order is "after", and nothing is fed back.
 
     Steps and context are those of soft attention: the context is the mean of the memory.
 

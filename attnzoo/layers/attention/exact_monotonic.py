@@ -15,12 +15,11 @@ class ExactMonotonicAttention(ExactHardAttention):
         p(y[b])          = sum over all places s[1] <= ... <= s[T] of
                            product over t of moves[b, t](s[t] | s[t - 1]) p(y[b, t] | s[t])
 
-    The moves are of order 0, the alignments over what is not yet passed, or of order 1: they depend
-    on the distance too, and reach `max_jump` places on. Moves and sum are in
-    `MonotonicMarginalLogits`, the output layer that goes with this attention, and `RNNSeq2SeqLM`
-    uses it by itself. The sum is exact, by the forward algorithm, for as long as the place of one
-    step changes nothing of a later one but its place: the order is "after", and nothing is fed
-    back.
+    The moves are of order 0, the alignments over the places not yet passed, or of order 1: then
+    they depend on the distance too, and reach `max_jump` places on. Moves and sum are in
+    `MonotonicMarginalLogits`, the output layer of this attention, which `RNNSeq2SeqLM` takes by
+    itself. The sum is exact, by the forward algorithm, as long as the place of a step has no effect
+    on a later step but on its place: the order is "after", and nothing is fed back.
 
     Steps are those of soft attention: their alignments are not yet monotone. Those that a model
     returns are the output layer's.

@@ -176,7 +176,7 @@ class MonotonicAttention(ScoredAttention):
 
         Args:
             query: float [B, K, Dq].
-            prepared: What `prepare` gave.
+            prepared: Result of `prepare`.
             previous: float [B, K, S]. One-hot, or zeros where nothing was chosen.
 
         Returns:

@@ -40,9 +40,9 @@ class MultiHeadAttention(Attention):
         alignments         = softmax over s of scores
         context[b, t]      = O [sum over s of alignments[b, n, t, s] value[b, n, s], for all n]
 
-    There are two roads to the same numbers. Where nobody asks for the alignments, the score is the
-    dot product and the normalizer the softmax, no [B, N, T, S] is held, but what a relative
-    position adds: see `attnzoo.ops.dot_product_attention`. Else all is written out.
+    There are two ways to the same numbers. Where the alignments are not asked for, the score is the
+    dot product and the normalizer the softmax, no [B, N, T, S] is held but the bias of a relative
+    position: see `attnzoo.ops.dot_product_attention`. Else all is written out.
 
     A decoder that goes by `step` gets one alignment a step: the mean over the heads. It tells no
     step where it stands, so `causal`, `window` and `position` are for `call` alone.
@@ -103,7 +103,7 @@ class MultiHeadAttention(Attention):
         [Gemma Team, 2024](https://arxiv.org/abs/2408.00118), section 2 (soft cap).
     """
 
-    mask_argument = "memory_mask"  # What a mask of the memory is called in `call`.
+    mask_argument = "memory_mask"  # The argument of `call` for a mask of the memory.
 
     def __init__(
         self,
@@ -228,10 +228,10 @@ class MultiHeadAttention(Attention):
             attention_mask: bool, as in `call`, or None.
             causal: As in the constructor.
             window: As in the constructor.
-            biases: What the positions add: `{"scores": [B or 1, N or 1, T, S]}`, and `"value"`, a
+            biases: Biases of the positions: `{"scores": [B or 1, N or 1, T, S]}`, and `"value"`, a
                 function of the alignments to [B, N, T, Dv]; or None.
             wants_alignments: Whether to make the alignments, whichever road that takes.
-            drop: A seed, int32 [2], or a function of alignments to what is left of them; or None.
+            drop: A seed, int32 [2], or a function that drops alignments; or None.
 
         Returns:
             contexts float [B, N, T, Dv], and alignments float [B, N, T, S], or None if nobody wants

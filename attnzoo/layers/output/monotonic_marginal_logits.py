@@ -25,8 +25,8 @@ _USUAL_MAX_JUMP = 5
 class MonotonicMarginalLogits(MarginalLogits):
     """Log-probabilities of the vocabulary, summed over monotone alignments so far.
 
-    The places of the steps are a hidden Markov chain that never goes back. With p[b, t, s] what is
-    said at place s, as in `MarginalLogits`, and y[t] the target of step t,
+    The places of the steps are a hidden Markov chain that never goes back. With p[b, t, s] the
+    probabilities of targets at place s, as in `MarginalLogits`, and y[t] the target of step t,
 
         order 0:  moves[t](s | s') ∝ alignments[t, s]                               for s >= s'
         order 1:  moves[t](s | s') ∝ alignments[t, s] exp(jumps[t, s'][s - s'])     and s - s' <= J
@@ -38,12 +38,11 @@ class MonotonicMarginalLogits(MarginalLogits):
 
     The product of p[t, y[t]] is the sum over all monotone alignments of a target, exactly, and the
     layer gives log p[t]. Before the first step the place is the first real one, so that the first
-    step may look there or further on. The targets that are known at step t are the tokens that
+    step may be there or further on. The targets that are known at step t are the tokens that
     entered the decoder up to it: their evidence comes with the token of the next step.
 
-    The alignments that it returns are the priors: where a step looks, given the targets before it.
-    They follow what each target tells of its place, and so may return to a place that was thought
-    to be left behind.
+    The alignments that it returns are the priors: the place of a step, given the targets before it.
+    They follow the evidence of each target, and so may return to a place that seemed passed.
 
     Differs from the paper: its moves of the first order are the jumps alone, without alignments;
     the readout is that of `MarginalLogits`.
@@ -153,8 +152,8 @@ class MonotonicMarginalLogits(MarginalLogits):
     def initial_state(self, prepared):
         """Return the place before the first step, and zeros for its query.
 
-        Places keep their precision. What the start token would be evidence of changes nothing, as
-        there is one place only.
+        Places keep their precision. The evidence of the start token changes nothing, as there is
+        one place only.
         """
         key = prepared["key"]
         start = ops.zeros(ops.shape(key)[:2], dtype="float32")
@@ -198,7 +197,7 @@ class MonotonicMarginalLogits(MarginalLogits):
         query = self.project(outputs)
         kept = self.draw_kept(query, training)
         start = self.initial_state(prepared)
-        # The step before said what enters now.
+        # The token that enters now is the target of the step before.
         evidence = self.token_evidence(
             _delayed(query), token_ids, prepared, None if kept is None else _delayed(kept)
         )
@@ -252,7 +251,7 @@ def check_token_ids(token_ids):
     """Raise if there are no `token_ids`."""
     if token_ids is None:
         raise ValueError(
-            "`token_ids` must be given: what was said so far tells where the steps looked. "
+            "`token_ids` must be given: the tokens so far tell the places of their steps. "
             "Received: token_ids=None"
         )
 

@@ -76,7 +76,7 @@ class PointerGenerator(OutputLayer, SpecLayer):
         """Compute the token that each place copies, once per source: float32 [B, S, V + S]."""
         if copy_token_ids is None:
             raise ValueError(
-                "`copy_token_ids` must say what copying each place of the source would say: a "
+                "`copy_token_ids` must be the token that copying each place of the source gives: a "
                 "preprocessor with `pointer_generator=True` makes them. Received: "
                 "copy_token_ids=None"
             )
@@ -102,7 +102,7 @@ class PointerGenerator(OutputLayer, SpecLayer):
     ):
         if alignments is None:
             raise ValueError(
-                "`alignments` must say where the decoder looked: a decoder gives them with "
+                "`alignments` must be those of the decoder, which gives them with "
                 "`return_alignments=True`. Received: alignments=None"
             )
         places = self.prepare(memory, memory_mask, copy_token_ids)

@@ -11,7 +11,7 @@ class Position(keras.layers.Layer):
 
     This one does not tell it (`position="none"`). A subclass gives the hooks that its method needs;
     the others go on doing nothing. Positions are int [T], counted in tokens from 0. A step of
-    decoding gives those of its own tokens, [i] for one, and gets what the whole sequence got there.
+    decoding gives those of its own tokens, [i] for one, and gets the rows of the whole sequence.
 
     *At the input*, where `at_input` is True, a model calls the layer once, after the embedding:
 
@@ -31,7 +31,7 @@ class Position(keras.layers.Layer):
                    + position.value_bias(alignments, query_positions, key_positions)  if not None
 
     Keys go into a cache as `rotate` gave them: each is rotated once, by its own position. The
-    positions of S cached keys are 0..S-1; what is not filled yet is for the mask. A fused kernel
+    positions of S cached keys are 0..S-1; the mask hides those not filled yet. A fused kernel
     will do where `needs_alignments` is False: the two score biases add up to one.
 
     Call arguments:

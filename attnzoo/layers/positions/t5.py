@@ -14,8 +14,8 @@ class T5Position(Position):
 
         scores[b, n, t, s] + table[bucket(key_positions[s] - query_positions[t]), n]
 
-    A side has n buckets: all of them for what came before, if not `bidirectional` (the rest is
-    bucket 0); else half of them, and as many again for what comes after. On a side
+    A side has n buckets: all of them for tokens before, if not `bidirectional` (the rest is
+    bucket 0); else half of them, and as many again for tokens after. On a side
 
         bucket(r) = r                                                              for r < n / 2
         bucket(r) = n/2 + floor(log(r / (n/2)) / log(max_distance / (n/2)) * n/2)  above, < n
@@ -28,7 +28,7 @@ class T5Position(Position):
 
     Args:
         num_heads: Number of heads N. At least 1.
-        bidirectional: Whether what comes after has buckets too. False for a causal decoder.
+        bidirectional: Whether tokens after have buckets too. False for a causal decoder.
         num_buckets: Number of buckets. At least 2; if `bidirectional` even, and at least 4.
         max_distance: Where the last bucket is full, in tokens. Above n / 2.
 

@@ -38,10 +38,10 @@ class AttentionCell(keras.layers.Layer):
         input_feeding: Whether the result is fed back to the next input; on by default for "after".
             For "before" the context is the cell's input already, and this must not be True; nor
             with an attention that is `marginal`, for which it is off by default.
-        attention_layer: What makes the result of output and context: a Keras layer; a width, for
-            Luong's tanh(W [output; context]) without bias (equation 5); or None, for the bare
+        attention_layer: Layer that makes the result of output and context: a Keras layer; a width,
+            for Luong's tanh(W [output; context]) without bias (equation 5); or None, for the bare
             context ("after") or the bare output ("before").
-        output_attention: Whether the result is what comes out. False gives the cell's own output.
+        output_attention: Whether the result is the output. False gives the cell's own output.
             On by default, unless an attention is `marginal`: its output layer takes the cell's.
 
     Call arguments: `step` takes one step and `prepare` and `initial_state` make ready for it;
@@ -97,8 +97,8 @@ class AttentionCell(keras.layers.Layer):
             input_feeding = attend == "after" and not marginal
         if marginal and (attend == "before" or input_feeding):
             raise ValueError(
-                "What a step says can be summed over the places where it may look only if no later "
-                'step depends on that place: use `attend="after"` and `input_feeding=False`, or '
+                "An attention that is `marginal` sums over the place of each step, so no later "
+                'step may depend on that place: use `attend="after"` and `input_feeding=False`, or '
                 f"another attention. Received: attend={attend!r}, input_feeding={input_feeding} "
                 f"with attention={attention!r}"
             )
@@ -166,7 +166,7 @@ class AttentionCell(keras.layers.Layer):
         """Return the state before the first step.
 
         Args:
-            prepared: What `prepare` gave.
+            prepared: Result of `prepare`.
             cell_state: The cell's states, a flat list of float [B, units]; zeros if None.
 
         Returns:
@@ -194,7 +194,7 @@ class AttentionCell(keras.layers.Layer):
         Args:
             inputs: float [R, D]. R = B * K rows: K hypotheses for each of the B sources, side by
                 side; the memory is not repeated for them.
-            prepared: What `prepare` gave for the B sources.
+            prepared: Result of `prepare` for the B sources.
             state: From `initial_state` or the step before; leaves [R, ...].
 
         Returns:
@@ -211,7 +211,7 @@ class AttentionCell(keras.layers.Layer):
         """Read the weights and join them with a prepared memory, before a loop of steps.
 
         Args:
-            prepared: What `prepare` gave.
+            prepared: Result of `prepare`.
             training: Whether dropout falls and stochastic attentions draw.
             hypotheses: K, the rows of each source, where it is known. A graph with open sizes is
                 faster for it.

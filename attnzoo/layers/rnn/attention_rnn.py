@@ -24,8 +24,8 @@ class AttentionRNN(SpecLayer):
         cell: An `AttentionCell`.
 
     Call arguments:
-        inputs: float [B, T, D]. What enters the cell, such as embedded target tokens.
-        memory: float [B, S, Dm]. What may be attended to.
+        inputs: float [B, T, D]. Inputs of the cell, such as embedded target tokens.
+        memory: float [B, S, Dm]. Rows to attend to, such as encoder outputs.
         memory_mask: bool [B, S], or None. True = a real row. None is the mask that Keras sends
             along with `memory`, if there is one: the recurrent layers of Keras 3.16 and later send
             none, so pass it there.

@@ -1,7 +1,7 @@
 """A Keras RNN cell's equations, split into the part before the loop and the part in it.
 
 Most of a cell's input is known for all steps at once: its product with the kernel is one large
-matrix product, outside the loop. What is known only in the loop (a context, what is fed back, the
+matrix product, outside the loop. The part known only in the loop (a context, fed-back results, the
 output of the cell below) comes in *late*. Both halves use the Keras cell's own weights, read once.
 """
 
@@ -67,7 +67,7 @@ class _Gates:
         self.late_kernel = kernel[early_width:]
         self.recurrent_kernel = read(cell.recurrent_kernel)
         self.bias = read(cell.bias) if cell.use_bias else None
-        # What comes late and the state are multiplied in one go.
+        # The late inputs and the state are multiplied in one product.
         self.loop_kernel = ops.concatenate([self.late_kernel, self.recurrent_kernel], axis=0)
         self.dropout = cell.dropout if training else 0.0
         self.recurrent_dropout = cell.recurrent_dropout if training else 0.0

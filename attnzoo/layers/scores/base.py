@@ -16,8 +16,8 @@ class Score(keras.layers.Layer):
     takes the alignments of the steps before says `needs_history = True`: see `HistoryScore`.
 
     Call arguments:
-        query: float [B, T, Dq]. What asks.
-        memory: float [B, S, Dm]. What may be attended to.
+        query: float [B, T, Dq].
+        memory: float [B, S, Dm].
 
     Returns:
         float [B, T, S]. Scores before mask and normalization.

@@ -11,7 +11,7 @@ class HistoryScore(AdditiveScore):
 
         scores[b, t, s] = v · tanh(W query[b, t] + key[b, s] + place(history)[b, t, s])
 
-    A subclass says what the history, one number for each place, adds there (`place`). The attention
+    A subclass makes a term of the history, one number for each place (`place`). The attention
     that uses it keeps the history: see `HistoryAttention`.
 
     Call arguments:

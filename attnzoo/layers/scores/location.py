@@ -15,7 +15,7 @@ class LocationScore(Score):
 
         scores[b, t, s] = (W query[b, t])[s]
 
-    What the memory holds plays no part, only how long it is.
+    The content of the memory plays no part, only its length.
 
     Args:
         max_length: Longest memory that can be attended to, in steps. At least 1.

@@ -14,7 +14,7 @@ class LocationSensitiveScore(HistoryScore):
         features[b, t]  = F * history[b, t]        (a convolution along the memory)
         scores[b, t, s] = v · tanh(W query[b, t] + key[b, s] + L features[b, t, s])
 
-    where key = U memory + b, and the history is what the attention keeps: the alignments of the
+    where key = U memory + b, and the attention keeps the history: the alignments of the
     step before, or the sum of all before it. It belongs in a `LocationSensitiveAttention`.
 
     Args:

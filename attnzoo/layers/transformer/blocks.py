@@ -17,7 +17,7 @@ NORMS = {
     "layer": keras.layers.LayerNormalization,
     "rms": keras.layers.RMSNormalization,
 }
-# What a block tells its self-attention by itself.
+# Arguments of the self-attention that the block sets itself.
 OWN = ("num_heads", "key_dim", "output_dim", "causal", "position", "name", "dtype")
 
 
@@ -40,8 +40,8 @@ class TransformerBlock(SpecLayer):
         dropout: Probability of dropping a feature of a branch, and of the feed-forward's hidden
             layer. In [0, 1).
         stochastic_depth: Probability of leaving out a branch in training, for each example by
-            itself; what is kept is scaled up. In [0, 1).
-        epsilon: What the norms add to the variance. Above 0.
+            itself; the others are scaled up. In [0, 1).
+        epsilon: Number that the norms add to the variance. Above 0.
         position: Acts in the self-attention: a `Position`, a name such as `"rotary"`, or None.
         attention: dict of further arguments of the self-attention, such as `dropout`, `window`,
             `num_key_value_heads`, `qk_norm` or `use_bias`; or None.
@@ -117,7 +117,7 @@ class TransformerBlock(SpecLayer):
         width = x_shape[-1]
         if width != self.hidden_dim:
             raise ValueError(
-                f"The block is {self.hidden_dim} features wide; what enters must be as wide. "
+                f"`x` must be as wide as the block, {self.hidden_dim} features. "
                 f"Received: x.shape={tuple(x_shape)}"
             )
         self.self_attention.build(x_shape)
@@ -302,7 +302,7 @@ class TransformerDecoderBlock(TransformerBlock):
         float [B, N, T, T].
 
     Raises:
-        ValueError: As in `TransformerEncoderBlock`; if a cache or what was prepared is of another
+        ValueError: As in `TransformerEncoderBlock`; if a cache or the prepared memory is of another
             batch, or a cache has no room.
 
     Example:
@@ -393,7 +393,7 @@ class TransformerDecoderBlock(TransformerBlock):
         Args:
             x: float [R, T, D]. R = B * K rows: K hypotheses for each of the B sources, side by
                 side; the memory is not repeated for them.
-            prepared: What `prepare` gave for the B sources.
+            prepared: Result of `prepare` for the B sources.
             cache: From `initial_cache` or the call before; leaves [R, ...].
             index: int scalar. How many steps are in the cache already.
 
@@ -418,7 +418,7 @@ class TransformerDecoderBlock(TransformerBlock):
         batch = ops.shape(prepared["value"])[0]
         if None not in (prepared["value"].shape[0], x.shape[0]) and rows % batch:
             raise ValueError(
-                "There must be as many rows for each source that was prepared. "
+                "Each source that was prepared must have as many rows. "
                 f"Received: {batch} sources with x.shape={tuple(x.shape)}"
             )
         attention, mask = self.cross_attention, prepared["mask"]
@@ -472,7 +472,7 @@ def _check_attention(attention):
     own = {name: value for name, value in attention.items() if name in OWN}
     if own:
         raise ValueError(
-            f"`attention` must leave out what the block sets itself, {OWN}. Received: {own}"
+            f"`attention` must leave out the arguments that the block sets, {OWN}. Received: {own}"
         )
     known = {*constructor_arguments(MultiHeadAttention), "trainable"} - {*OWN}
     score = attention.get("score")

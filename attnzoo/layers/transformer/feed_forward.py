@@ -6,7 +6,7 @@ from keras import ops
 from attnzoo.checks import check_positive, check_rate
 from attnzoo.layers.dense import apply_dense
 
-# What a gated feed-forward is called, and what its gate goes through.
+# Gated feed-forwards by name, and the activations of their gates.
 GATES = {"glu": "sigmoid", "reglu": "relu", "geglu": "gelu", "swiglu": "silu"}
 
 
@@ -33,7 +33,7 @@ class FeedForward(keras.layers.Layer):
 
     Args:
         hidden_dim: Width U between the two layers, in features. At least 1.
-        activation: What Keras knows by a name, a function, or one of `"glu"`, `"reglu"`, `"geglu"`
+        activation: A name that Keras knows, a function, or one of `"glu"`, `"reglu"`, `"geglu"`
             and `"swiglu"`.
         dropout: Probability of dropping a hidden feature. In [0, 1).
         use_bias: Whether o, w and g are there.
