@@ -1,11 +1,12 @@
 """Dense layers as `attnzoo.ops.linear` applies them."""
 
+import keras
 from keras import ops
 
 from attnzoo.ops import linear
 
 
-def apply_dense(dense, rows):
+def apply_dense(dense: keras.layers.Dense, rows):
     """Apply a built `keras.layers.Dense`, in the form that is fast on every backend.
 
     It may run outside of `call`. After quantization the layer itself is called.

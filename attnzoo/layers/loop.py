@@ -1,12 +1,14 @@
 """The one loop over time that trains on every backend."""
 
+from collections.abc import Callable
+
 import keras
 from keras import ops, tree
 
 from attnzoo.backend import ON_TORCH
 
 
-def run_loop(body, inputs, state, dtype: str, go_backwards: bool = False):
+def run_loop(body: Callable, inputs, state, dtype: str, go_backwards: bool = False):
     """Run `body` over the steps of `inputs`.
 
     The loop is `keras.layers.RNN`: it trains under JAX and TensorFlow (graph and XLA), where

@@ -236,8 +236,8 @@ class Attention(SpecLayer):
         memory,
         memory_mask=None,
         attention_mask=None,
-        return_alignments=False,
-        training=False,
+        return_alignments: bool = False,
+        training: bool = False,
         query_mask=None,
     ):
         check_attention_inputs(query, memory, memory_mask, attention_mask)

@@ -6,6 +6,7 @@ from keras import ops
 from attnzoo.checks import check_positive
 from attnzoo.layers.attention.monotonic import MonotonicAttention
 from attnzoo.layers.lookup import get_score
+from attnzoo.layers.scores.base import Score
 from attnzoo.ops import (
     chunkwise_alignments,
     gather_windows,
@@ -54,7 +55,14 @@ class ChunkwiseAttention(MonotonicAttention):
         [Chiu and Raffel, 2018](https://arxiv.org/abs/1712.05382), section 2, algorithm 1.
     """
 
-    def __init__(self, score="additive", *, window: int, chunk_score=None, **kwargs):
+    def __init__(
+        self,
+        score: Score | str = "additive",
+        *,
+        window: int,
+        chunk_score: Score | str | None = None,
+        **kwargs,
+    ):
         check_positive(window=window)
         super().__init__(score, **kwargs)
         self.window = window

@@ -4,6 +4,7 @@ import keras
 
 from attnzoo.layers.attention.soft import SoftAttention
 from attnzoo.layers.output import MarginalLogits
+from attnzoo.layers.scores.base import Score
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -47,7 +48,7 @@ class ExactHardAttention(SoftAttention):
 
     marginal = True
 
-    def __init__(self, score="bilinear", **kwargs):
+    def __init__(self, score: Score | str = "bilinear", **kwargs):
         super().__init__(score, **kwargs)
 
     def make_output_layer(self, vocabulary_size: int, **kwargs):

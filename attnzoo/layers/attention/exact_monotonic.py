@@ -5,6 +5,7 @@ import keras
 from attnzoo.layers.attention.exact import ExactHardAttention
 from attnzoo.layers.output import MonotonicMarginalLogits
 from attnzoo.layers.output.monotonic_marginal_logits import check_order
+from attnzoo.layers.scores.base import Score
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -47,7 +48,14 @@ class ExactMonotonicAttention(ExactHardAttention):
         [Wu and Cotterell, 2019](https://arxiv.org/abs/1905.06319).
     """
 
-    def __init__(self, score="bilinear", *, order: int = 1, max_jump: int | None = None, **kwargs):
+    def __init__(
+        self,
+        score: Score | str = "bilinear",
+        *,
+        order: int = 1,
+        max_jump: int | None = None,
+        **kwargs,
+    ):
         check_order(order, max_jump)
         super().__init__(score, **kwargs)
         self.order = order

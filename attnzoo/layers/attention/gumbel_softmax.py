@@ -6,6 +6,7 @@ from keras import ops
 from attnzoo.checks import check_above
 from attnzoo.layers.attention.hard import HardAttention
 from attnzoo.layers.ranges import Range
+from attnzoo.layers.scores.base import Score
 from attnzoo.ops import masked_softmax
 
 
@@ -47,7 +48,7 @@ class GumbelSoftmaxAttention(HardAttention):
 
     def __init__(
         self,
-        score="additive",
+        score: Score | str = "additive",
         *,
         num_samples: int = 1,
         temperature: float = 1.0,

@@ -8,6 +8,7 @@ from keras import ops
 from attnzoo.checks import check_choice, check_positive, check_rate
 from attnzoo.layers.attention.scored import ScoredAttention, mask_prepared, pop_layer_arguments
 from attnzoo.layers.base import constructor_arguments
+from attnzoo.layers.scores.base import Score
 from attnzoo.ops import hardmax, masked_softmax, weighted_sum
 
 _TINY = 1e-30
@@ -73,7 +74,7 @@ class HardAttention(ScoredAttention):
 
     def __init__(
         self,
-        score="additive",
+        score: Score | str = "additive",
         *,
         estimator: str | None = None,
         num_samples: int = 1,
@@ -92,7 +93,9 @@ class HardAttention(ScoredAttention):
         self.seed = seed
         self.noise_generator = keras.random.SeedGenerator(seed)
 
-    def add_variable(self, name: str, value: float = 0.0, shape: tuple = (), trainable=False):
+    def add_variable(
+        self, name: str, value: float = 0.0, shape: tuple = (), trainable: bool = False
+    ):
         """Add a variable that keeps its precision, as losses and temperatures must."""
         return self.add_weight(
             shape=shape,
@@ -188,7 +191,7 @@ class HardAttention(ScoredAttention):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict):
         """Make the layer of a config, also of one that names its estimator."""
         if cls is not HardAttention:
             return super().from_config(config)

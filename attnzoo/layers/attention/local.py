@@ -5,6 +5,7 @@ from keras import ops
 
 from attnzoo.checks import check_choice, check_positive
 from attnzoo.layers.attention.soft import SoftAttention
+from attnzoo.layers.scores.base import Score
 from attnzoo.ops import gather_windows, get_normalizer, linear, spread_windows, weighted_sum
 from attnzoo.ops.sizes import known_size
 from attnzoo.ops.windows import gather_memories
@@ -69,7 +70,7 @@ class LocalAttention(SoftAttention):
 
     def __init__(
         self,
-        score="bilinear",
+        score: Score | str = "bilinear",
         *,
         window: int = 10,
         mode: str = "predictive",

@@ -8,6 +8,7 @@ from keras import ops
 from attnzoo.checks import check_at_least, check_choice
 from attnzoo.layers.attention.scored import ScoredAttention, pop_layer_arguments
 from attnzoo.layers.loop import run_loop
+from attnzoo.layers.scores.base import Score
 from attnzoo.ops import (
     choose_probabilities,
     gather_windows,
@@ -76,7 +77,7 @@ class MonotonicAttention(ScoredAttention):
 
     def __init__(
         self,
-        score="additive",
+        score: Score | str = "additive",
         *,
         mode: str = "parallel",
         inference_mode: str | None = None,
@@ -144,14 +145,14 @@ class MonotonicAttention(ScoredAttention):
         """Return the alignments of steps that stop at `places` [B, T, S]: here the same."""
         return places
 
-    def expect(self, query, prepared, state, mode, noise=None):
+    def expect(self, query, prepared, state, mode: str, noise=None):
         """Take one step in expectation over all places."""
         choose = self.choose(query, prepared["key"], prepared["mask"], noise)
         state = monotonic_alignments(choose, state, mode)
         alignments = self.spread(query, prepared, state)
         return weighted_sum(alignments, prepared["value"]), alignments, state
 
-    def expect_all(self, query, prepared, mode, noise=None):
+    def expect_all(self, query, prepared, mode: str, noise=None):
         """Take all T steps in expectation: scores at once, alignments one by one."""
         choose = self.choose(query, prepared["key"], prepared["mask"], noise)  # [B, T, S]
 

@@ -16,6 +16,8 @@ from attnzoo.layers.attention.scored import pop_layer_arguments
 from attnzoo.layers.dense import apply_dense
 from attnzoo.layers.lookup import get_position, get_score, position_class
 from attnzoo.layers.masks import warn_of_lost_mask
+from attnzoo.layers.positions.base import Position
+from attnzoo.layers.scores.base import Score
 from attnzoo.layers.sharing import part_config
 from attnzoo.ops import get_normalizer
 from attnzoo.ops.dot_product import (
@@ -113,7 +115,7 @@ class MultiHeadAttention(Attention):
         value_dim: int | None = None,
         num_key_value_heads: int | None = None,
         output_dim: int | None = None,
-        score="dot",
+        score: Score | str = "dot",
         normalizer: str = "softmax",
         use_bias: bool = True,
         dropout: float = 0.0,
@@ -121,7 +123,7 @@ class MultiHeadAttention(Attention):
         soft_cap: float | None = None,
         causal: bool = False,
         window: int | None = None,
-        position=None,
+        position: Position | str | None = None,
         seed: int | None = None,
         **kwargs,
     ):
@@ -342,8 +344,8 @@ class MultiHeadAttention(Attention):
         memory,
         memory_mask=None,
         attention_mask=None,
-        return_alignments=False,
-        training=False,
+        return_alignments: bool = False,
+        training: bool = False,
         query_mask=None,
     ):
         self._check(query, memory, memory_mask, attention_mask, query_mask)

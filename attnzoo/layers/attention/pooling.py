@@ -110,7 +110,9 @@ class AttentivePooling(SpecLayer):
     def compute_mask(self, memory, mask=None):
         return None  # There are no steps left.
 
-    def compute_output_spec(self, memory, mask=None, return_alignments=False, training=False):
+    def compute_output_spec(
+        self, memory, mask=None, return_alignments: bool = False, training: bool = False
+    ):
         check_mask("mask", mask, ranks=(2,))
         warn_of_lost_mask("mask", memory, mask)
         batch, length, width = memory.shape

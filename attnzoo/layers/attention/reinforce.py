@@ -8,6 +8,7 @@ from keras import ops
 from attnzoo.checks import check_at_least, check_choice, check_rate
 from attnzoo.layers.attention.draws import Draws, hand_in, is_collecting
 from attnzoo.layers.attention.hard import HardAttention
+from attnzoo.layers.scores.base import Score
 from attnzoo.ops import linear, masked_log_softmax
 
 BASELINES = ("moving_average", "learned", None)
@@ -66,7 +67,7 @@ class ReinforceAttention(HardAttention):
 
     def __init__(
         self,
-        score="additive",
+        score: Score | str = "additive",
         *,
         num_samples: int = 1,
         baseline: str | None = "moving_average",

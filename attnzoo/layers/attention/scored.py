@@ -11,7 +11,7 @@ from attnzoo.ops import combine_masks
 class ScoredAttention(Attention):
     """Base of the attentions with a score. A subclass sets `score` in its constructor."""
 
-    def make_score(self, score, arguments: dict) -> Score:
+    def make_score(self, score: Score | str, arguments: dict) -> Score:
         """Make the score of a name, or check an instance.
 
         Raises:

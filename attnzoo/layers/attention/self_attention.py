@@ -77,8 +77,8 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         inputs,
         padding_mask=None,
         attention_mask=None,
-        return_alignments=False,
-        training=False,
+        return_alignments: bool = False,
+        training: bool = False,
         mask=None,
         inputs_mask=None,
     ):

@@ -3,6 +3,7 @@
 import keras
 
 from attnzoo.layers.attention.scored import ScoredAttention, mask_prepared, pop_layer_arguments
+from attnzoo.layers.scores.base import Score
 from attnzoo.ops import get_normalizer, weighted_sum
 
 
@@ -28,7 +29,7 @@ class SoftAttention(ScoredAttention):
             that has its own.
 
     Example:
-        >>> attention = attnzoo.layers.SoftAttention(score="additive", units=7)
+        >>> attention = attnzoo.layers.SoftAttention(score: Score | str = "additive", units=7)
         >>> context, alignments = attention(query, memory, return_alignments=True)
         >>> context.shape, alignments.shape  # B=2, T=3, S=11, Dm=5
         ((2, 3, 5), (2, 3, 11))
@@ -40,7 +41,7 @@ class SoftAttention(ScoredAttention):
         [Peters et al., 2019](https://arxiv.org/abs/1905.05702) (entmax15).
     """
 
-    def __init__(self, score="additive", *, normalizer: str = "softmax", **kwargs):
+    def __init__(self, score: Score | str = "additive", *, normalizer: str = "softmax", **kwargs):
         super().__init__(**pop_layer_arguments(kwargs))
         self.score = self.make_score(score, kwargs)
         get_normalizer(normalizer)  # Raises if it is unknown.

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from attnzoo.layers.attention.hard import HardAttention
+from attnzoo.layers.scores.base import Score
 from attnzoo.ops import masked_softmax
 
 
@@ -41,7 +42,7 @@ class StraightThroughAttention(HardAttention):
 
     def __init__(
         self,
-        score="additive",
+        score: Score | str = "additive",
         *,
         num_samples: int = 1,
         soft_mixing: float = 0.0,

@@ -123,7 +123,7 @@ class MarginalLogits(OutputLayer, SpecLayer):
         return mask  # Logits stand where the outputs stood.
 
     def compute_output_spec(
-        self, outputs, memory, alignments, *args, return_alignments=False, **kwargs
+        self, outputs, memory, alignments, *args, return_alignments: bool = False, **kwargs
     ):
         shape = (*outputs.shape[:2], self.vocabulary_size)
         logits = keras.KerasTensor(shape, dtype=self.compute_dtype)

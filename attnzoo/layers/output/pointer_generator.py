@@ -127,8 +127,8 @@ class PointerGenerator(OutputLayer, SpecLayer):
         memory_mask=None,
         token_ids=None,
         copy_token_ids=None,
-        return_alignments=False,
-        training=False,
+        return_alignments: bool = False,
+        training: bool = False,
     ):
         length = None if copy_token_ids is None else copy_token_ids.shape[1]
         width = None if length is None else self.vocabulary_size + length

@@ -69,12 +69,12 @@ class AttentionCell(keras.layers.Layer):
 
     def __init__(
         self,
-        cell,
-        attention,
+        cell: keras.layers.Layer | list,
+        attention: Attention | str | list,
         *,
         attend: str = "before",
         input_feeding: bool | None = None,
-        attention_layer=None,
+        attention_layer: keras.layers.Layer | int | None = None,
         output_attention: bool | None = None,
         **kwargs,
     ):
@@ -247,7 +247,7 @@ class AttentionCell(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict):
         revive = keras.saving.deserialize_keras_object
         config = copy.deepcopy(config)  # `StackedRNNCells.from_config` empties the one it is given.
         attention = config["attention"]
@@ -268,7 +268,9 @@ class BoundCell:
     Made by `AttentionCell.bind`, used within one call, never kept.
     """
 
-    def __init__(self, cell: AttentionCell, prepared: tuple, training: bool, hypotheses=None):
+    def __init__(
+        self, cell: AttentionCell, prepared: tuple, training: bool, hypotheses: int | None
+    ):
         self.layer = cell
         self.prepared = prepared
         self.hypotheses = hypotheses

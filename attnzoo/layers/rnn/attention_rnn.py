@@ -54,7 +54,7 @@ class AttentionRNN(SpecLayer):
         ((2, 3, 5), (2, 3, 11))
     """
 
-    def __init__(self, cell, **kwargs):
+    def __init__(self, cell: AttentionCell, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(cell, AttentionCell):
             raise ValueError(f"`cell` must be an `AttentionCell`. Received: cell={cell!r}")
@@ -182,9 +182,9 @@ class AttentionRNN(SpecLayer):
         memory,
         memory_mask=None,
         initial_state=None,
-        return_alignments=False,
-        return_state=False,
-        training=False,
+        return_alignments: bool = False,
+        return_state: bool = False,
+        training: bool = False,
         inputs_mask=None,
     ):
         self._check(inputs, memory, memory_mask, initial_state, inputs_mask)
@@ -217,7 +217,7 @@ class AttentionRNN(SpecLayer):
         return {**super().get_config(), "cell": keras.saving.serialize_keras_object(self.cell)}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict):
         return cls(**{**config, "cell": keras.saving.deserialize_keras_object(config["cell"])})
 
 

@@ -1,5 +1,7 @@
 """A stack of recurrent layers that reads a source."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
@@ -47,7 +49,14 @@ class RNNEncoder(SpecLayer):
         [Schuster and Paliwal, 1997](https://doi.org/10.1109/78.650093).
     """
 
-    def __init__(self, cells, backward_cells=None, *, dropout: float = 0.0, **kwargs):
+    def __init__(
+        self,
+        cells: Sequence,
+        backward_cells: Sequence | None = None,
+        *,
+        dropout: float = 0.0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.cells = list(cells)
         self.backward_cells = list(backward_cells or [])
@@ -121,7 +130,7 @@ class RNNEncoder(SpecLayer):
         top = self._layers_of_cells()[-1]
         return mask, [None for cell in top for _ in state_sizes(cell)]
 
-    def compute_output_spec(self, inputs, mask=None, training=False):
+    def compute_output_spec(self, inputs, mask=None, training: bool = False):
         batch, length = inputs.shape[:2]
         top = self._layers_of_cells()[-1]
         width = sum(output_size(cell) for cell in top)
@@ -139,7 +148,7 @@ class RNNEncoder(SpecLayer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict):
         revive = keras.saving.deserialize_keras_object
         return cls(
             **{

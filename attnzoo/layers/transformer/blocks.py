@@ -1,5 +1,7 @@
 """Transformer blocks: attention and feed-forward, each around a residual stream."""
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
 
@@ -9,6 +11,7 @@ from attnzoo.layers.attention.self_attention import MultiHeadSelfAttention
 from attnzoo.layers.base import SpecLayer, constructor_arguments
 from attnzoo.layers.lookup import score_class
 from attnzoo.layers.masks import first_mask
+from attnzoo.layers.positions.base import Position
 from attnzoo.layers.scores.base import Score
 from attnzoo.layers.sharing import part_config
 from attnzoo.layers.transformer.feed_forward import FeedForward
@@ -55,13 +58,13 @@ class TransformerBlock(SpecLayer):
         num_heads: int,
         *,
         feed_forward_dim: int,
-        activation="relu",
+        activation: str | Callable = "relu",
         norm: str = "layer",
         norm_first: bool = True,
         dropout: float = 0.0,
         stochastic_depth: float = 0.0,
         epsilon: float = 1e-5,
-        position=None,
+        position: Position | str | None = None,
         attention: dict | None = None,
         **kwargs,
     ):
@@ -127,7 +130,7 @@ class TransformerBlock(SpecLayer):
         self.dropout_layer.build(x_shape)
         self.built = True
 
-    def add_residual(self, x, norm, branch, training: bool = False):
+    def add_residual(self, x, norm: keras.layers.Layer, branch: Callable, training: bool = False):
         """Add a branch to the residual stream: a function of x to what is added, and more.
 
         Returns:
@@ -253,8 +256,8 @@ class TransformerEncoderBlock(TransformerBlock):
         x,
         padding_mask=None,
         attention_mask=None,
-        return_alignments=False,
-        training=False,
+        return_alignments: bool = False,
+        training: bool = False,
         mask=None,
         x_mask=None,
     ):
@@ -443,9 +446,9 @@ class TransformerDecoderBlock(TransformerBlock):
         memory,
         padding_mask=None,
         memory_mask=None,
-        return_alignments=False,
-        training=False,
-        return_self_alignments=False,
+        return_alignments: bool = False,
+        training: bool = False,
+        return_self_alignments: bool = False,
         x_mask=None,
     ):
         padding_mask = first_mask(padding_mask, x_mask)

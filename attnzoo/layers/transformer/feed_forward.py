@@ -1,5 +1,7 @@
 """Feed-forward."""
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
 
@@ -63,7 +65,7 @@ class FeedForward(keras.layers.Layer):
         self,
         hidden_dim: int,
         *,
-        activation="relu",
+        activation: str | Callable = "relu",
         dropout: float = 0.0,
         use_bias: bool = True,
         **kwargs,
