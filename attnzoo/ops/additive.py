@@ -58,7 +58,7 @@ def additive_scores(query, key, vector):
     dtype = _check(query, key, vector)
     wide = dtype if dtype == "float64" else "float32"
     query, key, vector = (ops.cast(tensor, wide) for tensor in (query, key, vector))
-    return ops.cast(_way(query, key)(query, key, vector), dtype)
+    return ops.cast(_comparison(query, key)(query, key, vector), dtype)
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -86,7 +86,7 @@ def _check(query, key, vector):
     return keras.backend.result_type(query.dtype, key.dtype, vector.dtype)
 
 
-def _way(query, key):
+def _comparison(query, key):
     """Return the function that compares best for these sizes, on this backend."""
     if query.shape[1] == 1 and not ON_TORCH:
         return _one_step
@@ -111,9 +111,9 @@ def _one_step(query, key, vector):
 
     def gradient(upstream):
         hidden = _hidden(query, key)  # [B, 1, S, U]
-        bent = ops.expand_dims(upstream, -1) * (1.0 - hidden * hidden) * vector
+        gradients = ops.expand_dims(upstream, -1) * (1.0 - hidden * hidden) * vector
         vector_gradient = ops.sum(ops.expand_dims(upstream, -1) * hidden, axis=(0, 1, 2))
-        return ops.sum(bent, axis=2), ops.sum(bent, axis=1), vector_gradient
+        return ops.sum(gradients, axis=2), ops.sum(gradients, axis=1), vector_gradient
 
     return _whole(query, key, vector), gradient
 

@@ -105,8 +105,8 @@ class ChunkwiseAttention(MonotonicAttention):
         key, value = (
             gather_memories(prepared[name], first, self.window) for name in ("chunk_key", "value")
         )  # [B K, window, D]
-        asks = ops.reshape(query, (-1, 1, query.shape[-1]))  # [B K, 1, Dq]
-        scores = self.chunk_score.compare(asks, key)  # [B K, 1, window]
+        queries = ops.reshape(query, (-1, 1, query.shape[-1]))  # [B K, 1, Dq]
+        scores = self.chunk_score.compare(queries, key)  # [B K, 1, window]
         weights = masked_softmax(scores, ops.reshape(inside, (-1, 1, self.window)))
         context = weighted_sum(weights, value)  # [B K, 1, Dv]
         context = ops.reshape(context, (*ops.shape(place), context.shape[-1]))

@@ -184,7 +184,7 @@ class MonotonicAttention(ScoredAttention):
             int [B, K], the place where each stopped, and bool [B, K], whether that was chosen.
         """
         memory_length, mask = ops.shape(prepared["value"])[1], prepared["mask"]
-        asks = ops.reshape(query, (-1, 1, query.shape[-1]))  # [B K, 1, Dq]
+        queries = ops.reshape(query, (-1, 1, query.shape[-1]))  # [B K, 1, Dq]
         end = memory_length  # After the last real place nothing can be chosen.
         if mask is not None:
             numbers = ops.arange(1, memory_length + 1, dtype="int32")
@@ -193,7 +193,7 @@ class MonotonicAttention(ScoredAttention):
         def advance(place, going, chosen):
             here = ops.minimum(place, memory_length - 1)
             key = gather_memories(prepared["key"], here, 1)  # [B K, 1, Dk]
-            choose = ops.reshape(self.choose(asks, key, None), ops.shape(place))
+            choose = ops.reshape(self.choose(queries, key, None), ops.shape(place))
             stops = choose > 0.5
             if mask is not None:
                 stops = ops.logical_and(stops, gather_windows(mask[:, 0], here, 1)[:, :, 0])

@@ -67,8 +67,8 @@ class MultiHeadAttention(Attention):
         use_bias: Whether the four projections have biases.
         dropout: Probability of dropping a weight in training. In [0, 1).
         qk_norm: Whether each head's query and key are divided by their root mean square, and
-            multiplied with trained factors, before they meet.
-        soft_cap: Scores are bent to stay below it, soft_cap tanh(scores / soft_cap); above 0, in
+            multiplied with trained factors, before the product.
+        soft_cap: Bound of the scores, by soft_cap tanh(scores / soft_cap); above 0, in
             nats. None for no cap.
         causal: Whether query t sees the places 0..t alone.
         window: How far query t sees, in steps: places from t - window to t + window. At least 1.
@@ -232,7 +232,7 @@ class MultiHeadAttention(Attention):
             window: As in the constructor.
             biases: Biases of the positions: `{"scores": [B or 1, N or 1, T, S]}`, and `"value"`, a
                 function of the alignments to [B, N, T, Dv]; or None.
-            wants_alignments: Whether to make the alignments, whichever road that takes.
+            wants_alignments: Whether to make the alignments, which are written out for that.
             drop: A seed, int32 [2], or a function that drops alignments; or None.
 
         Returns:

@@ -26,7 +26,7 @@ class AttentivePooling(SpecLayer):
     Differs from the papers: Lin's W has no bias (`use_bias=False`).
 
     Args:
-        units: Width U of the space where memory and v meet, in features. At least 1.
+        units: Width U of the hidden layer of the score, in features. At least 1.
         num_hops: H, the number of views. At least 1.
         penalty: Weight of the loss that keeps them apart. At least 0.
         normalizer: `"softmax"`, or `"sparsemax"` or `"entmax15"`.

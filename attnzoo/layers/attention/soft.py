@@ -70,7 +70,7 @@ class BahdanauAttention(SoftAttention):
         alignments[b, t] = softmax over s of v · tanh(W query[b, t] + U memory[b, s] + b)
 
     Args:
-        units: Width of the space where query and memory meet, in features. At least 1.
+        units: Width of the hidden layer of the score, in features. At least 1.
         normalize: Whether v is weight-normalized; see `AdditiveScore`.
         normalizer: As in `SoftAttention`.
 

@@ -82,8 +82,8 @@ class MarginalLogits(OutputLayer, SpecLayer):
     def step(self, outputs, alignments, token_ids, prepared, state):
         batch = ops.shape(prepared)[0]
         query = ops.reshape(outputs, (batch, -1, outputs.shape[-1]))  # [B, K, Dq]
-        beside = ops.reshape(alignments, (batch, -1, ops.shape(prepared)[1]))  # [B, K, S]
-        log_probs = self.marginalize(self.project(query), prepared, beside)
+        weights = ops.reshape(alignments, (batch, -1, ops.shape(prepared)[1]))  # [B, K, S]
+        log_probs = self.marginalize(self.project(query), prepared, weights)
         return ops.reshape(log_probs, (-1, self.vocabulary_size)), alignments, state
 
     def call(

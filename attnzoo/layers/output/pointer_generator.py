@@ -84,9 +84,9 @@ class PointerGenerator(OutputLayer, SpecLayer):
 
     def step(self, outputs, alignments, token_ids, prepared, state):
         batch, length, size = ops.shape(prepared)
-        beside = ops.reshape(outputs, (batch, -1, outputs.shape[-1]))  # [B, K, D]
+        rows = ops.reshape(outputs, (batch, -1, outputs.shape[-1]))  # [B, K, D]
         weights = ops.reshape(alignments, (batch, -1, length))  # [B, K, S]
-        log_probs = self.mix(beside, weights, prepared)
+        log_probs = self.mix(rows, weights, prepared)
         return ops.reshape(log_probs, (-1, size)), alignments, state
 
     def call(

@@ -23,8 +23,8 @@ class AttentionCell(keras.layers.Layer):
         context[t] = attention(state[t-1], memory)
         output[t], state[t] = cell([input[t]; context[t]], state[t-1])
 
-    `attend="after"` is the order of Luong et al.: the cell moves first, and its output asks. With
-    `input_feeding` the result is also part of the next input.
+    `attend="after"` is the order of Luong et al.: the cell moves first, and its output is the
+    query. With `input_feeding` the result is also part of the next input.
 
         output[t], state[t] = cell([input[t]; result[t-1]], state[t-1])
         context[t] = attention(output[t], memory)

@@ -22,7 +22,7 @@ class AdditiveScore(Score):
     Memory stays far below [B, T, S, U]: see `attnzoo.ops.additive_scores`.
 
     Args:
-        units: Width U of the space where query and key meet, in features. At least 1.
+        units: Width U of the hidden layer of the score, in features. At least 1.
         normalize: Whether to learn the length of v apart from its direction.
 
     Call arguments:

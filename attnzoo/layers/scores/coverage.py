@@ -16,7 +16,7 @@ class CoverageScore(HistoryScore):
     in a `CoverageAttention`.
 
     Args:
-        units: Width U of the space where all meet, in features. At least 1.
+        units: Width U of the hidden layer of the score, in features. At least 1.
         normalize: Whether v is weight-normalized; see `AdditiveScore`.
 
     Call arguments:

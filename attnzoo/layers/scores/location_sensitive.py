@@ -18,7 +18,7 @@ class LocationSensitiveScore(HistoryScore):
     step before, or the sum of all before it. It belongs in a `LocationSensitiveAttention`.
 
     Args:
-        units: Width U of the space where all meet, in features. At least 1.
+        units: Width U of the hidden layer of the score, in features. At least 1.
         filters: Number N of filters of the convolution. At least 1.
         kernel_size: Width J of a filter, in places. At least 1, odd.
         normalize: Whether v is weight-normalized; see `AdditiveScore`.

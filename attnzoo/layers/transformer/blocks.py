@@ -27,7 +27,7 @@ OWN = ("num_heads", "key_dim", "output_dim", "causal", "position", "name", "dtyp
 class TransformerBlock(SpecLayer):
     """Base of the blocks of encoder and decoder.
 
-    A block is a few branches, each beside the residual stream x:
+    A block is a few branches, each added to the residual stream x:
 
         norm_first:      x = x + dropout(branch(norm(x)))
         not norm_first:  x = norm(x + dropout(branch(x)))
@@ -137,7 +137,7 @@ class TransformerBlock(SpecLayer):
             x float [B, T, D], and what more the branch gave.
         """
         added, *more = branch(norm(x) if self.norm_first else x)
-        added = self._keep_some(self.dropout_layer(added, training=training), training)
+        added = self._drop_branches(self.dropout_layer(added, training=training), training)
         x = x + added
         return (x if self.norm_first else norm(x)), *more
 
@@ -174,7 +174,8 @@ class TransformerBlock(SpecLayer):
     def _make_norm(self, name):
         return NORMS[self.norm](epsilon=self.epsilon, name=name, dtype=self.dtype_policy)
 
-    def _keep_some(self, added, training):
+    def _drop_branches(self, added, training):
+        """Drop the branch of some examples: stochastic depth."""
         if not (training and self.stochastic_depth):
             return added
         shape = (ops.shape(added)[0], 1, 1)

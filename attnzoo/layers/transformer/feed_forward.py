@@ -79,9 +79,10 @@ class FeedForward(keras.layers.Layer):
         self.dropout = dropout
         self.use_bias = use_bias
         self.supports_masking = True
-        bent = GATES[activation] if self.gated else self.activation
-        self.hidden_dense = self._dense("hidden", hidden_dim, None if self.gated else bent)
-        self.gate_dense = self._dense("gate", hidden_dim, bent) if self.gated else None
+        hidden_activation = None if self.gated else self.activation
+        self.hidden_dense = self._dense("hidden", hidden_dim, hidden_activation)
+        gate_activation = GATES[activation] if self.gated else None
+        self.gate_dense = self._dense("gate", hidden_dim, gate_activation) if self.gated else None
         self.dropout_layer = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
         self.output_dense = None  # As wide as x is.
 
