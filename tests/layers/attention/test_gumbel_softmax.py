@@ -13,8 +13,6 @@ from tests.layers.attention.hard_tools import (
 )
 from tests.tools import assert_close, normal, to_numpy
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
-
 
 def test_gumbel_is_a_softmax_of_scores_and_noise():
     attention = built("gumbel", num_samples=2)

@@ -20,8 +20,6 @@ from tests.layers.attention.hard_tools import (
 from tests.ops.differentiation import outputs_and_gradients
 from tests.tools import assert_close, normal, set_weights, to_numpy, weights_of
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
-
 
 def test_draws_that_nobody_charges_are_told_of_once():
     attention = layers.ReinforceAttention("bilinear")

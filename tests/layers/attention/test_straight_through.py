@@ -14,8 +14,6 @@ from tests.layers.attention.hard_tools import (
 from tests.ops.differentiation import outputs_and_gradients
 from tests.tools import normal
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
-
 
 def test_straight_through_draws_and_has_the_gradient_of_soft_attention():
     attention = built("straight_through")
