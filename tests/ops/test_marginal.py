@@ -99,6 +99,7 @@ def test_the_loss_is_that_of_all_alignments_one_by_one(in_blocks, elements):
         np.testing.assert_allclose(gradient, expected, atol=2e-6, rtol=1e-4)
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("kept", [None, KEPT])
 @pytest.mark.parametrize("elements", BLOCKS)
 def test_blocks_of_any_size_give_the_numbers_of_the_whole(in_blocks, elements, kept):
@@ -234,6 +235,7 @@ def test_the_gradient_of_a_target_is_the_slope(in_blocks, elements):
         np.testing.assert_allclose(gradient, expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("kept", [None, KEPT])
 @pytest.mark.parametrize("elements", BLOCKS)
 def test_targets_in_blocks_of_any_size_give_the_numbers_of_the_whole(in_blocks, elements, kept):

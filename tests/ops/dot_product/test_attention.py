@@ -138,6 +138,7 @@ def test_blocks_give_the_numbers_and_gradients_of_the_whole(choose_way, case):
     assert_close(run(case), whole)
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("case", ["pairs of heads", "one bias"])
 @pytest.mark.parametrize("elements", BLOCKS)
 def test_blocks_may_have_any_size(choose_way, elements, case):
