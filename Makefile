@@ -17,7 +17,7 @@ SITE := -c 'import site; print(site.getsitepackages()[0])'
 NIGHTLY_TESTS ?= tests/layers/test_masks.py tests/layers/rnn/test_encoder.py \
   tests/layers/attention/test_base.py tests/models/rnn_encoder/test_backbone.py
 
-.PHONY: demo check test test-all test-nightly lint benchmark notebooks clean
+.PHONY: demo check test test-all test-nightly lint benchmark notebooks docs clean
 
 demo: $(VENV)/installed
 	$(RUN) -m attnzoo demo --size $(DEMO) --output runs/demo
@@ -58,6 +58,12 @@ benchmark: $(VENV)/installed
 notebooks: $(VENV)/installed
 	$(RUN) notebooks/run.py
 
+# The pages, into docs/_build/html. A warning is an error.
+docs: $(VENV)/installed-docs
+	$(RUN) -m sphinx --quiet --fail-on-warning --keep-going --builder html \
+	  --doctree-dir docs/_build/doctrees docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 # torch goes first and pinned: a plain `torch` brings gigabytes of CUDA libraries along.
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -66,5 +72,9 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+$(VENV)/installed-docs: $(VENV)/installed
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(NIGHTLY) runs .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(NIGHTLY) runs docs/_build docs/api docs/notebooks .pytest_cache .ruff_cache

@@ -18,6 +18,7 @@ alone. It needs Linux: elsewhere a process cannot be kept on chosen cores.
 
 import argparse
 import ctypes
+import datetime
 import json
 import os
 import platform
@@ -403,6 +404,18 @@ def machine():
     return {"cpu": cpu, "python": platform.python_version(), "load": round(os.getloadavg()[0], 1)}
 
 
+def save(path, record):
+    """Write what was measured as JSON, with the day and the command that measured it.
+
+    The pages about speed are made from such files in `benchmarks/measurements/`.
+    """
+    command = ["python", os.path.relpath(sys.argv[0], ROOT), *sys.argv[1:]]
+    told = {"command": " ".join(command), "date": datetime.date.today().isoformat(), **record}
+    with open(path, "w") as file:
+        json.dump(told, file, indent=2)
+        file.write("\n")
+
+
 def run(options, *, title, seed, cases, peers, digits):
     """Run a benchmark of layers: say what it is, compare case by case, print and keep the numbers.
 
@@ -427,9 +440,7 @@ def run(options, *, title, seed, cases, peers, digits):
         records += compare(**{**case, "settings": settings, "rounds": options.rounds})
     print_comparison(records, peers, digits)
     if options.json:
-        with open(options.json, "w") as file:
-            json.dump({"machine": here, "records": records}, file, indent=2)
-            file.write("\n")
+        save(options.json, {"machine": here, "records": records})
 
 
 # === Command line ===

@@ -10,7 +10,6 @@ take turns, and a ratio is taken within one round.
 """
 
 import argparse
-import json
 
 import harness
 
@@ -66,9 +65,7 @@ def main(arguments=None):
     ]
     print(harness.table(header, rows), flush=True)
     if options.json:
-        with open(options.json, "w") as file:
-            json.dump({"machine": machine, "records": records}, file, indent=2)
-            file.write("\n")
+        harness.save(options.json, {"machine": machine, "records": records})
 
 
 def _compare(options, backend, attention):

@@ -16,7 +16,6 @@ quiet machine: each table says what other processes took meanwhile.
 """
 
 import argparse
-import json
 import statistics
 
 import harness
@@ -63,9 +62,7 @@ def main(arguments=None):
         for contestant in contestants:
             contestant.close()
     if options.json:
-        with open(options.json, "w") as file:
-            json.dump(_record(options, machine, contestants, times, others), file, indent=2)
-            file.write("\n")
+        harness.save(options.json, _record(options, machine, contestants, times, others))
 
 
 def _entries(options):

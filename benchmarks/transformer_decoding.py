@@ -14,7 +14,6 @@ all sentences, by the length of the output; the sentences' own encoding is a par
 """
 
 import argparse
-import json
 import statistics
 
 import harness
@@ -64,9 +63,7 @@ def main(arguments=None):
     if options.json:
         facts = {contestant.name: contestant.facts for contestant in contestants}
         record = {"machine": machine, "contestants": facts, "beside": beside, "growth": growth}
-        with open(options.json, "w") as file:
-            json.dump(record, file, indent=2)
-            file.write("\n")
+        harness.save(options.json, record)
 
 
 def _entries(options):

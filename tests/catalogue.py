@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from attnzoo import layers
-from attnzoo.layers.transformer.positions import get_position
+from attnzoo.layers.lookup import get_position
 from attnzoo.ops import masked_softmax
 
 # M is the width of a memory, E of one that was read in both directions: 2 U. X is V + S. N is the

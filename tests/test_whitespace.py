@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from attnzoo import data, models, training
-from attnzoo.models.class_labels import ClassLabels
-from attnzoo.models.span_preprocessor import find_words, find_words_in_graph
-from attnzoo.models.tagging_preprocessor import split_words as split_text
+from attnzoo.models.preprocessing.class_labels import ClassLabels
+from attnzoo.models.preprocessing.spans import find_words, find_words_in_graph
+from attnzoo.models.preprocessing.tagging import split_words as split_text
 from attnzoo.whitespace import WHITE_SPACE, find_spans, split_words
 
 pytestmark = pytest.mark.backend_free

@@ -40,6 +40,22 @@ def compiled(function):
     return run
 
 
+@contextlib.contextmanager
+def traced():
+    """On TensorFlow, trace what `conftest.py` would run eagerly: many steps are cheaper so."""
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    eagerly = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(False)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(eagerly)
+
+
 def shared(names, everywhere):
     """Cases of a test that `rotates`, but for those that run on every backend."""
     marks = [pytest.mark.everywhere]

@@ -50,6 +50,7 @@ def run(arguments: argparse.Namespace):
     from attnzoo.cli.plot import plot_tasks
     from attnzoo.cli.train import train
     from attnzoo.data import cmudict_split, group_references
+    from attnzoo.export import saved_model
     from attnzoo.training import evaluate_predictions, format_predictions
 
     load_tensorflow()
@@ -80,7 +81,7 @@ def run(arguments: argparse.Namespace):
     print(f"(on {len(words)} {kind})\n")
 
     plot_tasks({"demo": task}, list(WORDS), expected).savefig(folder / "alignments.png")
-    task.export_generate(folder / "saved_model", overwrite=True)
+    saved_model(task, folder / "saved_model", overwrite=True)
     print("In a process with TensorFlow alone, the SavedModel says:")
     outputs = run_alone(folder / "saved_model", WORDS)
     for word, output in zip(WORDS, outputs, strict=True):

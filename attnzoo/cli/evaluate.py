@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import keras
 
 from attnzoo.cli.data_files import add_inflections_argument, read_data, read_pairs
-from attnzoo.cli.run_folder import METRICS, RECORD
+from attnzoo.cli.run_records import METRICS, RECORD
 from attnzoo.cli.startup import announce_compiling
 from attnzoo.cli.tasks import (
     add_decoding_arguments,

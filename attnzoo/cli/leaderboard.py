@@ -1,18 +1,19 @@
 """Compare finished runs in one table, made from their own records.
 
 Each run is a folder that `attnzoo train` made; an evaluation counts if its --json was written into
-it. The table is Markdown, the best run first; runs are compared by the first metric. Without
---metrics it has those that all these evaluations share. A run of another kind of task, which was
-not measured by them, is left out with a note.
+it. A .jsonl file, with one record a line, stands for all the runs in it. The table is Markdown, the
+best run first; runs are compared by the first metric. Without --metrics it has those that all these
+evaluations share. A run of another kind of task, which was not measured by them, is left out with a
+note.
 
   attnzoo evaluate runs/hard/preset --data test.tsv.gz --json runs/hard/greedy.json
   attnzoo evaluate runs/soft/preset --data test.tsv.gz --json runs/soft/greedy.json
   attnzoo leaderboard runs/hard runs/soft
 
-With --side-by-side each argument is a folder of runs, such as those on one data set, and becomes a
-column, with the first of the metrics that its runs have; runs of one name share a row. A cell is of
-the evaluation with --decoding. Rows are in the order of their mean rank, where a rank is taken as a
-share of its column's runs.
+With --side-by-side each argument is a folder or a .jsonl file of runs, such as those on one data
+set, and becomes a column, with the first of the metrics that its runs have; runs of one name share
+a row. A cell is of the evaluation with --decoding. Rows are in the order of their mean rank, where
+a rank is taken as a share of its column's runs.
 
   attnzoo leaderboard --side-by-side runs/cmudict runs/latin --decoding "beam 5" \\
       --metrics word_error_rate exact_match
@@ -22,13 +23,12 @@ that is in their history.csv.
 """
 
 import argparse
-import json
 import os
 import pathlib
 import sys
 from collections.abc import Sequence
 
-from attnzoo.cli.run_folder import METRICS, RECORD
+from attnzoo.cli.run_records import HISTORY, read_folder, read_runs
 from attnzoo.cli.tasks import check_output
 
 # Of these a larger value is better; of all others a smaller one.
@@ -41,7 +41,9 @@ _RATES = {"accuracy", "exact_match", "word_error_rate", "phoneme_error_rate"}
 
 
 def add_arguments(parser: argparse.ArgumentParser):
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder")
+    parser.add_argument(
+        "runs", nargs="+", metavar="RUN", help="a run's folder, or a .jsonl file of runs"
+    )
     parser.add_argument(
         "--metrics",
         nargs="+",
@@ -87,31 +89,27 @@ def draw_curves(runs: Sequence[str | os.PathLike], quantity: str = "val_loss"):
     """
     from attnzoo.plotting import plot_curves
 
-    folders = [pathlib.Path(folder) for folder in runs]
-    names = [folder.name for folder in folders]
+    found = [run for path in runs for run in read_runs(path)]
+    names = [run.name for run in found]
     if len(set(names)) < len(names):
-        names = [str(folder) for folder in folders]
-    curves = {name: _curve(folder, quantity) for name, folder in zip(names, folders, strict=True)}
+        names = [run.full_name() for run in found]
+    curves = {name: _curve(run, quantity) for name, run in zip(names, found, strict=True)}
     return plot_curves(curves, quantity)
 
 
-def _curve(folder, quantity):
+def _curve(run, quantity):
     """Return a quantity after each epoch, NaN where none was logged."""
-    from attnzoo.training.history import logged_number, read_history
-
-    record = folder / "history.csv"
-    if not record.is_file():
+    if run.history is None:
         raise ValueError(
-            f"A run must be a folder that `attnzoo train` has finished. Received: run={folder}, "
-            "without history.csv"
+            f"A run to draw must have its {HISTORY}. Received: run={run.full_name()}, "
+            f"without {HISTORY}"
         )
-    names, epochs = read_history(record)
-    known = [name for name in names if name != "epoch"]
+    known = [name for name in run.history if name != "epoch"]
     if quantity not in known:
         raise ValueError(
-            f"`--quantity` must be one of {known}. Received: {quantity}, for run={folder}"
+            f"`--quantity` must be one of {known}. Received: {quantity}, for run={run.full_name()}"
         )
-    return [logged_number(epoch[quantity]) for epoch in epochs]
+    return [float("nan") if value is None else value for value in run.history[quantity]]
 
 
 def make_table(
@@ -122,7 +120,7 @@ def make_table(
     """Return a Markdown table with a row for each evaluation of each run.
 
     Args:
-        runs: Folders that `attnzoo train` made.
+        runs: Folders that `attnzoo train` made, and `.jsonl` files of records.
         metrics: Names of metrics, as `attnzoo evaluate` wrote them; None for those that all
             evaluations of one kind of task share.
         decoding: Of which evaluations, as `attnzoo evaluate` called it; None for all.
@@ -131,7 +129,7 @@ def make_table(
         ValueError: If a folder holds no finished run, or no evaluation with these metrics, or runs
             of one kind share no metric.
     """
-    found = [_Run(pathlib.Path(folder), decoding) for folder in runs]
+    found = [_Run(record, decoding) for path in runs for record in read_runs(path)]
     found, metrics = _comparable(found, metrics, decoding)
     rows = [row for one in found for row in one.rows(metrics)]
     rows.sort(key=lambda row: _sign(metrics[0]) * row["figures"][metrics[0]])
@@ -146,18 +144,11 @@ def make_table(
 class _Run:
     """A finished run, and its evaluations with one decoding or with any."""
 
-    def __init__(self, folder, decoding):
-        if folder.name == "preset" and (folder.parent / RECORD).is_file():
-            folder = folder.parent
-        records = [folder / name for name in (RECORD, METRICS)]
-        if not all(record.is_file() for record in records):
-            raise ValueError(
-                f"A run must be a folder that `attnzoo train` has finished. Received: run={folder}"
-            )
-        self.folder = folder
-        self.recipe, self.training = (json.loads(record.read_text()) for record in records)
+    def __init__(self, record, decoding):
+        self.name, self.folder = record.name, record.place
+        self.recipe, self.training = record.recipe, record.training
         self.kind = self.recipe.get("task", "seq2seq")  # Older records know no other.
-        self.evaluations = _evaluations(folder, decoding)
+        self.evaluations = _evaluations(record, decoding)
 
     def rows(self, metrics):
         """Return the cells of each evaluation with these metrics."""
@@ -171,7 +162,7 @@ class _Run:
         )
         return [
             {
-                "start": (self.folder.name, attention, figures.get("decoding", "?")),
+                "start": (self.name, attention, figures.get("decoding", "?")),
                 "figures": figures,
                 "end": end,
             }
@@ -235,7 +226,7 @@ def make_overview(
     """Return a Markdown table with a column for each folder of runs, a row for each run's name.
 
     Args:
-        folders: Folders of folders that `attnzoo train` made.
+        folders: Folders of folders that `attnzoo train` made, and `.jsonl` files of records.
         metrics: Names of metrics, as `attnzoo evaluate` wrote them: of each folder the first that
             its runs have; None tries the usual ones, then all others.
         decoding: Of which evaluations, as `attnzoo evaluate` called it.
@@ -251,7 +242,7 @@ def make_overview(
             ranks.setdefault(run, []).append(rank / len(order))
     names = sorted(ranks, key=lambda run: (sum(ranks[run]) / len(ranks[run]), run))
     heads = [
-        f"{pathlib.Path(folder).name}, {metric}"
+        f"{pathlib.Path(folder).name.removesuffix('.jsonl')}, {metric}"
         for folder, (metric, _) in zip(folders, columns, strict=True)
     ]
     lines = [["run", *heads], ["---"] * (1 + len(heads))]
@@ -263,9 +254,12 @@ def make_overview(
 
 
 def _column(folder, metrics, decoding):
-    """Return the first metric that evaluations in a folder have, and its value for each run."""
-    runs = sorted(record.parent for record in folder.glob("*/metrics.json"))
-    measured = {run: _evaluations(run, decoding) for run in runs}
+    """Return the first metric that runs in a folder were measured by so, and its value for each."""
+    if folder.suffix == ".jsonl":
+        runs = read_runs(folder)
+    else:
+        runs = [read_folder(path.parent) for path in sorted(folder.glob("*/metrics.json"))]
+    measured = {run.name: _evaluations(run, decoding) for run in runs}
     if metrics is None:
         every = [_metrics_of(figures) for found in measured.values() for figures in found]
         metrics = dict.fromkeys([*_USUAL, *(name for names in every for name in names)])
@@ -276,10 +270,10 @@ def _column(folder, metrics, decoding):
             if len(found) > 1:
                 raise ValueError(
                     "A run needs one evaluation with each decoding to stand beside others. "
-                    f"Received: run={run} with two of decoding={decoding!r}"
+                    f"Received: run={folder / run} with two of decoding={decoding!r}"
                 )
             if found:
-                values[run.name] = found[0]
+                values[run] = found[0]
         if values:
             return metric, values
     raise ValueError(
@@ -292,12 +286,10 @@ def _markdown(lines) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _evaluations(run, decoding=None) -> list[dict]:
-    """Return the evaluations in a run's folder, with this decoding or any."""
-    paths = (path for path in sorted(run.glob("*.json")) if path.name not in (RECORD, METRICS))
-    found = [json.loads(path.read_text()) for path in paths]
-    found = [one for one in found if isinstance(one, dict) and _metrics_of(one)]
-    return [one for one in found if decoding in (None, one.get("decoding"))]
+def _evaluations(record, decoding=None) -> list[dict]:
+    """Return the evaluations of a record, with this decoding or any."""
+    found = [one for one in record.evaluations.values() if isinstance(one, dict)]
+    return [one for one in found if _metrics_of(one) and decoding in (None, one.get("decoding"))]
 
 
 def _sign(metric) -> int:

@@ -10,7 +10,7 @@ def check_preset(settings: Settings, output: pathlib.Path):
     """Raise unless a run in this folder can start from its preset."""
     import keras
 
-    from attnzoo.models.presets import explain_preset_errors, saved_dtype, task_class
+    from attnzoo.models.parts.presets import explain_preset_errors, saved_dtype, task_class
 
     preset, cls = settings.kind.preset, settings.task_class
     received = f"Received: preset={preset!r}"
@@ -48,7 +48,7 @@ def start_from_preset(settings: Settings, options: dict, head: dict):
         options: For the preprocessor.
         head: For the task. A classifier's own layers always start anew.
     """
-    from attnzoo.models.presets import explain_preset_errors, task_class
+    from attnzoo.models.parts.presets import explain_preset_errors, task_class
     from attnzoo.models.transformer_encoder.task import packing_of_another
 
     preset, cls = settings.kind.preset, settings.task_class

@@ -8,10 +8,8 @@ import shutil
 
 import keras
 
+from attnzoo.cli.run_records import HISTORY, METRICS, RECORD
 from attnzoo.cli.settings import Settings, of_record
-
-RECORD = "recipe.json"  # The settings of the run.
-METRICS = "metrics.json"  # Its size, and how long it took.
 
 
 def check_folder(output: pathlib.Path, settings: Settings, overwrite: bool):
@@ -56,7 +54,7 @@ def write_metrics(
     import keras
 
     attention = getattr(task.backbone, "attention", None)
-    with open(output / "history.csv") as history:
+    with open(output / HISTORY) as history:
         epochs = sum(1 for _ in history) - 1
     metrics = {
         "backend": keras.backend.backend(),

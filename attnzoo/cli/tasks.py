@@ -39,8 +39,8 @@ def load_task(arguments: argparse.Namespace, preset: str | None = None):
         preset: Another preset than theirs.
     """
     load_tensorflow()
-    from attnzoo.models.presets import task_class
-    from attnzoo.models.seq2seq_task import Seq2SeqTask
+    from attnzoo.models.parts.presets import task_class
+    from attnzoo.models.tasks.seq2seq import Seq2SeqTask
 
     preset = preset or arguments.preset
     cls = task_class(preset)
@@ -57,8 +57,8 @@ def load_task(arguments: argparse.Namespace, preset: str | None = None):
 def load_any_task(arguments: argparse.Namespace):
     """Load the task of the arguments' preset, of any kind."""
     load_tensorflow()
-    from attnzoo.models.presets import task_class
-    from attnzoo.models.seq2seq_task import Seq2SeqTask
+    from attnzoo.models.parts.presets import task_class
+    from attnzoo.models.tasks.seq2seq import Seq2SeqTask
 
     cls = task_class(arguments.preset)
     if cls is None or issubclass(cls, Seq2SeqTask):

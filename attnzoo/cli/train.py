@@ -157,7 +157,7 @@ def train(
     """
     import keras
 
-    from attnzoo.models.presets import task_class
+    from attnzoo.models.parts.presets import task_class
 
     output = pathlib.Path(output)
     preset = output / "preset"

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
+from attnzoo.checks import check_at_least
 from attnzoo.data.buckets import find_buckets
-from attnzoo.data.planned_batches import PlannedBatches, check_least
+from attnzoo.data.planned_batches import PlannedBatches
 from attnzoo.data.subword_sampling import SubwordSampler, check_alpha, choose_ids
 from attnzoo.data.tokenized_pairs import pack_ids, special_id, tokenize_pairs
 
@@ -100,8 +101,8 @@ class BucketedBatches(PlannedBatches):
                 "batches are of pairs of texts. For texts with labels there is "
                 f"`attnzoo.data.LabelledBatches`. Received: preprocessor={preprocessor!r}"
             )
-        check_least(1, batch_size=batch_size, max_tokens=max_tokens, num_buckets=num_buckets)
-        check_least(0, seed=seed)
+        check_at_least(1, batch_size=batch_size, max_tokens=max_tokens, num_buckets=num_buckets)
+        check_at_least(0, seed=seed)
         if subword_sampling is not None:
             check_alpha(subword_sampling)
         if long_pairs not in ("truncate", "drop"):

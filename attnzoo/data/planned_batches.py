@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from attnzoo.checks import check_at_least
+
 
 class PlannedBatches(keras.utils.PyDataset):
     """Base of the datasets whose order depends on seed and epoch alone.
@@ -42,7 +44,7 @@ class PlannedBatches(keras.utils.PyDataset):
 
     @epoch.setter
     def epoch(self, epoch: int):
-        check_least(0, epoch=epoch)
+        check_at_least(0, epoch=epoch)
         self._epoch = int(epoch)
         self._used = set()
         self._plan = self._make_plan(self._epoch)
@@ -93,10 +95,3 @@ class PlannedBatches(keras.utils.PyDataset):
 
     def _make_plan(self, epoch):
         raise NotImplementedError(f"`{type(self).__name__}` must implement `_make_plan(epoch)`.")
-
-
-def check_least(least: int, **numbers: int | None):
-    """Raise unless every number, None left out, is at least `least`."""
-    for name, value in numbers.items():
-        if value is not None and value < least:
-            raise ValueError(f"`{name}` must be at least {least}. Received: {name}={value}")

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from attnzoo.data.planned_batches import PlannedBatches, check_least
+from attnzoo.checks import check_at_least
+from attnzoo.data.planned_batches import PlannedBatches
 from attnzoo.data.subword_sampling import SubwordSampler, check_alpha, choose_ids
 
 
@@ -45,8 +46,8 @@ class TextBatches(PlannedBatches):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        check_least(1, batch_size=batch_size, max_tokens=max_tokens)
-        check_least(0, seed=seed)
+        check_at_least(1, batch_size=batch_size, max_tokens=max_tokens)
+        check_at_least(0, seed=seed)
         if subword_sampling is not None:
             check_alpha(subword_sampling)
         texts = list(texts)

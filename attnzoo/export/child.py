@@ -10,9 +10,9 @@ import sys
 import keras
 import numpy as np
 
-from attnzoo.export.families import serve
 from attnzoo.export.graph import run_exported, write_graph
-from attnzoo.models.packing import as_lists
+from attnzoo.export.specs.families import serve
+from attnzoo.models.preprocessing.packing import as_lists
 
 
 def write_in_child(served, workplace, made, feeds):

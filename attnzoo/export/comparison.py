@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attnzoo.export.served import fit
+from attnzoo.export.specs.base import fit
 
 
 def compare(served, verify, live, exported):

@@ -8,9 +8,9 @@ import keras
 
 from attnzoo.export.child import write_in_child
 from attnzoo.export.comparison import compare
-from attnzoo.export.families import serve
 from attnzoo.export.graph import run_exported, write_graph
 from attnzoo.export.precision import full_precision
+from attnzoo.export.specs.families import serve
 
 
 def saved_model(

@@ -3,6 +3,8 @@
 import keras
 from keras import ops, tree
 
+from attnzoo.backend import ON_TORCH
+
 
 def run_loop(body, inputs, state, dtype: str, go_backwards: bool = False):
     """Run `body` over the steps of `inputs`.
@@ -22,7 +24,7 @@ def run_loop(body, inputs, state, dtype: str, go_backwards: bool = False):
     Returns:
         outputs float [B, T, D'], and the final state.
     """
-    if keras.backend.backend() == "torch":
+    if ON_TORCH:
         return _python_loop(body, inputs, state, go_backwards)
     leaves = tree.flatten(state)
     loop = keras.layers.RNN(

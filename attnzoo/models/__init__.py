@@ -1,6 +1,6 @@
 """Ready-made models: a backbone, its tasks and its preprocessor for each family."""
 
-from attnzoo.models.reinforce_model import ReinforceMixin, ReinforceModel
+from attnzoo.models.objectives.reinforce import ReinforceMixin, ReinforceModel
 from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
 from attnzoo.models.rnn_encoder.preprocessor import (
     RNNTextClassifierPreprocessor,

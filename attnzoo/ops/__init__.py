@@ -3,7 +3,7 @@
 from attnzoo.ops.additive import additive_scores
 from attnzoo.ops.coverage import coverage_loss
 from attnzoo.ops.dot_product import align_heads, dot_product_attention, dot_product_scores
-from attnzoo.ops.forward import (
+from attnzoo.ops.hmm import (
     free_moves,
     jump_moves,
     move_by_jumps,

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from attnzoo.backend import ON_JAX, ON_TORCH, choose
+from attnzoo.checks import agree
 from attnzoo.ops.blocks import (
     block_sizes,
     cut_blocks,
@@ -12,14 +14,13 @@ from attnzoo.ops.blocks import (
     scan_blocks,
 )
 from attnzoo.ops.linear import linear
-from attnzoo.ops.sizes import agree, fits_whole
+from attnzoo.ops.sizes import fits_whole
 
-_ON_TORCH = keras.backend.backend() == "torch"
 # Elements of one block [b, t, S, U]. In float32 0.5 MiB, so that a core keeps it in its own cache;
 # on torch 8 MiB, as there each operation costs a call from Python and a meeting of all threads.
-_BLOCK_ELEMENTS = 2**21 if _ON_TORCH else 2**17
+_BLOCK_ELEMENTS = choose(2**17, torch=2**21)
 # Up to this many elements [B, T, S, U] plain autodiff is at least as fast as blocks.
-_WHOLE_ELEMENTS = 2**22 if _ON_TORCH else 2**20
+_WHOLE_ELEMENTS = choose(2**20, torch=2**22)
 
 
 def additive_scores(query, key, vector):
@@ -87,7 +88,7 @@ def _check(query, key, vector):
 
 def _way(query, key):
     """How to compare: the function that suits these sizes and this backend."""
-    if query.shape[1] == 1 and keras.backend.backend() != "torch":
+    if query.shape[1] == 1 and not ON_TORCH:
         return _one_step
     return _whole if _is_small(query.shape, key.shape) else _blockwise
 
@@ -201,7 +202,7 @@ def _blockwise_gradients(query, key, vector, upstream):
 
 def _sum_over_steps(hidden):
     """Sum [b, t, S, U] over t; on JAX as a product, as its sum is several times slower on a CPU."""
-    if keras.backend.backend() != "jax":
+    if not ON_JAX:
         return ops.sum(hidden, 1)
     examples, steps, memory_length, units = ops.shape(hidden)
     rows = ops.reshape(hidden, (examples, steps, memory_length * units))

@@ -5,8 +5,9 @@ of it is held at once. Sizes are ints, or scalar tensors where TensorFlow does n
 tracing.
 """
 
-import keras
 from keras import ops
+
+from attnzoo.backend import ON_TENSORFLOW, ON_TORCH
 
 
 def block_sizes(batch, query_length, row, elements):
@@ -67,9 +68,9 @@ def scan_blocks(step, carry, elements, num_outputs=1):
     `ops.scan` itself wants outputs shaped as the carry on TensorFlow. On torch it keeps the outputs
     of all steps and then stacks them: twice the memory, and small pieces that break up the heap.
     """
-    if keras.backend.backend() == "tensorflow":
+    if ON_TENSORFLOW:
         return _scan_tensorflow(step, carry, elements, num_outputs)
-    if keras.backend.backend() != "torch":
+    if not ON_TORCH:
         return ops.scan(step, carry, elements)
     length = len(elements[0])
     outputs = None

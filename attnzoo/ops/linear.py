@@ -1,7 +1,8 @@
 """Matrix products, in the form that is fast and trains on every backend."""
 
-import keras
 from keras import ops
+
+from attnzoo.backend import ON_TORCH
 
 
 def linear(inputs, kernel, bias=None):
@@ -34,7 +35,7 @@ def linear(inputs, kernel, bias=None):
 def _product(inputs, kernel, bias):
     if bias is None:
         return ops.matmul(inputs, kernel)
-    if keras.backend.backend() == "torch":
+    if ON_TORCH:
         import torch
 
         return torch.addmm(*(ops.convert_to_tensor(one) for one in (bias, inputs, kernel)))
@@ -58,7 +59,7 @@ def weighted_sum(alignments, value):
         >>> attnzoo.ops.weighted_sum(weights, keras.ops.ones((2, 11, 5))).shape
         (2, 3, 5)
     """
-    if alignments.shape[1] == 1 and keras.backend.backend() != "torch":
+    if alignments.shape[1] == 1 and not ON_TORCH:
         # One query each: XLA's batched product of such thin matrices is slower than plain sums.
         return ops.sum(ops.transpose(alignments, (0, 2, 1)) * value, axis=1, keepdims=True)
     return ops.matmul(alignments, value)

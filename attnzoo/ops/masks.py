@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from attnzoo.checks import check_at_least
+
 
 def padding_mask(lengths, max_length: int):
     """Mark the real places of right-padded sequences.
@@ -20,8 +22,7 @@ def padding_mask(lengths, max_length: int):
         >>> attnzoo.ops.padding_mask([2, 3], max_length=4)
         [[True, True, False, False], [True, True, True, False]]
     """
-    if max_length < 1:
-        raise ValueError(f"`max_length` must be at least 1. Received: max_length={max_length}")
+    check_at_least(1, max_length=max_length)
     lengths = ops.convert_to_tensor(lengths, dtype="int32")
     return ops.arange(max_length, dtype="int32")[None, :] < lengths[:, None]
 
@@ -43,11 +44,7 @@ def causal_mask(query_length: int, memory_length: int):
         >>> attnzoo.ops.causal_mask(2, 3)
         [[True, False, False], [True, True, False]]
     """
-    if query_length < 1 or memory_length < 1:
-        raise ValueError(
-            "`query_length` and `memory_length` must be at least 1. Received: "
-            f"query_length={query_length}, memory_length={memory_length}"
-        )
+    check_at_least(1, query_length=query_length, memory_length=memory_length)
     steps = ops.arange(query_length, dtype="int32")
     places = ops.arange(memory_length, dtype="int32")
     return places[None, :] <= steps[:, None]

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from attnzoo.checks import check_choice, check_positive
 from attnzoo.ops.normalizers import masked_softmax
 from attnzoo.ops.sizes import known_size
 
@@ -75,7 +76,7 @@ def monotonic_alignments(choose, previous, mode: str = "parallel"):
     References:
         [Raffel et al., 2017](https://arxiv.org/abs/1704.00784), equations 8 to 10, appendix C.
     """
-    check_mode(mode)
+    check_choice(MODES, mode=mode)
     if any(isinstance(tensor, keras.KerasTensor) for tensor in (choose, previous)):
         return _MonotonicAlignments(mode=mode).symbolic_call(choose, previous)
     choose, previous = ops.convert_to_tensor(choose), ops.convert_to_tensor(previous)
@@ -170,7 +171,7 @@ def chunkwise_alignments(alignments, chunk_scores, window: int, mask=None):
     References:
         [Chiu and Raffel, 2018](https://arxiv.org/abs/1712.05382), equations 9 to 16.
     """
-    check_window(window)
+    check_positive(window=window)
     alignments, chunk_scores = (
         ops.convert_to_tensor(tensor) for tensor in (alignments, chunk_scores)
     )
@@ -187,20 +188,6 @@ def chunkwise_alignments(alignments, chunk_scores, window: int, mask=None):
     for distance in range(1, window):
         total = total + _shifted_left(parts[..., window - 1 - distance], distance)
     return ops.cast(total, alignments.dtype)
-
-
-def check_mode(mode: str, name: str = "mode"):
-    """Raise unless `mode` is one of the three."""
-    if mode not in MODES:
-        raise ValueError(f"`{name}` must be one of {MODES}. Received: {name}={mode!r}")
-
-
-def check_window(window: int):
-    """Raise unless `window` is a whole number of at least 1."""
-    if not isinstance(window, int) or isinstance(window, bool) or window < 1:
-        raise ValueError(
-            f"`window` must be a whole number of places, at least 1. Received: window={window}"
-        )
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")

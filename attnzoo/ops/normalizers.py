@@ -7,6 +7,8 @@ softmax is not the same thing: with scores (-200, -201 | padding 0) the real pla
 import keras
 from keras import ops
 
+from attnzoo.checks import check_choice
+
 # Finite, so that a row with nothing to attend to has no NaN in it or in its gradient.
 _LOWEST = -1e30
 # Of alignments in float16: a gradient may have their inverse in it, which must be finite too.
@@ -181,11 +183,7 @@ def get_normalizer(normalizer: str):
         >>> attnzoo.ops.get_normalizer("sparsemax")(scores, mask).shape  # [B, T, S]
         (2, 3, 11)
     """
-    if not isinstance(normalizer, str) or normalizer not in NORMALIZERS:
-        raise ValueError(
-            f"`normalizer` must be one of {sorted(NORMALIZERS)}. "
-            f"Received: normalizer={normalizer!r}"
-        )
+    check_choice(sorted(NORMALIZERS), normalizer=normalizer)
     return NORMALIZERS[normalizer]
 
 

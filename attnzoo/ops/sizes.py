@@ -6,21 +6,12 @@ be calculated with, but not compared with a number.
 
 import math
 
+from attnzoo.checks import is_symbol
+
 
 def known_size(size) -> int | None:
     """Return a size as an int, or None where it is not known while tracing."""
     return size if isinstance(size, int) else None
-
-
-def is_symbol(size) -> bool:
-    """Return whether a size is a symbol of an export of JAX or torch."""
-    return not isinstance(size, int) and size is not None and not hasattr(size, "shape")
-
-
-def agree(*sizes) -> bool:
-    """Return whether all known sizes are equal; a symbol equals none but itself."""
-    known = [size for size in sizes if size is not None]
-    return all(size == known[0] for size in known[1:])
 
 
 def fits_whole(sizes, elements: int) -> bool:

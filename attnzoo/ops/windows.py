@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from attnzoo.checks import check_at_least
+
 
 def gather_windows(rows, first, width: int):
     """Take a stretch of memory for each query.
@@ -25,8 +27,7 @@ def gather_windows(rows, first, width: int):
         >>> attnzoo.ops.gather_windows([[10, 11, 12, 13]], first=[[-1, 2]], width=3)
         [[[10, 10, 11], [12, 13, 13]]]
     """
-    if width < 1:
-        raise ValueError(f"`width` must be at least 1. Received: width={width}")
+    check_at_least(1, width=width)
     rows, first = ops.convert_to_tensor(rows), ops.convert_to_tensor(first)
     batch, length, *features = ops.shape(rows)
     places = ops.expand_dims(first, -1) + ops.arange(width, dtype=first.dtype)  # [B, T, W]

@@ -11,6 +11,9 @@ _LOWEST = -1e9  # Stands for log 0: finite, so that a difference of two of them 
 _FIRST_ROOM = 64
 _GROWTH = 4
 
+# What the search carries where it returns alignments: see `_no_paths`.
+_PATHS = ("alignments", "paths")
+
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class BeamSampler(keras_hub.samplers.Sampler):
@@ -105,6 +108,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
         hidden_states=None,
         model=None,
         resize_cache=None,
+        return_alignments: bool = False,
     ):
         """Search, and return the n best with their scores.
 
@@ -122,9 +126,13 @@ class BeamSampler(keras_hub.samplers.Sampler):
             resize_cache: Function of (cache, max_length) to the cache with room for as many steps,
                 or None where a step costs the same however many there may be. With it a
                 short output costs little more where T is large than where it is small.
+            return_alignments: Whether to return the alignments too. The cache must then be a dict
+                with `"alignments"`, float [B * K, S], the alignments of the last step.
 
         Returns:
-            Tokens int [B, num_hypotheses, T] and scores float [B, num_hypotheses], best first.
+            Tokens int [B, num_hypotheses, T] and scores float [B, num_hypotheses], best first; with
+            `return_alignments=True` also alignments float [B, num_hypotheses, T, S], along the path
+            of each: row t is of the step that made token t. Rows of no step mean nothing.
         """
         beams = self.num_beams
         length = ops.shape(prompt)[1]
@@ -141,7 +149,9 @@ class BeamSampler(keras_hub.samplers.Sampler):
                 lambda leaf: ops.repeat(leaf, beams, axis=0), () if cache is None else cache
             ),
             "coverage": self._no_coverage(cache),  # [B * K, S]
+            **(_no_paths(prompt, cache, beams) if return_alignments else {}),
         }
+        results = ("tokens", "finished", "scores", *(_PATHS if return_alignments else ()))
 
         def cond(state, index):
             return ops.logical_not(ops.all(self._decided(state, length - index)))
@@ -158,7 +168,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
                 loop_vars=(state, index),
                 maximum_iterations=ops.cast(room, "int32") - index,
             )
-            found = {name: state[name] for name in ("tokens", "finished", "scores")}
+            found = {name: state[name] for name in results}
             found["index"] = index
             if not larger:
                 return found
@@ -174,7 +184,11 @@ class BeamSampler(keras_hub.samplers.Sampler):
         opened = ops.where(found["index"] >= length, found["scores"], -float("inf"))
         scores = ops.concatenate([found["finished"], opened], axis=1)  # [B, 2 * K]
         scores, chosen = ops.top_k(scores, self.num_hypotheses)
-        return _pick(found["tokens"], ops.cast(chosen, "int32")), scores
+        chosen = ops.cast(chosen, "int32")
+        tokens = _pick(found["tokens"], chosen)
+        if not return_alignments:
+            return tokens, scores
+        return tokens, scores, _along_paths(found["alignments"], _pick(found["paths"], chosen))
 
     def _first_beams(self, prompt):
         """The part of the state that is no model's: K open beams, and none finished."""
@@ -214,16 +228,27 @@ class BeamSampler(keras_hub.samplers.Sampler):
 
         best = ops.concatenate([best, beams + chosen], axis=1)  # [B, 2 * K]
         kept, candidate = best < beams, ops.maximum(best - beams, 0)
-        grown = _pick(state["tokens"], ops.where(kept, best, beams + candidate // count))
-        token = ops.take_along_axis(tokens, candidate, axis=1)
-        token = ops.where(kept, ops.take(grown, index, axis=2), token)
+        origin = ops.where(kept, best, beams + candidate // count)
+
+        def grow(sequences, new):
+            """Sequences [B, 2 * K, T] of what is kept, and continued by [B, 2 * K] where not."""
+            grown = _pick(sequences, origin)
+            new = ops.where(kept, ops.take(grown, index, axis=2), new)
+            return ops.slice_update(grown, (0, 0, index), new[:, :, None])
 
         def follow(leaf):
             return ops.take(leaf, rows, axis=0)
 
         log_probs = ops.where(ends, -float("inf"), log_probs)
+        paths = {}
+        if "paths" in state:
+            made = cache["alignments"][:, None]  # [B * K, 1, S]
+            made = ops.cast(made, state["alignments"].dtype)
+            paths["alignments"] = ops.slice_update(state["alignments"], (0, index, 0), made)
+            paths["paths"] = grow(state["paths"], candidate // count)
         return {
-            "tokens": ops.slice_update(grown, (0, 0, index), token[:, :, None]),
+            "tokens": grow(state["tokens"], ops.take_along_axis(tokens, candidate, axis=1)),
+            **paths,
             "finished": finished,
             "scores": scores,
             "log_probs": ops.take_along_axis(log_probs, chosen, axis=1),
@@ -307,6 +332,35 @@ class BeamSampler(keras_hub.samplers.Sampler):
             "length_penalty": self.length_penalty,
             "coverage_penalty": self.coverage_penalty,
         }
+
+
+def _no_paths(prompt, cache, beams: int) -> dict:
+    """The part of the state that alignments are told by, before the first step.
+
+    No step moves what was recorded before: `alignments` [B * K, T, S] are of each step's K open
+    beams, and `paths` [B, 2 * K, T] say on which of these a hypothesis stood at each step.
+    """
+    if not (isinstance(cache, dict) and "alignments" in cache):
+        raise ValueError(
+            "With `return_alignments=True` the cache must be a dict with 'alignments'. "
+            f"Received: cache={cache if cache is None else type(cache)}"
+        )
+    batch, length = ops.shape(prompt)
+    places = ops.shape(cache["alignments"])[1]
+    return {
+        "alignments": ops.zeros((batch * beams, length, places), cache["alignments"].dtype),
+        "paths": ops.zeros((batch, 2 * beams, length), "int32"),
+    }
+
+
+def _along_paths(alignments, paths):
+    """The alignments [B * K, T, S] along paths int [B, N, T]: [B, N, T, S]."""
+    batch, count, length = ops.shape(paths)
+    rows = ops.shape(alignments)[0] // batch * ops.arange(batch, dtype="int32")[:, None, None]
+    steps = (rows + paths) * length + ops.arange(length, dtype="int32")  # [B, N, T]
+    flat = ops.reshape(alignments, (-1, ops.shape(alignments)[2]))
+    picked = ops.take(flat, ops.reshape(steps, (-1,)), axis=0)
+    return ops.reshape(picked, (batch, count, length, ops.shape(alignments)[2]))
 
 
 def _rows(places, size: int):

@@ -19,7 +19,7 @@ from attnzoo.cli.run_folder import check_folder
 from attnzoo.cli.settings import make_settings
 from attnzoo.cli.settings.arguments import add_settings_arguments
 from attnzoo.cli.train import train
-from attnzoo.models.presets import task_class
+from attnzoo.models.parts.presets import task_class
 from tests.cli.settings.test_settings import OLD_RECORD
 
 # The command is the same on every backend; what it rests on is tested on each.

@@ -14,6 +14,8 @@ from attnzoo.data import BucketedBatches, CharacterTokenizer, SymbolTokenizer, r
 from attnzoo.data.buckets import find_buckets
 from attnzoo.data.tokenized_pairs import pack_ids
 
+pytestmark = pytest.mark.shared("torch")
+
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data" / "cmudict"
 
 

@@ -13,6 +13,8 @@ from attnzoo.models import (
     RNNTextClassifierPreprocessor,
 )
 
+pytestmark = pytest.mark.shared("torch")
+
 # Text i has i + 1 words; its label says which it is.
 TEXTS = [" ".join(["a"] * (i + 1)) for i in range(20)]
 LABELS = list(range(20))

@@ -6,6 +6,8 @@ import pytest
 from attnzoo.data import MaskedBatches, SymbolTokenizer
 from attnzoo.models import TransformerMaskedLMPreprocessor
 
+pytestmark = pytest.mark.shared("torch")
+
 TEXTS = [" ".join("abcdefghij"[: 3 + i % 8]) for i in range(20)]
 
 

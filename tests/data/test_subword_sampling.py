@@ -12,6 +12,8 @@ import sentencepiece
 from attnzoo import data, models
 from attnzoo.data.subword_sampling import NUM_BEST
 
+pytestmark = pytest.mark.shared("torch")
+
 TEXTS = [
     "Two men are outside.",
     "A man in an orange hat.",

@@ -10,6 +10,8 @@ from attnzoo import data, models
 from attnzoo.data.subwords import MODELS
 from tests.models import tiny
 
+pytestmark = pytest.mark.shared("torch")
+
 TEXTS = ["Two men are outside.", "A man in an orange hat.", "Men outside in orange hats, at night."]
 SPECIAL = ["[PAD]", "[UNK]", "[START]", "[END]"]
 

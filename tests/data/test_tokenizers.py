@@ -13,7 +13,7 @@ import pytest
 import attnzoo
 from attnzoo.data import CharacterTokenizer, SymbolTokenizer
 
-pytestmark = pytest.mark.graph
+pytestmark = [pytest.mark.graph, pytest.mark.shared("torch")]
 
 SPECIAL = ["[PAD]", "[UNK]", "[START]", "[END]"]
 LETTERS = [*SPECIAL, "a", "é", " ", "\n", "字"]
@@ -252,6 +252,7 @@ def test_what_is_neither_text_nor_ids_is_an_error(characters):
 TEXTS = ["", "aé\n字", "a  b", "AH B ZZ\tAH", "[PAD] é\u00a0", "İΑΣ ǅ", " <tag;x> "]
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("tokenizer_class", [CharacterTokenizer, SymbolTokenizer])
 @pytest.mark.parametrize("lowercase", [False, True])
 def test_graph_and_python_agree(tokenizer_class, lowercase):

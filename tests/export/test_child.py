@@ -31,7 +31,7 @@ def load(path):
 
 
 def test_what_is_generated_is_what_the_live_model_generates(task, tmp_path):
-    signature, constant = load(task.export_generate(tmp_path / "model"))
+    signature, constant = load(export.saved_model(task, tmp_path / "model"))
     outputs = signature(text=constant(tiny.WORDS))
     live = task.generate(tiny.WORDS, return_scores=True, return_alignments=True)
     assert [text.decode() for text in outputs["text"].numpy()] == live["outputs"]

@@ -7,7 +7,7 @@ import pytest
 
 from attnzoo import export, models
 from attnzoo.export.comparison import compare
-from attnzoo.export.families import FAMILIES, serve
+from attnzoo.export.specs.families import FAMILIES, serve
 from tests import tools
 from tests.export.consumer import consume
 from tests.models import tiny

@@ -10,7 +10,7 @@ import pytest
 from attnzoo import data, export, layers, models, samplers
 from attnzoo.data.subwords import MODELS
 from attnzoo.export import saving
-from attnzoo.export.seq2seq import ServedSeq2Seq
+from attnzoo.export.specs.seq2seq import ServedSeq2Seq
 from tests import tools
 from tests.export.consumer import consume
 from tests.export.halved import HalvedScore
@@ -56,7 +56,7 @@ def paths(task, bare_task, tmp_path_factory):
     old = folder / "text"
     old.mkdir(parents=True)
     (old / "saved_model.pb").write_text("old")
-    assert task.export_generate(text, overwrite=True) == str(text)
+    assert export.saved_model(task, text, overwrite=True) == str(text)
     export.saved_model(bare_task, ids, inputs="ids", max_length=5)
     return {"text": str(text), "ids": str(ids)}
 

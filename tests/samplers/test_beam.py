@@ -470,6 +470,7 @@ def bart():
     return bart
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("penalty", [0.0, 1.0])
 def test_it_searches_a_bart_of_keras_hub_in_its_compiled_generation(bart, penalty):
     beams, length, stop = 3, 7, 2
@@ -514,3 +515,40 @@ def test_it_searches_a_bart_of_keras_hub_in_its_compiled_generation(bart, penalt
         )
         found = generated["decoder_token_ids"][row]
         assert until_stop(found, stops=(stop,)) == wanted[0][0]
+
+
+# === Alignments ===
+
+
+@pytest.mark.parametrize("length", [T, 9])
+def test_alignments_are_those_of_the_steps_along_the_path_of_each_hypothesis(length):
+    tables, beams = make_tables(3), 4
+    alignments = tools.normal(V, 5).astype("float32")  # Of the token that entered: [V, S].
+    sampler = BeamSampler(beams, num_hypotheses=3, length_penalty=0.6)
+    cache = {**make_cache(3), "alignments": ops.zeros((3, 5))}
+    prompt = ops.convert_to_tensor(make_prompt(3, length))
+    arguments = {"index": 1, "stop_token_ids": (END,), "cache": cache}
+    found = sampler.search(
+        next_from(tables, alignments), prompt, **arguments, return_alignments=True
+    )
+    tokens, scores, along = tools.to_numpy(list(found))
+    plain = sampler.search(next_from(tables), prompt, **{**arguments, "cache": make_cache(3)})
+    np.testing.assert_array_equal(tokens, tools.to_numpy(plain[0]))
+    np.testing.assert_array_equal(scores, tools.to_numpy(plain[1]))
+    assert along.shape == (3, 3, length, 5)
+    for hypothesis, rows in zip(
+        tokens.reshape(-1, length), along.reshape(-1, length, 5), strict=True
+    ):
+        steps = len(until_stop(hypothesis))
+        np.testing.assert_array_equal(rows[1:steps], alignments[hypothesis[: steps - 1]])
+
+
+def test_alignments_need_a_cache_that_has_them():
+    with pytest.raises(ValueError, match="'alignments'. Received: cache=<class 'dict'>"):
+        BeamSampler(2).search(
+            next_from(make_tables(1)),
+            ops.convert_to_tensor(make_prompt(1)),
+            cache=make_cache(1),
+            index=1,
+            return_alignments=True,
+        )

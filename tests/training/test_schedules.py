@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from attnzoo import layers
-from attnzoo.models.scheduled_sampling import ScheduledSampling
+from attnzoo.models.objectives.scheduled_sampling import ScheduledSampling
 from attnzoo.training import (
     VariableSchedule,
     exponential_decay,

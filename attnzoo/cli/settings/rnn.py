@@ -82,7 +82,7 @@ class RNNSeq2Seq(RNNEncoder, Decoder):
         """Return the name alone, or a layer where there are options for it."""
         if not self.attention_options:
             return self.attention
-        from attnzoo.layers.attention import get_attention
+        from attnzoo.layers.lookup import get_attention
 
         arguments = {"name": "attention", "dtype": dtype, **self.attention_options}
         return get_attention(self.attention, self.hidden_dim, **arguments)

@@ -6,10 +6,10 @@ import typing
 import keras
 from keras import ops
 
+from attnzoo.checks import check_attention_inputs, check_mask
 from attnzoo.layers.base import SpecLayer
 from attnzoo.layers.loop import run_loop
 from attnzoo.layers.masks import warn_of_lost_mask
-from attnzoo.ops.dot_product import check_mask_shape
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -60,6 +60,10 @@ class Attention(SpecLayer):
     sets `marginal = True` and gives the `OutputLayer` that sums, by
     `make_output_layer(vocabulary_size, *, hidden_dim, dropout)`.
 
+    A mechanism that keeps a coverage sets `has_coverage = True` and has a `coverage_loss`, the
+    weight of its loss. `decoder_order` is the order of the paper's decoder, `"before"` or
+    `"after"`: a model takes it for the `attend` of its `AttentionCell` where none is given.
+
     Call arguments:
         query: float [B, T, Dq]. What asks: decoder states, target tokens.
         memory: float [B, S, Dm]. What may be attended to.
@@ -84,10 +88,16 @@ class Attention(SpecLayer):
     stochastic = False
     looks_back = False
     marginal = False
+    has_coverage = False
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
+
+    @property
+    def decoder_order(self) -> str:
+        """The order of the paper's decoder: see `AttentionCell`. A class may name its own."""
+        return "after" if self.marginal else "before"  # A sum goes with nothing fed back.
 
     def prepare(self, memory, memory_mask=None) -> dict:
         """Compute what depends on the memory alone.
@@ -248,38 +258,3 @@ class Attention(SpecLayer):
     def context_width(self, memory_shape) -> int:
         """Width Dv of the context that memory of this shape gives, in features."""
         return memory_shape[-1]
-
-
-def check_attention_inputs(query, memory, memory_mask=None, attention_mask=None):
-    """Raise if queries, memory and masks do not belong together, as far as shapes tell."""
-    for name, tensor in (("query", query), ("memory", memory)):
-        if len(tensor.shape) != 3:
-            raise ValueError(
-                f"`{name}` must have rank 3, [batch, steps, features]. "
-                f"Received: {name}.shape={tuple(tensor.shape)}"
-            )
-    if None not in (query.shape[0], memory.shape[0]) and query.shape[0] != memory.shape[0]:
-        raise ValueError(
-            "`query` and `memory` must have the same batch size. Received: "
-            f"query.shape={tuple(query.shape)}, memory.shape={tuple(memory.shape)}"
-        )
-    check_mask("memory_mask", memory_mask, ranks=(2,), true="is real")
-    check_mask("attention_mask", attention_mask, ranks=(2, 3))
-    sizes = {"B": memory.shape[0], "T": query.shape[1], "S": memory.shape[1]}
-    check_mask_shape("memory_mask", memory_mask, sizes, ["BS"])
-    check_mask_shape("attention_mask", attention_mask, sizes, ["TS", "BTS"])
-
-
-def check_mask(name: str, mask, ranks: tuple[int, ...], true: str = "may attend"):
-    """Raise unless `mask` is None or boolean with one of these ranks."""
-    if mask is None:
-        return
-    if keras.backend.standardize_dtype(mask.dtype) != "bool":
-        raise ValueError(
-            f"`{name}` must be boolean, True = {true}. Received: {name}.dtype={mask.dtype}"
-        )
-    if len(mask.shape) not in ranks:
-        raise ValueError(
-            f"`{name}` must have rank {' or '.join(map(str, ranks))}. "
-            f"Received: {name}.shape={tuple(mask.shape)}"
-        )

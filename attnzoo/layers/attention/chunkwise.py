@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
+from attnzoo.checks import check_positive
 from attnzoo.layers.attention.monotonic import MonotonicAttention
-from attnzoo.layers.scores import get_score
+from attnzoo.layers.lookup import get_score
 from attnzoo.ops import (
     chunkwise_alignments,
     gather_windows,
@@ -12,7 +13,6 @@ from attnzoo.ops import (
     spread_windows,
     weighted_sum,
 )
-from attnzoo.ops.monotonic import check_window
 from attnzoo.ops.windows import gather_memories
 
 
@@ -55,7 +55,7 @@ class ChunkwiseAttention(MonotonicAttention):
     """
 
     def __init__(self, score="additive", *, window: int, chunk_score=None, **kwargs):
-        check_window(window)
+        check_positive(window=window)
         super().__init__(score, **kwargs)
         self.window = window
         if chunk_score is None:

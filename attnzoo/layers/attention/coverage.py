@@ -2,6 +2,7 @@
 
 import keras
 
+from attnzoo.checks import check_at_least
 from attnzoo.layers.attention.history import HistoryAttention
 from attnzoo.layers.scores.coverage import CoverageScore
 from attnzoo.ops import coverage_loss as overlap_of
@@ -48,6 +49,8 @@ class CoverageAttention(HistoryAttention):
         [See et al., 2017](https://arxiv.org/abs/1704.04368), section 2.3.
     """
 
+    has_coverage = True
+
     def __init__(
         self,
         units: int,
@@ -70,10 +73,7 @@ class CoverageAttention(HistoryAttention):
 
     @coverage_loss.setter
     def coverage_loss(self, weight: float):
-        if not weight >= 0.0:
-            raise ValueError(
-                f"`coverage_loss` must be at least 0. Received: coverage_loss={weight}"
-            )
+        check_at_least(0, coverage_loss=weight)
         self._coverage_loss = weight
 
     @property

@@ -1,16 +1,15 @@
 """Hard attention: one place a step, drawn in training, the most probable one afterwards."""
 
-import math
 import warnings
 
 import keras
 from keras import ops
 
+from attnzoo.checks import check_above, check_at_least, check_choice, check_positive, check_rate
 from attnzoo.layers.attention.draws import Draws, hand_in, is_collecting
 from attnzoo.layers.attention.scored import ScoredAttention, narrow, pop_layer_arguments
 from attnzoo.layers.base import constructor_arguments
 from attnzoo.layers.ranges import Range
-from attnzoo.layers.scores.base import check_positive, check_rate
 from attnzoo.ops import (
     hardmax,
     linear,
@@ -84,7 +83,7 @@ class HardAttention(ScoredAttention):
             repeated to as many steps again.
         soft_mixing: Probability that an example gets the soft context in a pass of training, with
             its gradient, in place of draws. In [0, 1). Xu et al. take 0.5.
-        temperature: For "gumbel": where the variable `temperature` starts; above 0 and finite. A
+        temperature: For "gumbel": where the variable `temperature` starts; above 0, and finite. A
             `attnzoo.training.VariableSchedule` can anneal it.
         seed: Seed of the draws, or None.
 
@@ -134,19 +133,13 @@ class HardAttention(ScoredAttention):
                 f'own: use `{cls}`, in a model `attention="{name}"`. '
                 f"Received: estimator={estimator!r}"
             )
-        _check_choice("estimator", estimator, ESTIMATORS)
-        _check_choice("baseline", baseline, BASELINES)
-        _check_choice("credit", credit, CREDITS)
+        check_choice(ESTIMATORS, estimator=estimator)
+        check_choice(BASELINES, baseline=baseline)
+        check_choice(CREDITS, credit=credit)
         check_positive(num_samples=num_samples)
         check_rate(baseline_decay=baseline_decay, soft_mixing=soft_mixing)
-        if not entropy_weight >= 0.0:
-            raise ValueError(
-                f"`entropy_weight` must be at least 0. Received: entropy_weight={entropy_weight}"
-            )
-        if not 0.0 < temperature < math.inf:
-            raise ValueError(
-                f"`temperature` must be above 0 and finite. Received: temperature={temperature}"
-            )
+        check_at_least(0, entropy_weight=entropy_weight)
+        check_above(0, finite=True, temperature=temperature)
         _check_use(
             estimator,
             baseline=baseline,
@@ -350,8 +343,3 @@ def _check_use(estimator, **arguments):
                 f'`{name}` goes with `estimator="{_USERS[name]}"`. '
                 f"Received: {name}={value!r}, estimator={estimator!r}"
             )
-
-
-def _check_choice(name: str, choice, choices: tuple):
-    if choice not in choices:
-        raise ValueError(f"`{name}` must be one of {choices}. Received: {name}={choice!r}")

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from attnzoo.checks import check_choice, check_positive
 from attnzoo.layers.attention.soft import SoftAttention
-from attnzoo.layers.scores.base import check_positive
 from attnzoo.ops import gather_windows, get_normalizer, linear, spread_windows, weighted_sum
 from attnzoo.ops.sizes import known_size
 from attnzoo.ops.windows import gather_memories
@@ -65,6 +65,8 @@ class LocalAttention(SoftAttention):
         [Luong et al., 2015](https://arxiv.org/abs/1508.04025), section 3.2, equations 9 and 10.
     """
 
+    decoder_order = "after"
+
     def __init__(
         self,
         score="bilinear",
@@ -76,8 +78,7 @@ class LocalAttention(SoftAttention):
     ):
         super().__init__(score, **kwargs)
         check_positive(window=window)
-        if mode not in _MODES:
-            raise ValueError(f"`mode` must be one of {_MODES}. Received: mode={mode!r}")
+        check_choice(_MODES, mode=mode)
         if position_units is not None:
             check_positive(position_units=position_units)
             if mode == "monotonic":

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from attnzoo.checks import check_above
 from attnzoo.layers.attention.history import HistoryAttention
 from attnzoo.layers.scores.location_sensitive import LocationSensitiveScore
 
@@ -76,8 +77,7 @@ class LocationSensitiveAttention(HistoryAttention):
             dtype=kwargs.get("dtype"),
         )
         super().__init__(score, normalizer=normalizer, **kwargs)
-        if not sharpening > 0.0:
-            raise ValueError(f"`sharpening` must be above 0. Received: sharpening={sharpening}")
+        check_above(0, sharpening=sharpening)
         if smoothing and normalizer != "softmax":
             raise ValueError(
                 "`smoothing` changes the softmax, and goes with no other normalizer. "

@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from attnzoo.checks import check_at_least, check_choice
 from attnzoo.layers.attention.scored import ScoredAttention, pop_layer_arguments
 from attnzoo.layers.loop import run_loop
 from attnzoo.ops import (
@@ -14,7 +15,7 @@ from attnzoo.ops import (
     spread_windows,
     weighted_sum,
 )
-from attnzoo.ops.monotonic import check_mode, first_place
+from attnzoo.ops.monotonic import MODES, first_place
 from attnzoo.ops.windows import gather_memories
 
 
@@ -85,13 +86,10 @@ class MonotonicAttention(ScoredAttention):
         **kwargs,
     ):
         super().__init__(**pop_layer_arguments(kwargs))
-        check_mode(mode)
+        check_choice(MODES, mode=mode)
         if inference_mode is not None:
-            check_mode(inference_mode, "inference_mode")
-        if not sigmoid_noise >= 0:
-            raise ValueError(
-                f"`sigmoid_noise` must be at least 0. Received: sigmoid_noise={sigmoid_noise}"
-            )
+            check_choice(MODES, inference_mode=inference_mode)
+        check_at_least(0, sigmoid_noise=sigmoid_noise)
         if not math.isfinite(score_bias_init):
             raise ValueError(
                 f"`score_bias_init` must be finite. Received: score_bias_init={score_bias_init}"

@@ -3,22 +3,27 @@
 import keras
 from keras import ops
 
-from attnzoo.layers.attention.base import Attention, check_attention_inputs, check_mask
+from attnzoo.checks import (
+    check_above,
+    check_attention_inputs,
+    check_mask,
+    check_mask_shape,
+    check_positive,
+    check_rate,
+)
+from attnzoo.layers.attention.base import Attention
 from attnzoo.layers.attention.scored import pop_layer_arguments
 from attnzoo.layers.dense import apply_dense
+from attnzoo.layers.lookup import get_position, get_score, position_class
 from attnzoo.layers.masks import warn_of_lost_mask
-from attnzoo.layers.scores import Score, get_score
-from attnzoo.layers.scores.base import check_positive
-from attnzoo.layers.transformer.positions import POSITIONS, get_position
-from attnzoo.layers.transformer.sharing import part_config
+from attnzoo.layers.sharing import part_config
 from attnzoo.ops import get_normalizer
 from attnzoo.ops.dot_product import (
     align_heads,
-    check_mask_shape,
     dot_product_attention,
     dot_product_scores,
     dropped_alignments,
-    over_groups,
+    grouped_matmul,
 )
 
 _EPSILON = 1e-6
@@ -134,10 +139,8 @@ class MultiHeadAttention(Attention):
                 "`num_key_value_heads` must divide `num_heads`. Received: "
                 f"num_key_value_heads={num_key_value_heads}, num_heads={num_heads}"
             )
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
-        if soft_cap is not None and not soft_cap > 0.0:
-            raise ValueError(f"`soft_cap` must be above 0. Received: soft_cap={soft_cap}")
+        check_rate(dropout=dropout)
+        check_above(0, soft_cap=soft_cap)
         get_normalizer(normalizer)  # Raises if it is unknown.
         self.num_heads = num_heads
         self.key_dim = key_dim
@@ -172,7 +175,7 @@ class MultiHeadAttention(Attention):
             for name in ("query_factor", "key_factor"):
                 weight = self.add_weight(shape=(self.key_dim,), initializer="ones", name=name)
                 setattr(self, name, weight)
-        if isinstance(self.score, Score) and not self.score.built:
+        if self.score != "dot" and not self.score.built:
             of_head = (None, None, self.key_dim)
             self.score.build(of_head, of_head)
         if self.position is not None and not self.position.built:
@@ -255,7 +258,7 @@ class MultiHeadAttention(Attention):
             else:
                 group = self.num_heads // self.num_key_value_heads
                 used = dropped_alignments(used, self.dropout, drop, group)
-        contexts = over_groups(used, ops.cast(value, used.dtype))
+        contexts = grouped_matmul(used, ops.cast(value, used.dtype))
         if "value" in biases:
             contexts = contexts + biases["value"](used)
         dtype = self.compute_dtype
@@ -392,8 +395,7 @@ class MultiHeadAttention(Attention):
         if isinstance(position, dict):
             position = keras.saving.deserialize_keras_object(position)
         named = isinstance(position, str)
-        kind = POSITIONS.get(position) if named else position
-        if getattr(kind, "at_input", False):
+        if getattr(position_class(position), "at_input", False):
             raise ValueError(
                 "This position acts at the input of a model: add it to the embedding there, and "
                 'take `position=None` here, or one that acts in an attention, such as "rotary". '

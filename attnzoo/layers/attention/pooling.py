@@ -3,10 +3,9 @@
 import keras
 from keras import ops
 
-from attnzoo.layers.attention.base import check_mask
+from attnzoo.checks import check_at_least, check_mask, check_positive
 from attnzoo.layers.base import SpecLayer
 from attnzoo.layers.masks import warn_of_lost_mask
-from attnzoo.layers.scores.base import check_positive
 from attnzoo.ops import combine_masks, get_normalizer, linear, weighted_sum
 
 
@@ -71,8 +70,7 @@ class AttentivePooling(SpecLayer):
     ):
         super().__init__(**kwargs)
         check_positive(units=units, num_hops=num_hops)
-        if penalty < 0.0:
-            raise ValueError(f"`penalty` must be at least 0. Received: penalty={penalty}")
+        check_at_least(0, penalty=penalty)
         get_normalizer(normalizer)  # Raises if it is unknown.
         self.units = units
         self.num_hops = num_hops

@@ -3,8 +3,8 @@
 from keras import ops
 
 from attnzoo.layers.attention.base import Attention
-from attnzoo.layers.scores import Score, get_score
-from attnzoo.layers.scores.history import HistoryScore
+from attnzoo.layers.lookup import get_score
+from attnzoo.layers.scores.base import Score
 from attnzoo.ops import combine_masks
 
 
@@ -21,8 +21,8 @@ class ScoredAttention(Attention):
         if isinstance(score, str):
             arguments = {**arguments, "name": "score", "dtype": self.dtype_policy}
         score = get_score(score, **arguments)
-        if isinstance(score, HistoryScore):
-            raise ValueError(score.needs_history() + f" Received: score={score!r}")
+        if score.needs_history:
+            raise ValueError(score.missing_history() + f" Received: score={score!r}")
         return score
 
     def build(self, query_shape, memory_shape):

@@ -4,10 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnzoo.checks import check_at_least, check_mask_shape, check_positive
 from attnzoo.layers.attention.multi_head import MultiHeadAttention
 from attnzoo.layers.masks import first_mask
-from attnzoo.layers.scores.base import check_positive
-from attnzoo.ops.dot_product import check_mask_shape
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -188,8 +187,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             )
         known = isinstance(index, (int, np.integer))
         start = int(index) if known else 0
-        if start < 0:
-            raise ValueError(f"`index` must be at least 0. Received: index={start}")
+        check_at_least(0, index=start)
         if None not in (length, room) and start + length > room:
             raise ValueError(
                 f"A cache must have room for the tokens before and for these: it has {room} places."

@@ -118,6 +118,7 @@ class LuongAttention(SoftAttention):
     """
 
     SCORES = ("dot", "general", "concat", "location")
+    decoder_order = "after"
 
     def __init__(self, score: str = "general", **kwargs):
         if score not in self.SCORES:

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from attnzoo.checks import check_positive
 from attnzoo.layers.loop import run_loop
 from attnzoo.layers.output.marginal_logits import MarginalLogits
 from attnzoo.ops import (
@@ -242,11 +243,7 @@ def check_order(order: int, max_jump: int | None):
             "With order 0 a step may move any distance; use `max_jump=None`, or `order=1`. "
             f"Received: max_jump={max_jump} with order=0"
         )
-    if not isinstance(max_jump, int) or isinstance(max_jump, bool) or max_jump < 1:
-        raise ValueError(
-            "`max_jump` must be a whole number of places, at least 1. "
-            f"Received: max_jump={max_jump!r}"
-        )
+    check_positive(max_jump=max_jump)
 
 
 def check_token_ids(token_ids):

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
+from attnzoo.checks import check_positive
 from attnzoo.layers.base import SpecLayer
 from attnzoo.layers.output.base import OutputLayer
-from attnzoo.layers.scores.base import check_positive
 from attnzoo.ops import copy_places, linear, pointer_log_probs
 
 

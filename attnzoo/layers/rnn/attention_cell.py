@@ -5,7 +5,9 @@ import copy
 import keras
 from keras import ops, tree
 
-from attnzoo.layers.attention import Attention, get_attention
+from attnzoo.checks import check_choice
+from attnzoo.layers.attention.base import Attention
+from attnzoo.layers.lookup import get_attention
 from attnzoo.layers.rnn.equations import bind, output_size, query_index, state_sizes
 
 _ORDERS = ("before", "after")
@@ -77,8 +79,7 @@ class AttentionCell(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if attend not in _ORDERS:
-            raise ValueError(f"`attend` must be one of {_ORDERS}. Received: attend={attend!r}")
+        check_choice(_ORDERS, attend=attend)
         if attend == "before" and input_feeding:
             raise ValueError(
                 'With `attend="before"` the context enters the cell already; `input_feeding` goes '

@@ -3,7 +3,8 @@
 import keras
 from keras import ops, tree
 
-from attnzoo.layers.attention.base import TrainingPass, check_attention_inputs, check_mask
+from attnzoo.checks import check_attention_inputs, check_mask
+from attnzoo.layers.attention.base import TrainingPass
 from attnzoo.layers.base import SpecLayer
 from attnzoo.layers.loop import run_loop
 from attnzoo.layers.masks import warn_of_lost_mask

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from attnzoo.layers.scores.base import check_positive
+from attnzoo.checks import check_positive
 
 _KINDS = ("dense", "copy", "zeros")
 

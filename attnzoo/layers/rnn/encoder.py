@@ -3,10 +3,10 @@
 import keras
 from keras import ops
 
+from attnzoo.checks import check_rate
 from attnzoo.layers.base import SpecLayer
 from attnzoo.layers.loop import run_loop
 from attnzoo.layers.rnn.equations import bind, output_size, state_sizes
-from attnzoo.layers.scores.base import check_rate
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")

@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from attnzoo.layers.scores.base import Score, check_positive
+from attnzoo.checks import check_positive
+from attnzoo.layers.scores.base import Score
 from attnzoo.ops import additive_scores, linear
 
 

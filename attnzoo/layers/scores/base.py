@@ -12,7 +12,8 @@ class Score(keras.layers.Layer):
     normalizes them.
 
     Where scores[b, t, s] depends on query[b, t] and key[b, s] alone, a subclass may say so with
-    `placewise = True`: then an attention that needs few places compares only those.
+    `placewise = True`: then an attention that needs few places compares only those. A score that
+    takes the alignments of the steps before says `needs_history = True`: see `HistoryScore`.
 
     Call arguments:
         query: float [B, T, Dq]. What asks.
@@ -29,6 +30,7 @@ class Score(keras.layers.Layer):
     """
 
     placewise = False
+    needs_history = False
 
     def build(self, query_shape, memory_shape):
         self.built = True
@@ -50,19 +52,3 @@ class Score(keras.layers.Layer):
 
     def compute_output_shape(self, query_shape, memory_shape):
         return (query_shape[0], query_shape[1], memory_shape[1])
-
-
-def check_positive(**sizes: int):
-    """Raise unless every size is a whole number of at least 1."""
-    for name, size in sizes.items():
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise ValueError(
-                f"`{name}` must be a whole number, at least 1. Received: {name}={size}"
-            )
-
-
-def check_rate(**rates: float):
-    """Raise unless every rate is in [0, 1): a dropout, a share, a decay."""
-    for name, rate in rates.items():
-        if not 0.0 <= rate < 1.0:
-            raise ValueError(f"`{name}` must be in [0, 1). Received: {name}={rate}")

@@ -26,7 +26,8 @@ class HistoryScore(AdditiveScore):
         ValueError: If it is called without a history.
     """
 
-    # The mechanism that keeps its history, for the message to who uses another.
+    needs_history = True
+    # The mechanism that keeps its history, for the error where another is used.
     attention = "HistoryAttention"
     placewise = False  # A place's history is not at hand where the place is compared alone.
 
@@ -34,8 +35,8 @@ class HistoryScore(AdditiveScore):
         """What the history [B, T, S] adds at each place, [B, T, S, U]."""
         raise NotImplementedError(f"`{type(self).__name__}` must implement `place(history)`.")
 
-    def needs_history(self) -> str:
-        """What to tell who uses it where nobody keeps its history."""
+    def missing_history(self) -> str:
+        """Return the rule for the error where no attention keeps the history."""
         return (
             f"`{type(self).__name__}` needs the alignments of the steps before, which "
             f"`{self.attention}` keeps for it: use that one."
@@ -43,7 +44,7 @@ class HistoryScore(AdditiveScore):
 
     def compare(self, query, key, history=None):
         if history is None:
-            raise ValueError(self.needs_history() + " Received: history=None")
+            raise ValueError(self.missing_history() + " Received: history=None")
         # Each query has keys of its own: as one query each, of B * T examples.
         own = ops.expand_dims(key, 1) + self.place(history)  # [B, T, S, U]
         batch, steps, places, _ = ops.shape(own)

@@ -3,9 +3,10 @@
 import keras
 from keras import ops
 
-from attnzoo.layers.scores.base import Score, check_positive
+from attnzoo.checks import check_positive, is_symbol
+from attnzoo.layers.scores.base import Score
 from attnzoo.ops import linear
-from attnzoo.ops.sizes import is_symbol, known_size
+from attnzoo.ops.sizes import known_size
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")

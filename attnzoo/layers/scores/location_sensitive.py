@@ -2,7 +2,7 @@
 
 import keras
 
-from attnzoo.layers.scores.base import check_positive
+from attnzoo.checks import check_positive
 from attnzoo.layers.scores.history import HistoryScore
 from attnzoo.ops import linear, location_features
 

@@ -1,1 +1,1 @@
-"""What a transformer is made of: positions, feed-forward, and blocks of them and attentions."""
+"""Transformer blocks, and the feed-forward layer in them."""

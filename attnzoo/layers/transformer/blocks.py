@@ -3,14 +3,15 @@
 import keras
 from keras import ops
 
+from attnzoo.checks import check_above, check_choice, check_positive, check_rate
 from attnzoo.layers.attention.multi_head import MultiHeadAttention
 from attnzoo.layers.attention.self_attention import MultiHeadSelfAttention
 from attnzoo.layers.base import SpecLayer, constructor_arguments
+from attnzoo.layers.lookup import score_class
 from attnzoo.layers.masks import first_mask
-from attnzoo.layers.scores import SCORES, Score
-from attnzoo.layers.scores.base import check_positive, check_rate
+from attnzoo.layers.scores.base import Score
+from attnzoo.layers.sharing import part_config
 from attnzoo.layers.transformer.feed_forward import FeedForward
-from attnzoo.layers.transformer.sharing import part_config
 
 NORMS = {
     "layer": keras.layers.LayerNormalization,
@@ -73,11 +74,9 @@ class TransformerBlock(SpecLayer):
                 "`num_heads` must divide `hidden_dim`. "
                 f"Received: num_heads={num_heads}, hidden_dim={hidden_dim}"
             )
-        if norm not in NORMS:
-            raise ValueError(f"`norm` must be one of {sorted(NORMS)}. Received: norm={norm!r}")
+        check_choice(sorted(NORMS), norm=norm)
         check_rate(dropout=dropout, stochastic_depth=stochastic_depth)
-        if not epsilon > 0.0:
-            raise ValueError(f"`epsilon` must be above 0. Received: epsilon={epsilon}")
+        check_above(0, epsilon=epsilon)
         _check_attention(attention)
         self.hidden_dim = hidden_dim
         self.num_heads = num_heads
@@ -477,8 +476,8 @@ def _check_attention(attention):
         )
     known = {*constructor_arguments(MultiHeadAttention), "trainable"} - {*OWN}
     score = attention.get("score")
-    if isinstance(score, str) and score in SCORES:
-        known |= {*constructor_arguments(SCORES[score])} - {*OWN}
+    if isinstance(score, str):
+        known |= {*constructor_arguments(score_class(score))} - {*OWN}
     unknown = {name: value for name, value in attention.items() if name not in known}
     if unknown:
         raise ValueError(

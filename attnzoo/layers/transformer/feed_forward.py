@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from attnzoo.checks import check_positive, check_rate
 from attnzoo.layers.dense import apply_dense
-from attnzoo.layers.scores.base import check_positive, check_rate
 
 # What a gated feed-forward is called, and what its gate goes through.
 GATES = {"glu": "sigmoid", "reglu": "relu", "geglu": "gelu", "swiglu": "silu"}

@@ -3,11 +3,11 @@
 import keras
 import keras_hub
 
-from attnzoo.layers.scores.base import check_positive
-from attnzoo.models.hub_model import HubModelMixin
-from attnzoo.models.policies import policy_for
-from attnzoo.models.presets import explain_preset_errors
-from attnzoo.models.rnn_cells import check_cells, make_encoder
+from attnzoo.checks import check_positive
+from attnzoo.models.parts.policies import policy_for
+from attnzoo.models.parts.presets import explain_preset_errors
+from attnzoo.models.parts.rnn_cells import check_cells, make_encoder
+from attnzoo.models.parts.torch_parameters import HubModelMixin
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")

@@ -2,9 +2,9 @@
 
 import keras
 
-from attnzoo.models.encoder_preprocessor import EncoderPreprocessor
+from attnzoo.models.preprocessing.encoder import EncoderPreprocessor
+from attnzoo.models.preprocessing.tagging import TaggingPreprocessor
 from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
-from attnzoo.models.tagging_preprocessor import TaggingPreprocessor
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")

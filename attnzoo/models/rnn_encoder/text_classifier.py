@@ -2,12 +2,12 @@
 
 import keras
 
+from attnzoo.checks import check_positive, check_rate
 from attnzoo.layers import AttentivePooling
-from attnzoo.layers.scores.base import check_positive, check_rate
-from attnzoo.models.policies import policy_for
+from attnzoo.models.parts.policies import policy_for
 from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
 from attnzoo.models.rnn_encoder.preprocessor import RNNTextClassifierPreprocessor
-from attnzoo.models.text_classifier_task import TextClassifierTask
+from attnzoo.models.tasks.text_classifier import TextClassifierTask
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")

@@ -2,10 +2,10 @@
 
 import keras
 
-from attnzoo.layers.scores.base import check_rate
+from attnzoo.checks import check_rate
 from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
 from attnzoo.models.rnn_encoder.preprocessor import RNNTokenTaggerPreprocessor
-from attnzoo.models.token_tagger_task import TokenTaggerTask
+from attnzoo.models.tasks.token_tagger import TokenTaggerTask
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")

@@ -4,15 +4,15 @@ import keras
 import keras_hub
 from keras import ops
 
+from attnzoo.checks import check_positive
 from attnzoo.layers import AttentionCell, AttentionRNN, Bridge
-from attnzoo.layers.attention import LocalAttention, LuongAttention, get_attention
+from attnzoo.layers.lookup import get_attention
 from attnzoo.layers.rnn.equations import state_sizes
-from attnzoo.layers.scores.base import check_positive
-from attnzoo.models.embeddings import source_and_target
-from attnzoo.models.hub_model import HubModelMixin
-from attnzoo.models.policies import policy_for, quantize_again
-from attnzoo.models.presets import explain_preset_errors
-from attnzoo.models.rnn_cells import check_cells, make_cell, make_encoder
+from attnzoo.models.parts.embeddings import source_and_target
+from attnzoo.models.parts.policies import policy_for, quantize_again
+from attnzoo.models.parts.presets import explain_preset_errors
+from attnzoo.models.parts.rnn_cells import check_cells, make_cell, make_encoder
+from attnzoo.models.parts.torch_parameters import HubModelMixin
 
 # Of our tokenizers, which are the only ones that a pointer-generator goes with.
 UNKNOWN_TOKEN_ID = 1
@@ -182,8 +182,7 @@ class RNNSeq2SeqBackbone(HubModelMixin, keras_hub.models.Backbone):
             )
         with_alignments = self.marginal or pointer_generator
         if attend is None:
-            luong = isinstance(mechanism, (LuongAttention, LocalAttention)) or self.marginal
-            attend = "after" if luong else "before"
+            attend = mechanism.decoder_order
         decoder_cells = [
             make_cell(units=hidden_dim, name=f"decoder_{i}", dtype=policy, **recurrent)
             for i in range(num_decoder_layers)

@@ -2,8 +2,8 @@
 
 import keras
 
+from attnzoo.models.preprocessing.seq2seq import Seq2SeqPreprocessor
 from attnzoo.models.rnn_seq2seq.backbone import RNNSeq2SeqBackbone
-from attnzoo.models.seq2seq_preprocessor import Seq2SeqPreprocessor
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")

@@ -3,12 +3,11 @@
 import keras
 from keras import ops
 
-from attnzoo.layers import CoverageAttention
 from attnzoo.layers.output import PointerGenerator, TiedLogits, TokenLogits
-from attnzoo.models.policies import policy_for
+from attnzoo.models.parts.policies import policy_for
 from attnzoo.models.rnn_seq2seq.backbone import RNNSeq2SeqBackbone
 from attnzoo.models.rnn_seq2seq.preprocessor import RNNSeq2SeqLMPreprocessor
-from attnzoo.models.seq2seq_task import Seq2SeqTask
+from attnzoo.models.tasks.seq2seq import Seq2SeqTask
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -81,7 +80,7 @@ class RNNSeq2SeqLM(Seq2SeqTask):
     def set_coverage_loss(self, weight):
         """Set the weight of the coverage loss of each attention that keeps a coverage."""
         attentions = self.backbone.decoder.cell.attentions
-        covering = [one for one in attentions if isinstance(one, CoverageAttention)]
+        covering = [one for one in attentions if one.has_coverage]
         if weight and not covering:
             raise ValueError(
                 "A coverage loss needs an attention that keeps a coverage: make the backbone with "
@@ -110,11 +109,15 @@ class RNNSeq2SeqLM(Seq2SeqTask):
             **kwargs,
         )
 
-    def decode(self, inputs):
+    def encode(self, inputs):
+        """Read the source: the memory float [B, S, D], and the decoder cell's first states."""
+        return self.backbone.encode(inputs["encoder_token_ids"], inputs["encoder_padding_mask"])
+
+    def decode(self, inputs, encoded=None):
         """Teacher-forced pass: logits float [B, T, V] and alignments float [B, T, S]."""
         backbone = self.backbone
         memory_mask = inputs["encoder_padding_mask"]
-        memory, decoder_state = backbone.encode(inputs["encoder_token_ids"], memory_mask)
+        memory, decoder_state = self.encode(inputs) if encoded is None else encoded
         outputs, alignments = backbone.decoder(
             backbone.embed_target(inputs["decoder_token_ids"]),
             memory,
@@ -127,7 +130,7 @@ class RNNSeq2SeqLM(Seq2SeqTask):
             return self.logits(inputs, outputs, memory, alignments, return_alignments=True)
         return self.logits(inputs, outputs, memory), alignments
 
-    def make_next(self, inputs, with_alignments: bool):
+    def make_next(self, inputs, with_alignments: bool, encoded=None):
         """Encode and prepare once; then `next` takes one step for each token.
 
         Returns:
@@ -136,7 +139,7 @@ class RNNSeq2SeqLM(Seq2SeqTask):
         """
         backbone = self.backbone
         memory_mask = inputs["encoder_padding_mask"]
-        memory, decoder_state = backbone.encode(inputs["encoder_token_ids"], memory_mask)
+        memory, decoder_state = self.encode(inputs) if encoded is None else encoded
         cell = backbone.decoder.cell
         prepared = cell.prepare(memory, memory_mask)
         bound = cell.bind(prepared)

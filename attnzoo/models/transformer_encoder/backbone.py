@@ -2,9 +2,9 @@
 
 import keras
 
+from attnzoo.checks import check_positive
 from attnzoo.layers import TransformerEncoderBlock
-from attnzoo.layers.scores.base import check_positive
-from attnzoo.models.transformer_parts import TransformerBackbone, TransformerParts, run_blocks
+from attnzoo.models.parts.transformer import TransformerBackbone, TransformerParts, run_blocks
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")

@@ -4,11 +4,11 @@ import keras
 import keras_hub
 import numpy as np
 
-from attnzoo.models.batch_sizes import split_rows
-from attnzoo.models.input_checks import as_texts
-from attnzoo.models.policies import policy_for, quantize_again
-from attnzoo.models.samples import as_strings, weights_of_ids
-from attnzoo.models.text_task import TextTaskMixin
+from attnzoo.models.parts.policies import policy_for, quantize_again
+from attnzoo.models.preprocessing.input_checks import as_texts
+from attnzoo.models.tasks.batch_sizes import split_rows
+from attnzoo.models.tasks.samples import as_strings, weights_of_ids
+from attnzoo.models.tasks.text import TextTaskMixin
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.preprocessor import TransformerMaskedLMPreprocessor
 from attnzoo.models.transformer_encoder.task import TransformerTaskMixin, check_length

@@ -3,8 +3,8 @@
 from keras import ops
 
 from attnzoo.layers import AttentivePooling
-from attnzoo.models.policies import policy_for
-from attnzoo.models.text_task import to_the_longest
+from attnzoo.models.parts.policies import policy_for
+from attnzoo.models.tasks.text import to_the_longest
 from attnzoo.ops import weighted_sum
 
 POOLINGS = ("mean", "first", "attention")

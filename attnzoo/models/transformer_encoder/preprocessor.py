@@ -4,11 +4,11 @@ import keras
 import numpy as np
 
 from attnzoo.data.tokenizers import in_graph
-from attnzoo.models.encoder_preprocessor import EncoderPreprocessor
-from attnzoo.models.masking_preprocessor import MaskingPreprocessor
-from attnzoo.models.packing import as_lists
-from attnzoo.models.span_preprocessor import SpanPreprocessor
-from attnzoo.models.tagging_preprocessor import TaggingPreprocessor
+from attnzoo.models.preprocessing.encoder import EncoderPreprocessor
+from attnzoo.models.preprocessing.masking import MaskingPreprocessor
+from attnzoo.models.preprocessing.packing import as_lists
+from attnzoo.models.preprocessing.spans import SpanPreprocessor
+from attnzoo.models.preprocessing.tagging import TaggingPreprocessor
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 
 

@@ -5,8 +5,9 @@ import keras_hub
 import numpy as np
 from keras import ops
 
-from attnzoo.models.samples import as_strings, need_as_many
-from attnzoo.models.text_task import TextTaskMixin
+from attnzoo.models.preprocessing.input_checks import need_as_many
+from attnzoo.models.tasks.samples import as_strings
+from attnzoo.models.tasks.text import TextTaskMixin
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.pooling import PoolingMixin, make_pooling
 from attnzoo.models.transformer_encoder.preprocessor import TransformerSentenceEmbedderPreprocessor

@@ -5,9 +5,9 @@ import keras_hub
 import numpy as np
 from keras import ops
 
-from attnzoo.models.policies import policy_for
-from attnzoo.models.span_preprocessor import as_pairs, find_spans
-from attnzoo.models.text_task import TextTaskMixin
+from attnzoo.models.parts.policies import policy_for
+from attnzoo.models.preprocessing.spans import as_pairs, find_spans
+from attnzoo.models.tasks.text import TextTaskMixin
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.preprocessor import TransformerSpanQAPreprocessor
 from attnzoo.models.transformer_encoder.task import TransformerTaskMixin, check_length

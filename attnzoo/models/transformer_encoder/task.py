@@ -5,9 +5,9 @@ import os
 
 from keras import ops
 
-from attnzoo.models.packing import check_table
-from attnzoo.models.presets import explain_preset_errors
-from attnzoo.models.text_task import to_the_longest
+from attnzoo.models.parts.presets import explain_preset_errors
+from attnzoo.models.preprocessing.packing import check_table
+from attnzoo.models.tasks.text import to_the_longest
 
 # What one preprocessor may take over from another's.
 _PACKING = ("sequence_length", "add_start", "add_end", "truncate")

@@ -2,7 +2,7 @@
 
 import keras
 
-from attnzoo.models.text_classifier_task import TextClassifierTask
+from attnzoo.models.tasks.text_classifier import TextClassifierTask
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.pooling import PoolingMixin, make_pooling
 from attnzoo.models.transformer_encoder.preprocessor import TransformerTextClassifierPreprocessor

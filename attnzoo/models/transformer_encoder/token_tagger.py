@@ -2,8 +2,8 @@
 
 import keras
 
-from attnzoo.layers.scores.base import check_rate
-from attnzoo.models.token_tagger_task import TokenTaggerTask
+from attnzoo.checks import check_rate
+from attnzoo.models.tasks.token_tagger import TokenTaggerTask
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.preprocessor import TransformerTokenTaggerPreprocessor
 from attnzoo.models.transformer_encoder.task import TransformerTaskMixin, check_length

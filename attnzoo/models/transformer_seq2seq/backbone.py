@@ -3,10 +3,10 @@
 import keras
 from keras import ops
 
+from attnzoo.checks import check_positive
 from attnzoo.layers import TransformerDecoderBlock, TransformerEncoderBlock
-from attnzoo.layers.scores.base import check_positive
-from attnzoo.models.embeddings import source_and_target
-from attnzoo.models.transformer_parts import TransformerBackbone, TransformerParts, run_blocks
+from attnzoo.models.parts.embeddings import source_and_target
+from attnzoo.models.parts.transformer import TransformerBackbone, TransformerParts, run_blocks
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")

@@ -2,7 +2,7 @@
 
 import keras
 
-from attnzoo.models.seq2seq_preprocessor import Seq2SeqPreprocessor
+from attnzoo.models.preprocessing.seq2seq import Seq2SeqPreprocessor
 from attnzoo.models.transformer_seq2seq.backbone import TransformerSeq2SeqBackbone
 
 

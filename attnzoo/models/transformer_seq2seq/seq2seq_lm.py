@@ -4,9 +4,9 @@ import keras
 from keras import ops
 
 from attnzoo.layers.output import TiedLogits, TokenLogits
-from attnzoo.models.packing import check_table
-from attnzoo.models.policies import policy_for
-from attnzoo.models.seq2seq_task import Seq2SeqTask
+from attnzoo.models.parts.policies import policy_for
+from attnzoo.models.preprocessing.packing import check_table
+from attnzoo.models.tasks.seq2seq import Seq2SeqTask
 from attnzoo.models.transformer_seq2seq.backbone import TransformerSeq2SeqBackbone
 from attnzoo.models.transformer_seq2seq.preprocessor import TransformerSeq2SeqLMPreprocessor
 
@@ -75,10 +75,14 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
         outputs = self.output_layer(backbone(inputs)["decoder_sequence_output"])
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
-    def decode(self, inputs):
+    def encode(self, inputs):
+        """Read the source: the memory float [B, S, D]."""
+        return self.backbone.encode(inputs["encoder_token_ids"], inputs["encoder_padding_mask"])
+
+    def decode(self, inputs, encoded=None):
         """Teacher-forced pass: logits float [B, T, V] and alignments float [B, T, S]."""
         mask = inputs["encoder_padding_mask"]
-        memory = self.backbone.encode(inputs["encoder_token_ids"], mask)
+        memory = self.encode(inputs) if encoded is None else encoded
         outputs, alignments = self.backbone.decode(
             inputs["decoder_token_ids"], memory, mask, return_alignments=True
         )
@@ -137,7 +141,7 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
         """Raise if an output of such a length would be longer than the table of a position."""
         check_table(self.backbone, "In `generate`, ", **lengths)
 
-    def make_next(self, inputs, with_alignments: bool):
+    def make_next(self, inputs, with_alignments: bool, encoded=None):
         """Encode and prepare once; then `next` takes one step for each token.
 
         Returns:
@@ -145,7 +149,7 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
             cache of no step: the hypotheses of a beam share it.
         """
         backbone, mask = self.backbone, inputs["encoder_padding_mask"]
-        memory = backbone.encode(inputs["encoder_token_ids"], mask)
+        memory = self.encode(inputs) if encoded is None else encoded
         prepared = [block.prepare(memory, mask) for block in backbone.decoder_blocks]
         batch, longest = ops.shape(inputs["decoder_token_ids"])
         cache = {

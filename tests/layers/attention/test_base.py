@@ -4,20 +4,22 @@ import pytest
 from keras import ops
 
 from attnzoo import layers
-from attnzoo.layers.attention import ATTENTIONS, get_attention
+from attnzoo.layers.lookup import get_attention
+from attnzoo.layers.names import ATTENTIONS
 from tests.catalogue import LAYERS, CumulativeAttention
 from tests.references import softmax
-from tests.tools import assert_close, lengths_mask, normal, set_weights
+from tests.tools import assert_close, lengths_mask, normal, set_weights, shared
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
 QUERY, MEMORY = normal(2, 3, 5, seed=1), normal(2, 11, 5, seed=2)
 MASK = lengths_mask([11, 7], 11)
 MECHANISMS = [
     row for row in LAYERS if issubclass(row.cls, layers.Attention) and "memory" in row.inputs
 ]
+FIRST = {row.cls: row for row in reversed(MECHANISMS)}.values()
 
 
-@pytest.mark.parametrize("row", MECHANISMS, ids=str)
+@pytest.mark.rotates
+@pytest.mark.parametrize("row", shared(MECHANISMS, FIRST), ids=str)
 def test_a_call_equals_its_steps(row):
     attention, inputs = row.make(), row.batch()
     query, memory, mask = (ops.convert_to_tensor(inputs[name]) for name in row.inputs)
@@ -120,6 +122,18 @@ def test_a_name_makes_its_attention(name):
     attention = get_attention(name, units=7, name="attention")
     assert isinstance(attention, layers.Attention) and attention.name == "attention"
     assert attention(QUERY, MEMORY).shape == (2, 3, 5)
+
+
+AFTER = ("luong", "luong_general", "luong_dot", "luong_concat", "local_predictive")
+AFTER += ("local_monotonic", "hard_exact", "exact_monotonic", "exact_monotonic_zeroth")
+
+
+@pytest.mark.parametrize("name", ATTENTIONS)
+def test_a_mechanism_says_what_it_is(name):
+    attention = get_attention(name, units=7)
+    assert attention.decoder_order == ("after" if name in AFTER else "before")
+    assert attention.has_coverage is hasattr(attention, "coverage_loss") is (name == "coverage")
+    assert attention.marginal is hasattr(attention, "make_output_layer") is ("exact" in name)
 
 
 def test_what_is_given_comes_before_what_a_name_stands_for():

@@ -15,7 +15,6 @@ from tests.layers.attention.test_monotonic import (
 )
 from tests.tools import assert_close, to_numpy, weights_of
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
 PAIRS = MASK[:, None, :]
 
 

@@ -8,7 +8,6 @@ from attnzoo.ops import coverage_loss
 from tests import references
 from tests.tools import assert_close, lengths_mask, normal, set_weights, weights_of
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
 QUERY, MEMORY = normal(2, 5, 3, seed=1), normal(2, 11, 7, seed=2)
 MASK, STEPS = lengths_mask([11, 7], 11), lengths_mask([5, 2], 5)
 
@@ -81,6 +80,7 @@ def test_a_mask_that_the_queries_carry_says_which_steps_are_real():
     assert float(attention.losses[0]) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("order", ["before", "after", "parallel"])
 @pytest.mark.parametrize("steps", [None, STEPS], ids=["all steps", "real steps"])

@@ -7,7 +7,6 @@ from attnzoo import layers
 from tests import references
 from tests.tools import assert_close, lengths_mask, normal, set_weights, weights_of
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
 QUERY, MEMORY = normal(2, 3, 5, seed=1), normal(2, 11, 13, seed=2)
 MASK = lengths_mask([11, 7], 11)
 CHAINS = [{}, {"order": 0}, {"max_jump": 3}]

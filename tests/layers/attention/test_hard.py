@@ -11,7 +11,6 @@ from tests import references
 from tests.ops.differentiation import outputs_and_gradients
 from tests.tools import assert_close, lengths_mask, normal, set_weights, to_numpy, weights_of
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
 QUERY, MEMORY = normal(2, 3, 5, seed=1), normal(2, 11, 7, seed=2)
 MASK, STEPS = lengths_mask([11, 7], 11), lengths_mask([3, 2], 3)
 ESTIMATORS = ("reinforce", "straight_through", "gumbel")
@@ -364,9 +363,9 @@ def test_training_is_finite_where_there_is_nothing_or_too_much(estimator, dtype)
             {"units": 3, "normalizer": "sparsemax"},
             "attention takes those of .* Received: normalizer",
         ),
-        ({"temperature": 0.0}, "above 0 and finite. Received: temperature=0.0"),
-        ({"temperature": float("nan")}, "above 0 and finite. Received: temperature=nan"),
-        ({"temperature": float("inf")}, "above 0 and finite. Received: temperature=inf"),
+        ({"temperature": 0.0}, "above 0, and finite. Received: temperature=0.0"),
+        ({"temperature": float("nan")}, "above 0, and finite. Received: temperature=nan"),
+        ({"temperature": float("inf")}, "above 0, and finite. Received: temperature=inf"),
         (
             {"temperature": 0.5},
             "goes with `estimator=\"gumbel\"`. Received: .*0.5, estimator='reinforce'",

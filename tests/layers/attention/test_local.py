@@ -17,7 +17,6 @@ from tests.tools import (
     weights_of,
 )
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
 QUERY, MEMORY = normal(2, 3, 5, seed=1), normal(2, 11, 5, seed=2)
 LENGTHS = [11, 7]
 MASK = lengths_mask(LENGTHS, 11)

@@ -15,7 +15,6 @@ from tests.tools import (
     weights_of,
 )
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
 QUERY, MEMORY = normal(2, 5, 3, seed=1), normal(2, 11, 7, seed=2)
 MASK = lengths_mask([11, 7], 11)
 SIZES = {"units": 13, "filters": 3, "kernel_size": 5}

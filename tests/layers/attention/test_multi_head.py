@@ -4,12 +4,11 @@ import pytest
 from keras import ops
 
 from attnzoo import layers
-from attnzoo.layers.attention import get_attention
+from attnzoo.layers.lookup import get_attention
 from tests import references
 from tests.catalogue import NegativeDistance
 from tests.tools import assert_close, lengths_mask, normal, set_weights, to_numpy, weights_of
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
 QUERY, MEMORY = normal(2, 3, 5, seed=1), normal(2, 11, 13, seed=2)
 MASK = lengths_mask([11, 7], 11)
 PAIRS = np.random.default_rng(3).random((2, 3, 11)) < 0.7

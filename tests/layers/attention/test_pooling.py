@@ -6,7 +6,6 @@ from attnzoo import layers
 from tests import references
 from tests.tools import assert_close, lengths_mask, normal, set_weights, weights_of
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
 MEMORY, MASK = normal(2, 11, 5, seed=1), lengths_mask([11, 7], 11)
 
 

@@ -6,7 +6,6 @@ from keras import ops
 from attnzoo import layers
 from tests.tools import assert_close, lengths_mask, normal, set_weights, to_numpy
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
 INPUTS = normal(2, 7, 5, seed=1)
 MASK = lengths_mask([7, 4], 7)
 
@@ -49,6 +48,7 @@ def test_it_is_multi_head_attention_to_the_inputs_themselves(asked):
     assert_close(found, other(INPUTS, INPUTS, memory_mask=MASK, **arguments))
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize(
     ("kind", "sizes"), [*((kind, (4, 1, 1, 1)) for kind in KINDS), ("rotary", (1,) * 7)]
 )

@@ -6,7 +6,6 @@ from tests import references
 from tests.catalogue import NegativeDistance
 from tests.tools import assert_close, lengths_mask, normal, set_weights, to_numpy, weights_of
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
 QUERY, MEMORY = normal(2, 3, 5, seed=1), normal(2, 11, 5, seed=2)
 MASK = lengths_mask([11, 7], 11)
 

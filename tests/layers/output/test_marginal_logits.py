@@ -6,8 +6,6 @@ from attnzoo import layers
 from tests import references
 from tests.tools import assert_close, lengths_mask, normal, set_weights, to_numpy, weights_of
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
-
 B, T, S, DQ, DM, U, V = 2, 3, 11, 5, 13, 7, 17
 QUERY, MEMORY = normal(B, T, DQ, seed=1), normal(B, S, DM, seed=2)
 MASK = lengths_mask([11, 7], S)

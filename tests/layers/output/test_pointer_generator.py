@@ -6,8 +6,6 @@ from attnzoo import layers
 from tests import references
 from tests.tools import assert_close, lengths_mask, normal, set_weights, to_numpy, weights_of
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
-
 B, T, S, D, V = 2, 3, 11, 5, 17
 OUTPUTS = normal(B, T, D, seed=1)
 MASK = lengths_mask([11, 7], S)

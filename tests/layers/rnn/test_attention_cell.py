@@ -4,13 +4,12 @@ import pytest
 from keras import ops
 
 from attnzoo import layers
-from attnzoo.layers.attention import ATTENTIONS
+from attnzoo.layers.names import ATTENTIONS
 from attnzoo.layers.rnn.equations import state_sizes
 from tests import references
 from tests.catalogue import CumulativeAttention
 from tests.tools import assert_close, lengths_mask, normal, set_weights, to_numpy, weights_of
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
 INPUTS, MEMORY = normal(2, 3, 5, seed=1), normal(2, 11, 13, seed=2)
 MASK = lengths_mask([11, 7], 11)
 
@@ -213,6 +212,7 @@ def test_what_is_no_cell_or_no_attention_is_refused(arguments, message):
         layers.AttentionCell(**(good | arguments))
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("name", sorted(ATTENTIONS))
 def test_an_attention_may_be_given_by_its_name(name):
     attend = "after" if name in MARGINAL else "before"

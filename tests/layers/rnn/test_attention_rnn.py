@@ -62,6 +62,7 @@ def step_by_step(rnn, inputs=INPUTS):
     return ops.stack(outputs, axis=1), stacked, state
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize(("attention_layer", "output_attention"), READOUTS)
 @pytest.mark.parametrize("attention", ATTENTIONS)
 @pytest.mark.parametrize(("attend", "input_feeding"), ORDERS)

@@ -6,7 +6,6 @@ from keras import ops
 from attnzoo import layers
 from tests.tools import assert_close, lengths_mask, normal, set_weights, to_numpy
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
 INPUTS = normal(2, 11, 5, seed=1)
 MASK = lengths_mask([11, 7], 11)
 

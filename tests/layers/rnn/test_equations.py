@@ -7,7 +7,6 @@ from attnzoo.layers.rnn.equations import bind, output_size, query_index, state_s
 from tests import references
 from tests.tools import assert_close, normal, set_weights, to_numpy
 
-pytestmark = pytest.mark.usefixtures("without_compilation")
 INPUTS = normal(2, 3, 12, seed=1)  # 5 features known before the loop, 7 that come late
 
 

@@ -4,8 +4,8 @@ import pytest
 from keras import ops
 
 from attnzoo import layers
-from attnzoo.layers.scores import SCORES, get_score
-from attnzoo.layers.scores.base import check_positive, check_rate
+from attnzoo.layers.lookup import get_score
+from attnzoo.layers.names import SCORES
 from tests.catalogue import NegativeDistance
 from tests.tools import assert_close, normal
 
@@ -67,19 +67,6 @@ def test_an_instance_takes_no_arguments():
 def test_a_score_is_a_score(score):
     with pytest.raises(ValueError, match=f"must be a `Score` or one of .* Received: score={score}"):
         get_score(score)
-
-
-@pytest.mark.parametrize("size", [0, -1, 2.0, True, "7", None])
-def test_sizes_are_whole_and_positive(size):
-    with pytest.raises(ValueError, match=f"`units` must be .* Received: units={size}"):
-        check_positive(units=size)
-
-
-@pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan")])
-def test_rates_are_shares_below_one(rate):
-    message = rf"`dropout` must be in \[0, 1\). Received: dropout={rate}"
-    with pytest.raises(ValueError, match=message):
-        check_rate(decay=0.5, dropout=rate)
 
 
 def test_scores_may_be_large():

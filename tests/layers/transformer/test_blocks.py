@@ -6,9 +6,15 @@ import torch
 from keras import ops
 
 from attnzoo import layers
-from tests.tools import assert_close, compiled, lengths_mask, normal, set_weights, to_numpy
-
-pytestmark = pytest.mark.usefixtures("without_compilation")
+from tests.tools import (
+    assert_close,
+    compiled,
+    lengths_mask,
+    normal,
+    set_weights,
+    shared,
+    to_numpy,
+)
 
 B, T, S, N, D, DM, U = 2, 5, 7, 2, 8, 3, 11
 X, MEMORY = normal(B, T, D, seed=1), normal(B, S, DM, seed=2)
@@ -144,7 +150,8 @@ ARGUMENTS = {
 }
 
 
-@pytest.mark.parametrize("name", ARGUMENTS)
+@pytest.mark.rotates
+@pytest.mark.parametrize("name", shared(ARGUMENTS, ["plain"]))
 def test_step_by_step_it_is_the_whole_pass(name):
     block = decoder(**ARGUMENTS[name])
 

@@ -9,6 +9,8 @@ from attnzoo import data, models
 from tests import tools
 from tests.models import tiny
 
+pytestmark = pytest.mark.shared("torch")
+
 
 @pytest.fixture(scope="module")
 def preprocessor():

@@ -145,6 +145,7 @@ def logits_of(task):
     return tools.to_numpy(tools.compiled(lambda inputs: task(inputs))(tensors(tiny.make_inputs())))
 
 
+@pytest.mark.shared("torch")
 def test_eight_bits_survive_a_preset_of_a_preset(tmp_path):
     def quantized(task):
         return {one.path for one in task._flatten_layers() if one.quantization_mode == "int8"}

@@ -50,6 +50,7 @@ def test_it_gives_vectors_and_alignments_that_padding_does_not_change(name):
         )
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_the_config_makes_the_same_network_again(name):
     backbone = make(**CONFIGURATIONS[name])
@@ -62,6 +63,7 @@ def test_the_config_makes_the_same_network_again(name):
     tools.assert_close(*run(inputs), tolerance=1e-6)
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("way", ["file", "preset"])
 @pytest.mark.parametrize("part", ["position", "score"])
 def test_an_instance_is_one_for_all_blocks_and_stays_it(part, way, tmp_path):

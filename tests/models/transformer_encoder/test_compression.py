@@ -30,6 +30,7 @@ def quantized(task):
     return {one.path for one in task._flatten_layers() if one.quantization_mode == "int8"}
 
 
+@pytest.mark.shared("jax")
 def test_low_rank_adapts_queries_and_values(tmp_path):
     task = tiny.make_transformer("TextClassifier", scale=0.3)
     untouched = probabilities(task)
@@ -62,6 +63,7 @@ def test_low_rank_adapts_queries_and_values(tmp_path):
     np.testing.assert_allclose(probabilities(again), adapted, atol=1e-5)
 
 
+@pytest.mark.shared("torch")
 def test_eight_bits_survive_a_preset_of_a_preset_and_a_file(tmp_path):
     task = tiny.make_transformer("TextClassifier", scale=0.3)
     before = probabilities(task)
@@ -85,6 +87,7 @@ def test_eight_bits_survive_a_preset_of_a_preset_and_a_file(tmp_path):
         np.testing.assert_array_equal(probabilities(loaded), expected)
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("name", ["TokenTagger", "MaskedLM"])
 def test_the_others_may_be_quantized_too(name, tmp_path):
     task = tiny.make_transformer(name, scale=0.3)

@@ -9,6 +9,8 @@ from attnzoo import models
 from tests import tools
 from tests.models import tiny
 
+pytestmark = pytest.mark.shared("torch")
+
 TEXTS = tiny.TEXTS
 
 
@@ -32,7 +34,8 @@ def task():
     keras.utils.set_random_seed(3)
     task = tiny.make_transformer("MaskedLM", encoder={"hidden_dim": 16}, scale=0.2)
     task.compile(keras.optimizers.Adam(0.01))
-    loss = task.fit(Batches(task.preprocessor), epochs=3, verbose=0).history["loss"]
+    with tools.traced():
+        loss = task.fit(Batches(task.preprocessor), epochs=3, verbose=0).history["loss"]
     assert loss[-1] < 0.5 * loss[0]
     return task
 
@@ -44,6 +47,7 @@ def preset(task, tmp_path_factory):
     return place
 
 
+@pytest.mark.everywhere
 def test_its_logits_are_those_of_the_hidden_places_alone():
     task = tiny.make_transformer("MaskedLM", None)
     inputs = tiny.make_text_inputs()
@@ -58,6 +62,7 @@ def test_its_logits_are_those_of_the_hidden_places_alone():
     np.testing.assert_allclose(logits, expected, atol=1e-4)
 
 
+@pytest.mark.everywhere
 def test_it_fills_in_what_it_learned(task):
     assert task.fill("not bad at [MASK]") == [["all"]]
     found = task.fill(
@@ -148,6 +153,7 @@ def test_a_keras_file_gives_the_same_model_again(task, tmp_path):
     assert again.get_compile_config() == task.get_compile_config()
 
 
+@pytest.mark.everywhere
 @pytest.mark.graph  # Eagerly, KerasHub adds a float32 bias to what is bfloat16.
 def test_it_trains_in_mixed_precision():
     task = tiny.make_transformer("MaskedLM", encoder={"dtype": "mixed_bfloat16"}, scale=0.2)

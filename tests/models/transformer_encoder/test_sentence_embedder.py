@@ -8,6 +8,8 @@ from attnzoo import models, training
 from tests import tools
 from tests.models import tiny
 
+pytestmark = pytest.mark.shared("torch")
+
 TEXTS = ["a good film", "bad bad film", "not bad at all", "a film"]
 PARTNERS = ["good", "a bad film", "not at all", "film film"]
 
@@ -17,12 +19,14 @@ def task():
     keras.utils.set_random_seed(1)
     task = tiny.make_transformer("SentenceEmbedder", encoder={"hidden_dim": 16}, scale=0.2)
     task.compile(keras.optimizers.Adam(0.01))
-    history = task.fit(TEXTS, PARTNERS, epochs=30, validation_data=(TEXTS, PARTNERS), verbose=0)
-    assert history.history["loss"][-1] < history.history["loss"][0]
-    assert {"accuracy", "val_loss", "val_accuracy"} <= set(history.history)
+    first = task.fit(TEXTS, PARTNERS, validation_data=(TEXTS, PARTNERS), verbose=0).history
+    assert {"accuracy", "val_loss", "val_accuracy"} <= set(first)
+    last = task.fit(TEXTS, PARTNERS, epochs=29, verbose=0).history
+    assert last["loss"][-1] < first["loss"][0]
     return task
 
 
+@pytest.mark.everywhere
 def test_it_has_learned_what_belongs_together(task):
     similarity = task.similarity(TEXTS, PARTNERS)
     assert similarity.shape == (4, 4)
@@ -32,6 +36,7 @@ def test_it_has_learned_what_belongs_together(task):
     np.testing.assert_allclose(task.similarity(TEXTS[0], TEXTS[0]), [[1.0]], atol=1e-5)
 
 
+@pytest.mark.everywhere
 def test_vectors_are_of_unit_length_and_company_changes_nothing(task):
     vectors = task.embed(TEXTS)
     assert vectors.shape == (4, 16)

@@ -8,6 +8,8 @@ from attnzoo import models
 from tests import tools
 from tests.models import tiny
 
+pytestmark = pytest.mark.shared("torch")
+
 # The answer to "good" is the word after it; to "bad", the two words after it.
 PAIRS = [
     ("good", "a good film at all"),
@@ -25,11 +27,13 @@ def task():
     task = tiny.make_transformer("SpanQA", encoder={"hidden_dim": 16}, scale=0.2)
     task.compile(keras.optimizers.Adam(0.01))
     arguments = {"batch_size": 4, "epochs": 6, "validation_data": (PAIRS, SPANS), "verbose": 0}
-    history = task.fit(PAIRS * 10, SPANS * 10, **arguments).history
+    with tools.traced():
+        history = task.fit(PAIRS * 10, SPANS * 10, **arguments).history
     assert history["loss"][-1] < history["loss"][0] and "val_accuracy" in history
     return task
 
 
+@pytest.mark.everywhere
 def test_it_has_learned_the_answers(task):
     assert [context[a:b] for (_, context), (a, b) in zip(PAIRS, SPANS, strict=True)] == ANSWERS
     assert task.answer(PAIRS) == ANSWERS
@@ -40,12 +44,14 @@ def test_it_has_learned_the_answers(task):
     assert [len(answer.split()) for answer in task.answer(PAIRS, max_words=1)] == [1] * 4
 
 
+@pytest.mark.everywhere
 def test_alignments_are_of_question_and_context(task):
     alignments = task.alignments(PAIRS[:1])
     assert alignments.shape == (1, 3, 2, 8, 8)  # Six words, and an end token after both texts.
     np.testing.assert_allclose(alignments.sum(axis=-1), 1, rtol=1e-5)
 
 
+@pytest.mark.everywhere
 def test_no_answer_is_outside_of_the_words_of_the_context():
     task = tiny.make_transformer("SpanQA", None)
     inputs = tiny.make_text_inputs()

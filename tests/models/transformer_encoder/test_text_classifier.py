@@ -8,9 +8,12 @@ from attnzoo import models
 from tests import tools
 from tests.models import tiny
 
+pytestmark = pytest.mark.shared("torch")
+
 TEXTS, LABELS = tiny.TEXTS, tiny.SENTIMENTS
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("pooling", ["mean", "first", "attention"])
 def test_it_is_an_encoder_a_pooling_and_one_layer(pooling):
     task = tiny.make_transformer("TextClassifier", None, pooling=pooling)
@@ -34,6 +37,7 @@ def test_it_is_an_encoder_a_pooling_and_one_layer(pooling):
     np.testing.assert_allclose(more, logits, atol=1e-4)
 
 
+@pytest.mark.everywhere
 def test_the_mean_of_nothing_is_zero():
     task = tiny.make_transformer("TextClassifier", None)
     inputs = tiny.make_text_inputs((5, 0))
@@ -46,15 +50,18 @@ def learner():
     keras.utils.set_random_seed(1)
     task = tiny.make_transformer("TextClassifier", encoder={"hidden_dim": 16}, scale=0.2)
     task.compile(keras.optimizers.Adam(0.01))
-    task.fit(TEXTS * 10, LABELS * 10, batch_size=6, epochs=6, verbose=0)
+    with tools.traced():
+        task.fit(TEXTS * 10, LABELS * 10, batch_size=6, epochs=6, verbose=0)
     return task
 
 
+@pytest.mark.everywhere
 def test_it_learns_from_strings(learner):
     assert learner.classify(TEXTS) == LABELS
     assert learner.evaluate(TEXTS, LABELS, verbose=0)[1] == 1.0
 
 
+@pytest.mark.everywhere
 def test_alignments_are_of_every_block_and_head(learner):
     texts = ["a good film", "not bad at all"]
     alignments = learner.head_alignments(texts)

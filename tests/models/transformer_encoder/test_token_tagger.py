@@ -25,7 +25,8 @@ def test_it_learns_from_strings_and_shows_where_it_looked():
     keras.utils.set_random_seed(1)
     task = tiny.make_transformer("TokenTagger", encoder={"hidden_dim": 16}, scale=0.2)
     task.compile(keras.optimizers.Adam(0.01))
-    task.fit(TEXTS * 10, TAGS * 10, batch_size=6, epochs=5, verbose=0)
+    with tools.traced():
+        task.fit(TEXTS * 10, TAGS * 10, batch_size=6, epochs=5, verbose=0)
     assert task.tag(TEXTS) == [tags.split() for tags in TAGS]
     alignments = task.alignments(["a good film", "good"])
     assert alignments.shape == (2, 3, 2, 4, 4)

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from attnzoo import data, export, models, samplers
-from attnzoo.export.families import serve
+from attnzoo.export.specs.families import serve
 from attnzoo.samplers import beam
 from tests import tools
 from tests.models import tiny
@@ -55,6 +55,7 @@ def test_a_coverage_loss_is_refused():
         make_task().compile(coverage_loss=1.0)
 
 
+@pytest.mark.rotates
 @pytest.mark.parametrize("position", ["relative", "t5"])
 def test_the_blocks_of_a_side_may_have_one_position(position, tmp_path):
     one_each = make_task(position=position)
@@ -83,7 +84,8 @@ def test_a_position_within_attention_has_no_weights_at_the_input(position):
     assert not backbone.source_position.weights and not backbone.target_position.weights
 
 
-@pytest.mark.parametrize("name", CONFIGURATIONS)
+@pytest.mark.rotates
+@pytest.mark.parametrize("name", tools.shared(CONFIGURATIONS, ["plain"]))
 def test_step_by_step_it_is_the_teacher_forced_model(name):
     task = make_task(**CONFIGURATIONS[name])
 
@@ -164,6 +166,7 @@ def test_alignments_of_every_block_and_head_are_the_blocks_own():
         task.head_alignments(pairs, attention="self")
 
 
+@pytest.mark.shared("torch")
 def test_low_rank_is_of_queries_and_values_and_eight_bits_of_all_matrices(tmp_path):
     task = make_task()
     parts = [f"encoder_{i}/self_attention" for i in range(2)]
@@ -210,7 +213,8 @@ def trained():
     task.compile(optimizer=keras.optimizers.Adam(5e-3))
     # Each batch has each word once.
     arguments = {"batch_size": 6, "shuffle": False, "epochs": 8, "verbose": 0}
-    task.fit(tiny.WORDS * 10, tiny.PHONEMES * 10, **arguments)
+    with tools.traced():
+        task.fit(tiny.WORDS * 10, tiny.PHONEMES * 10, **arguments)
     return task
 
 

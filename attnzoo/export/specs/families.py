@@ -1,0 +1,46 @@
+"""Which class serves which task."""
+
+import inspect
+
+from attnzoo.export.specs.labels import ServedTextClassifier, ServedTokenTagger
+from attnzoo.export.specs.masked_lm import ServedMaskedLM
+from attnzoo.export.specs.sentence_embedder import ServedSentenceEmbedder
+from attnzoo.export.specs.seq2seq import ServedSeq2Seq
+from attnzoo.export.specs.span_qa import ServedSpanQA
+
+FAMILIES = (
+    ServedSeq2Seq,
+    ServedTextClassifier,
+    ServedTokenTagger,
+    ServedSentenceEmbedder,
+    ServedMaskedLM,
+    ServedSpanQA,
+)
+
+
+def serve(task, inputs: str, **options):
+    """What the family of a task says of its SavedModels.
+
+    Args:
+        task: A task of `attnzoo.models`.
+        inputs: `"text"` or `"ids"`.
+        **options: The family's.
+
+    Raises:
+        ValueError: If it is no such task, `inputs` is neither, or an option is another family's or
+            out of range.
+    """
+    if inputs not in ("text", "ids"):
+        raise ValueError(f'`inputs` must be "text" or "ids". Received: inputs={inputs!r}')
+    family = next((one for one in FAMILIES if isinstance(task, one.task_cls)), None)
+    if family is None:
+        raise ValueError(
+            "`task` must be a task of `attnzoo.models`, such as `RNNSeq2SeqLM` or "
+            f"`RNNTextClassifier`. Received: task={task!r} of type {type(task).__name__}"
+        )
+    parameters = inspect.signature(family).parameters.values()
+    known = [one.name for one in parameters if one.kind == one.KEYWORD_ONLY]
+    unknown = {name: value for name, value in options.items() if name not in known}
+    if unknown:
+        raise ValueError(f"Of a {type(task).__name__} the options are {known}. Received: {unknown}")
+    return family(task, inputs, **options)

@@ -1,0 +1,133 @@
+"""Tasks that label: a class for a text, a tag for each word."""
+
+import numpy as np
+
+from attnzoo.export.specs.text import ServedReader, pad_ragged
+from attnzoo.models.preprocessing.tagging import split_words
+from attnzoo.models.tasks.text_classifier import TextClassifierTask
+from attnzoo.models.tasks.token_tagger import TokenTaggerTask
+
+
+class _ServedLabels(ServedReader):
+    """What both have in common: labels by name, or by id where they have no names."""
+
+    def __init__(self, task, inputs, *, return_alignments: bool = False):
+        super().__init__(task, inputs, return_alignments=return_alignments)
+        self.none = -1 if task.class_names is None else ""
+        self.padding["labels"] = self.none
+
+    def label_in_graph(self, probabilities):
+        """The most probable labels, of float [..., C]."""
+        import tensorflow as tf
+
+        ids = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
+        names = self.task.class_names
+        return ids if names is None else tf.gather(tf.constant(names), ids)
+
+    def label(self, probabilities):
+        """`label_in_graph`, of an array."""
+        ids = probabilities.argmax(axis=-1)
+        return np.array(self.task.labels.names(ids.ravel())).reshape(ids.shape)
+
+    def expected(self, live, row, exported):
+        """The live model's row, with the labels that the exported probabilities stand for."""
+        probabilities = exported["probabilities"]
+        real = probabilities.sum(axis=-1) > 0
+        labels = np.where(real, self.label(probabilities), self.none)
+        return {**super().expected(live, row, exported), "labels": labels}
+
+
+class ServedTextClassifier(_ServedLabels):
+    """A SavedModel that classifies texts.
+
+    It takes what `ServedReader` says, and gives
+
+    - `labels`: string [B], the most probable class; int32 [B], its id, where classes have no names;
+    - `probabilities`: float32 [B, C];
+    - `alignments`: float32 [B, H, S], where each view of the text looked, for an
+      `RNNTextClassifier`; float32 [B, L, N, S, S] for a `TransformerTextClassifier`, if they are
+      asked for.
+
+    Args:
+        task, inputs, return_alignments: As in `ServedReader`.
+    """
+
+    task_cls = TextClassifierTask
+
+    def read_out(self, results):
+        probabilities = results["probabilities"]
+        return {"labels": self.label_in_graph(probabilities), "probabilities": probabilities}
+
+    def read_out_live(self, results, verify):
+        probabilities = results["probabilities"]
+        return {"labels": self.label(probabilities), "probabilities": probabilities}
+
+
+class ServedTokenTagger(_ServedLabels):
+    """A SavedModel that tags words.
+
+    It takes what `ServedReader` says. With `inputs="text"` it gives
+
+    - `words`: string [B, W], the words of each text, then empty strings;
+    - `labels`: string [B, W], the most probable tag of each word, then empty strings; int32 [B, W],
+      its id, then -1, where tags have no names;
+    - `probabilities`: float32 [B, W, C], then zeros;
+    - `lengths`: int32 [B], how many words there are; those that a long text was cut by do not
+      count.
+
+    With `inputs="ids"` it gives `labels` [B, S] and `probabilities` [B, S, C] of all tokens that
+    are no padding.
+
+    Args:
+        task, inputs, return_alignments: As in `ServedReader`.
+    """
+
+    task_cls = TokenTaggerTask
+
+    def pack_text(self, given):
+        return {**super().pack_text(given), "text": given["text"]}
+
+    def read_out(self, results):
+        import tensorflow as tf
+
+        probabilities = results["probabilities"]  # [B, S, C]
+        if self.inputs == "ids":
+            real = results["padding_mask"]
+            labels = tf.where(real, self.label_in_graph(probabilities), self.none)
+            return {
+                "labels": labels,
+                "probabilities": tf.where(real[:, :, None], probabilities, 0.0),
+            }
+        tagged = results["is_tagged"]
+        by_word = tf.ragged.boolean_mask(probabilities, tagged)  # [B, (W), C]
+        labels = tf.ragged.boolean_mask(self.label_in_graph(probabilities), tagged)
+        lengths = tf.reduce_sum(tf.cast(tagged, tf.int32), axis=1)
+        words = split_words(results["text"]).to_tensor("")
+        words = words[:, : tf.reduce_max(lengths)]
+        real = tf.sequence_mask(lengths, tf.shape(words)[1])
+        return {
+            "words": tf.where(real, words, ""),
+            "labels": labels.to_tensor(self.none),
+            "probabilities": by_word.to_tensor(0.0),
+            "lengths": lengths,
+        }
+
+    def read_out_live(self, results, verify):
+        ids = self.inputs == "ids"
+        tagged = results["padding_mask" if ids else "is_tagged"].astype(bool)
+        if ids:
+            probabilities = results["probabilities"] * tagged[:, :, None]
+            labels = np.where(tagged, self.label(probabilities), self.none)
+            return {"labels": labels, "probabilities": probabilities}
+        lengths = tagged.sum(axis=1)
+        by_word = [row[real] for row, real in zip(results["probabilities"], tagged, strict=True)]
+        words = [
+            np.array(row[:length], "U")
+            for row, length in zip(split_words(verify), lengths, strict=True)
+        ]
+        return {
+            "words": pad_ragged(words, ""),
+            "labels": pad_ragged([self.label(row) for row in by_word], self.none),
+            "probabilities": pad_ragged(by_word),
+            "lengths": lengths,
+        }

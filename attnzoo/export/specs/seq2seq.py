@@ -1,0 +1,330 @@
+"""Sequence-to-sequence tasks: from sources to outputs with their scores and alignments.
+
+text -> tokenize -> decode -> token ids -> detokenize -> text
+                      |
+                      +-> scores, alignments
+
+`decode` is the function that `generate` calls too: see `attnzoo.models.tasks.decoding`.
+"""
+
+import contextlib
+import dataclasses
+
+import numpy as np
+from keras import ops
+
+from attnzoo.data.copying import copy_ids
+from attnzoo.export.specs.base import (
+    HALF_TOLERANCE,
+    Served,
+    fit,
+    ordinary_ids,
+    pad_rows,
+    sample_ids,
+    sample_texts,
+)
+from attnzoo.models.tasks.decoding import name_outputs
+from attnzoo.models.tasks.seq2seq import Seq2SeqTask
+from attnzoo.samplers import BeamSampler, GreedySampler
+
+
+@dataclasses.dataclass(frozen=True)
+class SpecialIds:
+    """The special ids of a task."""
+
+    source_pad: int = 0
+    source_end: int = 3
+    pad: int = 0
+    start: int = 2
+    end: int = 3
+
+    @classmethod
+    def of(cls, task):
+        preprocessor = task.preprocessor
+        if preprocessor is None:
+            return cls()
+        if not preprocessor.built:
+            preprocessor.build(None)
+        source, target = preprocessor.source_tokenizer, preprocessor.tokenizer
+        return cls(
+            source.pad_token_id,
+            source.end_token_id,
+            target.pad_token_id,
+            target.start_token_id,
+            target.end_token_id,
+        )
+
+
+class ServedSeq2Seq(Served):
+    """A SavedModel that generates.
+
+    With `inputs="text"` the signature takes `text`, string [B], and gives
+
+    - `text`: string [B], or [B, N] for a sampler that returns N > 1 hypotheses, best first;
+    - `token_ids`: int32 [B, T], or [B, N, T]; the output's tokens with the end token, without the
+      start token, then padding;
+    - `scores`: float32 [B], or [B, N], in nats, as `task.generate(..., return_scores=True)` gives
+      them;
+    - `alignments`: float32 [B, T, S], of the best hypothesis: row t is for the output's token t,
+      the end token last, column s for the source's token s, the end token last; zeros in padding.
+
+    With `inputs="ids"` it takes `token_ids`, int32 [B, S], whole sources with their end token, then
+    padding, and gives the same but `text`. Padding, start and end are what the preprocessor's
+    tokenizers say; without a preprocessor, 0, 2 and 3, as in our tokenizers. A pointer-generator
+    takes texts only; `token_ids` from V on are then symbols of the source, V + their first place.
+
+    Args:
+        task, inputs: As in `Served`.
+        sampler: `"greedy"`, `"beam"` (5 beams) or an `attnzoo.samplers.BeamSampler`; None takes the
+            one that the task was compiled with.
+        max_length: Longest output, in tokens, with start and end token. At least 2. None takes the
+            preprocessor's `decoder_sequence_length`.
+
+    Raises:
+        ValueError: If an argument is none of the above, or `inputs` is "ids" for a
+            pointer-generator.
+    """
+
+    task_cls = Seq2SeqTask
+
+    def __init__(self, task, inputs, *, sampler=None, max_length: int | None = None):
+        super().__init__(task, inputs)
+        if inputs == "ids" and getattr(task.backbone, "pointer_generator", False):
+            raise ValueError(
+                'What a pointer-generator copies is known by its text: use `inputs="text"`. '
+                'Received: inputs="ids", pointer_generator=True'
+            )
+        if max_length is None and task.preprocessor is None:
+            raise ValueError(
+                "`max_length` must be given where there is no preprocessor to take it from. "
+                "Received: max_length=None"
+            )
+        if max_length is not None and max_length < 2:
+            raise ValueError(
+                "`max_length` must be at least 2: a start token and one more. "
+                f"Received: max_length={max_length}"
+            )
+        self.sampler = _get_sampler(task, sampler)
+        self.max_length = max_length or task.preprocessor.decoder_sequence_length
+        task.check_generated(max_length=self.max_length)
+        beam = isinstance(self.sampler, BeamSampler)
+        self.options = {
+            "sampler": self.sampler if beam else "greedy",
+            "max_length": self.max_length,
+        }
+        self.special = SpecialIds.of(task)
+        self.padding = {"token_ids": self.special.pad}
+
+    # === In the graph ===
+
+    def signature(self):
+        import tensorflow as tf
+
+        if self.inputs == "text":
+            return {"text": tf.TensorSpec([None], tf.string, name="text")}
+        return {"token_ids": tf.TensorSpec([None, None], tf.int32, name="token_ids")}
+
+    def pack(self, given):
+        """The model's inputs [B, S] for the sources, S as the longest needs."""
+        import tensorflow as tf
+
+        if self.inputs == "ids":
+            real = tf.not_equal(given["token_ids"], self.special.source_pad)
+            return {"encoder_token_ids": given["token_ids"], "encoder_padding_mask": real}
+        text, preprocessor = given["text"], self.task.preprocessor
+        ids = preprocessor.source_tokenizer(text)
+        if not isinstance(ids, tf.RaggedTensor):
+            ids = tf.RaggedTensor.from_tensor(ids)
+        ids = tf.cast(ids, tf.int32)[:, : preprocessor.encoder_sequence_length - 1]
+        ids = _end_with(ids, self.special.source_end)  # [B, (S)]
+        lengths = tf.cast(ids.row_lengths(), tf.int32)
+        ids = ids.to_tensor(default_value=self.special.source_pad)  # [B, S]
+        real = tf.sequence_mask(lengths, tf.shape(ids)[1])
+        packed = {"encoder_text": text, "encoder_token_ids": ids, "encoder_padding_mask": real}
+        if getattr(preprocessor, "pointer_generator", False):
+            symbols = preprocessor.source_symbols(text)
+            copies = _end_with(copy_ids(symbols, preprocessor.tokenizer), self.special.end)
+            packed["copy_token_ids"] = copies.to_tensor(default_value=self.special.pad)
+        return packed
+
+    def compute(self, packed):
+        """Decode sources: see `attnzoo.models.tasks.decoding.decode`."""
+        import tensorflow as tf
+
+        special = self.special
+        memory = {name: value for name, value in packed.items() if name != "encoder_text"}
+        source = memory["encoder_token_ids"]
+        batch = tf.shape(source)[0]
+        if_none = [[0, 0], [0, tf.cast(tf.equal(tf.shape(source)[1], 0), tf.int32)]]
+        # A loop wants a step; by its mask it is padding.
+        memory = {name: tf.pad(value, if_none) for name, value in memory.items()}
+        first = tf.range(self.max_length) == 0  # [L]
+        prompt = tf.where(first, special.start, special.pad)
+        decoded = self.task.generate_step(
+            {
+                **memory,
+                "decoder_token_ids": tf.tile(prompt[None, :], [batch, 1]),  # [B, L]
+                "decoder_padding_mask": tf.tile(first[None, :], [batch, 1]),
+            },
+            stop_token_ids=(special.end,),
+            return_alignments=True,
+            steps_of=_longest,
+        )
+        results = name_outputs(decoded, special.pad)
+        if "encoder_text" in packed:
+            tokens, kept = decoded["decoder_token_ids"], decoded["decoder_padding_mask"]
+            results["text"] = self._detokenize(tokens, kept, packed["encoder_text"])
+        return results
+
+    def _detokenize(self, tokens, kept, text):
+        """Ids [..., L] to strings [...]."""
+        import tensorflow as tf
+
+        length = tf.shape(tokens)[-1]
+        outputs = self.task.preprocessor.generate_postprocess(
+            {
+                "decoder_token_ids": tf.reshape(tokens, [-1, length]),
+                "decoder_padding_mask": tf.reshape(kept, [-1, length]),
+                "encoder_text": tf.repeat(text, tokens.shape[1] if len(tokens.shape) == 3 else 1),
+            }
+        )
+        return tf.reshape(outputs, tf.shape(tokens)[:-1])
+
+    def resources(self):
+        preprocessor = self.task.preprocessor
+        source, target = preprocessor.source_tokenizer, preprocessor.tokenizer
+        resources = [getattr(source, "lookup_table", source)]
+        if not hasattr(target, "lookup_table"):
+            resources.append(target)
+        elif getattr(preprocessor, "pointer_generator", False):
+            resources.append(target.lookup_table)  # Else ours need none to make text of ids.
+        return resources
+
+    # === Beside the live model ===
+
+    def sample(self):
+        preprocessor = self.task.preprocessor
+        if preprocessor is None:
+            size = self.task.backbone.source_vocabulary_size
+            return sample_ids(size, self.special.source_end)
+        tokenizer = preprocessor.source_tokenizer
+        texts = sample_texts(tokenizer, preprocessor.encoder_sequence_length)
+        if texts and getattr(preprocessor, "pointer_generator", False):
+            symbols = ordinary_ids(tokenizer)
+            # The name of the unknown token, as text, is a symbol that is in no vocabulary.
+            texts.append(tokenizer.detokenize([tokenizer.unk_token_id, symbols[0], symbols[-1]]))
+        return texts
+
+    def run_live(self, verify):
+        task, special = self.task, self.special
+        batch = self._pack_live(verify)
+        decoded = task.compiled_methods(
+            "generate_step", batch, stop_token_ids=(special.end,), return_alignments=True
+        )
+        outputs = name_outputs(decoded, special.pad)
+        outputs = {name: ops.convert_to_numpy(value) for name, value in outputs.items()}
+        if task.preprocessor is not None:
+            decoded["encoder_text"] = verify
+            outputs["text"] = np.array(task.preprocessor.generate_postprocess(decoded), dtype="U")
+        feeds = {"token_ids": batch["encoder_token_ids"].astype("int32")}
+        if self.inputs == "text":
+            feeds = {"text": verify}
+        return feeds, {**outputs, "batch": batch}
+
+    def _pack_live(self, verify):
+        """The model's inputs for the sources, with the start of each output."""
+        special = self.special
+        if self.task.preprocessor is not None:
+            batch = self.task.preprocessor.generate_preprocess(
+                verify, sequence_length=self.max_length
+            )
+            return {name: ops.convert_to_numpy(value) for name, value in batch.items()}
+        source = pad_rows(verify, special.source_pad)
+        prompt = np.full((len(verify), self.max_length), special.pad, "int32")
+        prompt[:, 0] = special.start
+        return {
+            "encoder_token_ids": source,
+            "encoder_padding_mask": source != special.source_pad,
+            "decoder_token_ids": prompt,
+            "decoder_padding_mask": np.arange(self.max_length)[None, :] + 0 * prompt == 0,
+        }
+
+    def replay_live(self, batch, tokens, kept):
+        """The live model's alignments and scores of outputs that are known."""
+        given = {**batch, "decoder_token_ids": tokens, "decoder_padding_mask": kept}
+        return self.task.replay_on_batch(given)
+
+    def expected(self, live, row, exported):
+        """The live model's row; of another output that rounding chose, its alignments alone."""
+        expected = {name: value[row] for name, value in live.items() if name != "batch"}
+        tokens, live_tokens = exported["token_ids"], expected["token_ids"]
+        tokens = fit(tokens, np.maximum(tokens.shape, live_tokens.shape), self.special.pad)
+        if not self.half or np.array_equal(tokens, live_tokens):
+            return expected
+        return {"alignments": self._alignments_of(live["batch"], row, tokens)}
+
+    def _alignments_of(self, batch, row, token_ids):
+        """The live model's alignments for the best hypothesis of another."""
+        special = self.special
+        best = token_ids[0] if token_ids.ndim == 2 else token_ids
+        length = batch["decoder_token_ids"].shape[1]
+        whole = fit(np.concatenate([[special.start], best]), (length,), special.pad)
+        ended = np.cumsum(whole == special.end)
+        kept = (ended == 0) | ((whole == special.end) & (ended == 1))
+        tokens, mask = np.array(batch["decoder_token_ids"]), np.array(batch["decoder_padding_mask"])
+        tokens[row], mask[row] = whole, kept
+        return self.replay_live(batch, tokens, mask)["alignments"][row]
+
+    def tolerances(self, expected):
+        """A score is a sum over the tokens: in half precision each adds its rounding."""
+        if not self.half or "token_ids" not in expected:
+            return {}
+        # At least one token: the end.
+        length = max(1, int(np.count_nonzero(expected["token_ids"] != self.special.pad)))
+        return {"scores": HALF_TOLERANCE * length}
+
+    @contextlib.contextmanager
+    def at_work(self):
+        """The task with the sampler, and cutting long texts as the SavedModel does, for a while."""
+        before, self.task.sampler = self.task.sampler, self.sampler
+        preprocessor = self.task.preprocessor
+        truncate = getattr(preprocessor, "truncate", None)
+        if truncate is not None:
+            preprocessor.truncate = "silent"
+        try:
+            yield
+        finally:
+            if truncate is not None:
+                preprocessor.truncate = truncate
+            self.task.sampler = before
+
+
+def _longest(mask):
+    """How many steps the longest output of a batch has, by its mask bool [..., L]."""
+    import tensorflow as tf
+
+    return tf.reduce_max(tf.reduce_sum(tf.cast(mask, tf.int32), axis=-1))
+
+
+def _end_with(ids, end):
+    """A ragged tensor of ids, with one more at the end of each row."""
+    import tensorflow as tf
+
+    ends = tf.fill([ids.nrows(out_type=tf.int32), 1], end)
+    return tf.concat([ids, tf.RaggedTensor.from_tensor(ends)], axis=1)
+
+
+def _get_sampler(task, sampler):
+    """The sampler that is meant, which must be one that gives the same each time."""
+    named = {"greedy": GreedySampler, "beam": BeamSampler}
+    if isinstance(sampler, str) and sampler in named:
+        return named[sampler]()
+    chosen = task.sampler if sampler is None else sampler
+    if not isinstance(chosen, (GreedySampler, BeamSampler)):
+        name = repr(chosen) if isinstance(chosen, str) else type(chosen).__name__
+        raise ValueError(
+            "A SavedModel is compared with the live model, so its sampler must be deterministic: "
+            'pass `sampler="greedy"`, "beam" or an `attnzoo.samplers.BeamSampler`. '
+            f"Received: sampler={name}" + (", from `compile`" if sampler is None else "")
+        )
+    return chosen

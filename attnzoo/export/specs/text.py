@@ -1,0 +1,230 @@
+"""What the SavedModels of all tasks share that read texts and write none."""
+
+import contextlib
+
+import numpy as np
+
+from attnzoo.export.specs.base import Served, pad_rows, sample_ids, sample_texts
+from attnzoo.models.preprocessing.masking import MASK
+
+# A task's methods that look at alignments, and under which name these come out.
+_ALIGNMENTS = {"look": "alignments", "look_at_pooling": "pooling_alignments"}
+
+
+class ServedReader(Served):
+    """Base of the families that read texts and write none.
+
+    With `inputs="text"` the signature takes `text`, string [B], and gives, besides what the family
+    says,
+
+    - `token_ids`: int32 [B, S], the text's tokens with the special ones, then padding;
+    - `tokens`: string [B, S], the same by name; padding is empty.
+
+    With `inputs="ids"` it takes `token_ids`, int32 [B, S], packed as the preprocessor packs them,
+    then padding (without a preprocessor, 0), and gives what the family says.
+
+    With `return_alignments=True` a task of the Transformer encoder gives two more:
+
+    - `alignments`: float32 [B, L, N, S, S], where each token looked, in each head of each block, as
+      `task.head_alignments` gives them;
+    - `pooling_alignments`: float32 [B, 1, S], as the method of this name gives them, where the task
+      makes one vector of a text's.
+
+    A subclass's `read_out` and `read_out_live` make of what the task's method `door` gives what
+    comes out.
+
+    Args:
+        task, inputs: As in `Served`.
+        return_alignments: Whether to give the alignments of the heads and of the pooling.
+
+    Raises:
+        ValueError: If alignments of heads are asked for, and the task has none.
+    """
+
+    door = "read"
+    fed_ids = ("token_ids",)  # What goes in where it is no text.
+
+    def __init__(self, task, inputs, *, return_alignments: bool = False):
+        super().__init__(task, inputs)
+        if return_alignments and not hasattr(task, "look"):
+            raise ValueError(
+                "`return_alignments=True` is for the heads of a Transformer encoder: what another "
+                "task has is always given. "
+                f"Received: return_alignments=True for {type(task).__name__}"
+            )
+        more = [door for door in _ALIGNMENTS if return_alignments and hasattr(task, door)]
+        self.doors = [self.door, *more]
+        self.options = {"return_alignments": return_alignments}
+        self.pad, self.end = 0, 3
+        if task.preprocessor is not None:
+            if not task.preprocessor.built:
+                task.preprocessor.build(None)
+            self.pad = task.preprocessor.tokenizer.pad_token_id
+            self.end = task.preprocessor.tokenizer.end_token_id
+        self.padding = {"token_ids": self.pad}
+
+    # === In the graph ===
+
+    def signature(self):
+        import tensorflow as tf
+
+        if self.inputs == "text":
+            return {"text": tf.TensorSpec([None], tf.string, name="text")}
+        return {"token_ids": tf.TensorSpec([None, None], tf.int32, name="token_ids")}
+
+    def pack(self, given):
+        """The model's inputs [B, S]; of texts, S as the longest needs."""
+        import tensorflow as tf
+
+        if self.inputs == "text":
+            return _cut_padding_in_graph(self.pack_text(given))
+        # An encoder wants a token; by its mask it is padding.
+        missing = tf.cast(tf.equal(tf.shape(given["token_ids"])[1], 0), tf.int32)
+        packed = {
+            name: tf.pad(value, [[0, 0], [0, missing]], constant_values=self.pad_of(name))
+            for name, value in given.items()
+        }
+        return self.complete({**packed, "padding_mask": packed["token_ids"] != self.pad})
+
+    def pack_text(self, given):
+        """The model's inputs of texts, and what else `read_out` needs, in the graph."""
+        return self.task.pack(given["text"])
+
+    def complete(self, packed):
+        """Of ids and their mask, in the graph, the model's inputs."""
+        return packed
+
+    def pad_of(self, name):
+        """What stands in the padding of one thing that goes in."""
+        return self.pad if name == "token_ids" else False
+
+    def compute(self, packed):
+        import tensorflow as tf
+
+        def read(door):
+            return self.task.read_through({n: packed[n] for n in self.task.reads(door)}, door)
+
+        results = self._through_doors(read)
+        outputs = {**self.read_out({**packed, **results}), **_alignments_of(results)}
+        if self.inputs == "text":
+            outputs["token_ids"] = packed["token_ids"]
+            tokens = tf.gather(tf.constant(self.token_names()), packed["token_ids"])
+            outputs["tokens"] = tf.where(packed["padding_mask"], tokens, "")
+        return outputs
+
+    def _through_doors(self, read):
+        """What all doors give, alignments under names of their own."""
+        results = {}
+        for door in self.doors:
+            found = dict(read(door))
+            if door in _ALIGNMENTS:
+                found[_ALIGNMENTS[door]] = found.pop("alignments")
+            results.update(found)
+        return results
+
+    def read_out(self, results: dict) -> dict:
+        """What comes out, in the graph, of what was packed and what the task makes of it."""
+        raise NotImplementedError
+
+    def token_names(self) -> list[str]:
+        """The names of all ids that there may be, in their order."""
+        tokenizer = self.task.preprocessor.tokenizer
+        names = [tokenizer.id_to_token(id) for id in range(tokenizer.vocabulary_size())]
+        return [*names, MASK]  # An id that only a masked language model has.
+
+    def resources(self):
+        tokenizer = self.task.preprocessor.tokenizer
+        return [getattr(tokenizer, "lookup_table", tokenizer)]
+
+    # === Beside the live model ===
+
+    def sample(self):
+        if self.task.preprocessor is None:
+            return sample_ids(self.task.backbone.vocabulary_size, self.end)
+        preprocessor = self.task.preprocessor
+        texts = sample_texts(preprocessor.tokenizer, preprocessor.sequence_length)
+        return [text for text in self.vary(texts) if self._is_taken(text)]
+
+    def vary(self, texts: list[str]) -> list:
+        """Of texts of ordinary tokens, what the task reads."""
+        return texts
+
+    def _is_taken(self, text):
+        """Whether the preprocessor does not refuse it: for its length, if it is told so."""
+        try:
+            self.task.preprocessor.check_texts([text])
+        except ValueError:
+            return False
+        return True
+
+    def run_live(self, verify):
+        packed = cut_padding(self.pack_live(verify))
+        results = self._through_doors(lambda door: self.task.read_on_batch(packed, door))
+        outputs = self.read_out_live({**packed, **results}, verify) | _alignments_of(results)
+        if self.inputs == "text":
+            outputs["token_ids"] = packed["token_ids"]
+            outputs["tokens"] = np.where(
+                packed["padding_mask"], np.array(self.token_names())[packed["token_ids"]], ""
+            )
+            return self.feed(verify), outputs
+        return {name: packed[name] for name in self.fed_ids}, outputs
+
+    def feed(self, verify) -> dict:
+        """What goes into a SavedModel that takes texts."""
+        return {"text": verify}
+
+    def pack_live(self, verify) -> dict:
+        """The model's inputs of what to compare on, and what else `read_out_live` needs."""
+        if self.task.preprocessor is not None:
+            self.task.preprocessor.check_texts(verify)
+            return self.task.pack(verify)
+        token_ids = pad_rows(verify, self.pad)
+        return {"token_ids": token_ids, "padding_mask": token_ids != self.pad}
+
+    def read_out_live(self, results: dict, verify: list) -> dict:
+        """What should come out, of what was packed and what the live model makes of it."""
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def at_work(self):
+        """The task with a preprocessor that gives no warnings, which are Python's."""
+        preprocessor = self.task.preprocessor
+        truncate = getattr(preprocessor, "truncate", None)
+        if truncate == "warn":
+            preprocessor.truncate = "silent"
+        try:
+            yield
+        finally:
+            if truncate == "warn":
+                preprocessor.truncate = truncate
+
+
+def _alignments_of(results):
+    return {name: results[name] for name in _ALIGNMENTS.values() if name in results}
+
+
+def cut_padding(packed):
+    """What is packed, [B, S] each, without what is padding in every text."""
+    longest = int(np.flatnonzero(packed["padding_mask"].any(axis=0)).max(initial=0)) + 1
+    return {name: np.asarray(value)[:, :longest] for name, value in packed.items()}
+
+
+def _cut_padding_in_graph(packed):
+    import tensorflow as tf
+
+    lengths = tf.reduce_sum(tf.cast(packed["padding_mask"], tf.int32), axis=1)
+    longest = tf.maximum(tf.reduce_max(lengths), 1)  # Also where all are empty.
+    return {
+        name: value[:, :longest] if value.shape.rank == 2 else value
+        for name, value in packed.items()
+    }
+
+
+def pad_ragged(rows, value=0):
+    """Arrays [W, ...] of different lengths W as one, [B, W, ...]."""
+    width = max(len(row) for row in rows)
+    filled = [
+        np.pad(row, [(0, width - len(row)), *[(0, 0)] * (row.ndim - 1)], constant_values=value)
+        for row in rows
+    ]
+    return np.stack(filled)

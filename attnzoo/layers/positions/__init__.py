@@ -1,0 +1,1 @@
+"""POSITIONS: how a model knows the order of its tokens."""

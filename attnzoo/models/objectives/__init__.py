@@ -1,0 +1,1 @@
+"""Ways of training that go beyond a loss: REINFORCE and scheduled sampling."""

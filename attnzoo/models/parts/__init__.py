@@ -1,0 +1,1 @@
+"""Parts of backbones: embeddings, cells, Transformer blocks; and their presets and policies."""

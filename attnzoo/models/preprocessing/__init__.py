@@ -1,0 +1,1 @@
+"""From strings to token ids and back: one file for each kind of preprocessor."""

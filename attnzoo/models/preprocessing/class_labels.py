@@ -1,0 +1,132 @@
+"""Classes by name or by number: what a label may be, and which id it has."""
+
+import numpy as np
+
+from attnzoo.checks import check_positive
+from attnzoo.data.tokenizers import in_graph
+from attnzoo.models.preprocessing.packing import as_lists
+from attnzoo.whitespace import split_words
+
+
+class ClassLabels:
+    """The classes of a task, with ids from 0 in their order.
+
+    Args:
+        class_names: Different strings, at least one; or None for classes that are numbers.
+        num_classes: How many, at least 1; None counts the names.
+        separated: Whether names stand in one string, with white space between them: then no name
+            may have any.
+
+    Raises:
+        ValueError: If neither is given, they do not agree, a name is there twice or not a string,
+            or has white space where it separates names.
+
+    Example:
+        >>> labels = ClassLabels(["negative", "positive"])
+        >>> labels.ids(["positive", 0]), labels.names([1, 0])
+        ([1, 0], ['positive', 'negative'])
+    """
+
+    def __init__(self, class_names=None, num_classes: int | None = None, separated: bool = False):
+        if class_names is None:
+            if num_classes is None:
+                raise ValueError(
+                    "A classifier needs `class_names`, or `num_classes` for labels that are "
+                    "numbers. Received: class_names=None, num_classes=None"
+                )
+            check_positive(num_classes=num_classes)
+            self.class_names, self.num_classes = None, num_classes
+            return
+        if isinstance(class_names, (str, bytes)):
+            raise ValueError(
+                f"`class_names` must be several strings. Received: class_names={class_names!r}"
+            )
+        class_names = list(class_names)
+        for name in class_names:
+            if not isinstance(name, str) or (separated and split_words(name) != [name]):
+                rule = "strings without white space" if separated else "strings"
+                raise ValueError(f"`class_names` must hold {rule}. Received: {name!r}")
+        if not class_names or len(set(class_names)) < len(class_names):
+            raise ValueError(
+                "`class_names` must be different from each other, and at least one. "
+                f"Received: class_names={class_names}"
+            )
+        if num_classes not in (None, len(class_names)):
+            raise ValueError(
+                "`num_classes` must be the number of `class_names`, or None. "
+                f"Received: num_classes={num_classes} with {len(class_names)} names"
+            )
+        self.class_names, self.num_classes = class_names, len(class_names)
+
+    def ids(self, labels):
+        """The ids of labels.
+
+        Args:
+            labels: (Nested) lists or an array of names or ids; inside a `tf.function` a tensor,
+                dense or ragged.
+
+        Returns:
+            Ids, in the form of `labels`.
+
+        Raises:
+            ValueError: If a label is outside the classes, or is a name where there are none.
+        """
+        if in_graph():
+            return self._ids_in_graph(labels)
+        known = {name: i for i, name in enumerate(self.class_names or [])}
+
+        def convert(label, position):
+            if isinstance(label, (list, tuple)):
+                return [convert(one, position) for one in label]
+            if isinstance(label, bytes):
+                label = label.decode("utf-8")
+            if isinstance(label, str):
+                self._need_names(label)
+                if label in known:
+                    return known[label]
+            elif isinstance(label, (int, np.integer)) and 0 <= label < self.num_classes:
+                return int(label)
+            place = "" if position is None else f" at position {position}"
+            raise ValueError(f"A label must be {self._rule()}. Received: {label!r}{place}")
+
+        labels = as_lists(labels)
+        if not isinstance(labels, (list, tuple)):
+            return convert(labels, None)
+        return [convert(one, position) for position, one in enumerate(labels)]
+
+    def names(self, ids) -> list:
+        """The names of ids int [B], or the ids again where classes have no names."""
+        ids = [int(i) for i in ids]
+        return ids if self.class_names is None else [self.class_names[i] for i in ids]
+
+    def _ids_in_graph(self, labels):
+        import tensorflow as tf
+
+        if isinstance(labels, tf.RaggedTensor):
+            return labels.with_flat_values(self._ids_in_graph(labels.flat_values))
+        labels = tf.convert_to_tensor(labels)
+        if labels.dtype == tf.string:
+            self._need_names("a string")
+            same = tf.equal(labels[..., None], tf.constant(self.class_names))  # [..., C]
+            ids = tf.argmax(tf.cast(same, tf.int32), axis=-1, output_type=tf.int32)
+            known = tf.reduce_any(same, axis=-1)
+        else:
+            ids = tf.cast(labels, tf.int32)
+            known = (ids >= 0) & (ids < self.num_classes) & (tf.cast(ids, labels.dtype) == labels)
+        received = tf.boolean_mask(labels, ~known)[:1]
+        message = f"A label must be {self._rule()}. Received:"
+        with tf.control_dependencies(
+            [tf.debugging.Assert(tf.reduce_all(known), [message, received])]
+        ):
+            return tf.identity(ids)
+
+    def _need_names(self, label):
+        if self.class_names is None:
+            raise ValueError(
+                "Labels that are strings need `class_names`. "
+                f"Received: {label!r} with class_names=None"
+            )
+
+    def _rule(self):
+        numbers = f"a whole number in [0, {self.num_classes})"
+        return numbers if self.class_names is None else f"one of {self.class_names}, or {numbers}"

@@ -1,0 +1,224 @@
+"""From raw strings to the token ids that an encoder reads."""
+
+import keras
+import keras_hub
+import numpy as np
+
+import attnzoo.data.tokenizers  # noqa: F401 - Registers what a preset may hold.
+from attnzoo.checks import check_positive
+from attnzoo.data.tokenizers import in_graph
+from attnzoo.models.parts.presets import explain_preset_errors
+from attnzoo.models.preprocessing.input_checks import as_texts
+from attnzoo.models.preprocessing.packing import (
+    BUILDING,
+    TruncationMixin,
+    as_batch,
+    as_ragged,
+    check_truncate,
+    find_special_tokens,
+    fit_length,
+    lengths_up_to,
+    pack_rows,
+    tokenize_rows,
+)
+
+
+class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
+    """Tokenizes, packs and pads texts: `ids [END]`, or `[START] ids [END]`. Labels go through.
+
+    A batch is padded to its longest text and a little more, to one of few lengths, for each of
+    which a model is compiled. It works on Python strings, and in the graph of a `tf.data` pipeline
+    or an export.
+
+    Args:
+        tokenizer: A `keras_hub.tokenizers.Tokenizer`. It needs a start, an end and a padding token:
+            as attributes `start_token_id`, `end_token_id`, `pad_token_id`, as ours have them, or
+            in a usual spelling (`"[START]"`, `"[CLS]"`, `"<s>"`, ...) in its vocabulary.
+        sequence_length: The longest that a text may be, in tokens with the special ones. At least
+            1, and more than there are special ones.
+        add_start: Whether the start token comes first.
+        add_end: Whether the end token comes last.
+        truncate: What happens to a longer text: `"warn"` cuts it and warns, once; `"silent"` cuts
+            it; `"error"` raises.
+
+    Call arguments:
+        x: A string or strings.
+        y, sample_weight: Anything; they are returned as they are.
+        sequence_length: The length to pad to, in tokens; None fits the batch.
+        truncate: In place of the one above. A graph that is to be saved needs `"silent"` or
+            `"error"`: a warning is Python's.
+
+    Returns:
+        x, `(x, y)` or `(x, y, sample_weight)`, where x is a dict of `token_ids` int32 [B, S] and
+        `padding_mask` bool [B, S].
+
+    Raises:
+        ValueError: If a length is too small, `truncate` is unknown, a special token is missing, a
+            text is empty, or one is too long and `truncate="error"`.
+    """
+
+    # A preset of another task has a tokenizer and no preprocessor of this class.
+    tokenizer_cls = keras_hub.tokenizers.Tokenizer
+
+    def __init__(
+        self,
+        tokenizer,
+        *,
+        sequence_length: int = 512,
+        add_start: bool = False,
+        add_end: bool = True,
+        truncate: str = "warn",
+        **kwargs,
+    ):
+        check_positive(sequence_length=sequence_length)
+        if sequence_length <= add_start + add_end:
+            raise ValueError(
+                f"`sequence_length` must leave room beside {add_start + add_end} special tokens. "
+                f"Received: sequence_length={sequence_length}"
+            )
+        check_truncate(truncate)
+        super().__init__(**kwargs)
+        self.tokenizer = tokenizer
+        self.sequence_length = sequence_length
+        self.add_start = add_start
+        self.add_end = add_end
+        self.truncate = truncate
+
+    def build(self, input_shape):
+        # Only now: a tokenizer from a preset has no vocabulary before its assets are loaded.
+        with BUILDING:
+            if not self.built:
+                self.find_tokens()
+                self.built = True
+
+    def find_tokens(self):
+        """Look up the ids that the tokenizer has for what is no text."""
+        find_special_tokens(self.tokenizer)
+
+    def call(
+        self,
+        x,
+        y=None,
+        sample_weight=None,
+        *,
+        sequence_length: int | None = None,
+        truncate: str | None = None,
+    ):
+        packed = self.pack_texts(x, sequence_length=sequence_length, truncate=truncate)
+        return keras.utils.pack_x_y_sample_weight(packed, y, sample_weight)
+
+    def pack_texts(self, x, *, sequence_length=None, truncate=None) -> dict:
+        """What a call gives of texts alone; the arguments are those of a call."""
+        if not self.built:
+            self.build(None)
+        is_one, texts = as_batch(x)
+        ids = self.tokenize(texts)
+        length = self.length_of(ids, sequence_length, truncate, is_one)
+        packed = self.pack_tokens(ids, length)
+        return {name: value[0] for name, value in packed.items()} if is_one else packed
+
+    def check_texts(self, texts):
+        """Raise on texts that are empty, or too long where `truncate="error"`.
+
+        A call would find them too, but a graph only later, and with TensorFlow's error.
+        """
+        texts = as_texts(texts)
+        if self.truncate == "error":
+            if not self.built:
+                self.build(None)
+            self.length_of(self.tokenize(texts))
+
+    def tokenize(self, texts):
+        """Ids of B texts, unpacked: lists of int; in a graph a `tf.RaggedTensor` [B, (S)]."""
+        if in_graph():
+            return as_ragged(self.tokenizer(texts))
+        return tokenize_rows(self.tokenizer, as_texts(texts))
+
+    def length_of(self, ids, sequence_length=None, truncate=None, fixed: bool = False):
+        """The length to pad to; this is where too long texts are met.
+
+        Args:
+            ids: As `tokenize` gives them.
+            sequence_length, truncate: As in a call.
+            fixed: Whether it is the longest there may be, whatever the batch holds.
+        """
+        check_truncate(truncate or self.truncate)
+        check_positive(sequence_length=sequence_length or self.sequence_length)
+        limit = min(sequence_length or self.sequence_length, self.sequence_length)
+        fixed = fixed or sequence_length is not None
+        if in_graph():
+            return self._length_in_graph(ids, limit, truncate, fixed)
+        lengths = np.array([len(row) for row in ids]) + self.add_start + self.add_end
+        self.meet_long(lengths, limit, truncate)
+        return limit if fixed else fit_length(lengths.max(initial=0), limit)
+
+    def pack_tokens(self, ids, length):
+        """Special tokens and padding around ids: the dict that a call returns."""
+        if not self.built:
+            self.build(None)
+        tokenizer = self.tokenizer
+        special = tokenizer.start_token_id, tokenizer.end_token_id, tokenizer.pad_token_id
+        token_ids, padding_mask = self.pack(ids, length, special)
+        return {"token_ids": token_ids, "padding_mask": padding_mask}
+
+    def pack(self, rows, length, special=(0, 0, 0)):
+        """Cut, complete and pad rows of whole numbers, one for each token.
+
+        Args:
+            rows: Lists of int; in a graph a `tf.RaggedTensor`.
+            length: S, in tokens.
+            special: What stands at the start token, at the end token and in the padding.
+
+        Returns:
+            int32 [B, S], and the mask bool [B, S] of what is no padding.
+        """
+        start, end, padding = special
+        return pack_rows(
+            rows,
+            length,
+            start=start if self.add_start else None,
+            end=end if self.add_end else None,
+            padding=padding,
+        )
+
+    def tokens(self, text: str) -> list[str]:
+        """The tokens of one text as strings, cut and completed like a batch, for labels."""
+        packed = self.pack_texts(text, truncate="silent")
+        ids = packed["token_ids"][packed["padding_mask"]]
+        return [self.tokenizer.id_to_token(int(i)) for i in ids]
+
+    def check_vocabulary(self, backbone):
+        """Raise if the tokenizer could give an id that `backbone` has no embedding for."""
+        try:
+            known = self.tokenizer.vocabulary_size()
+        except ValueError:  # From a preset: its vocabulary is loaded later.
+            return
+        if known > backbone.vocabulary_size:
+            raise ValueError(
+                "The backbone's `vocabulary_size` must be at least that of the tokenizer, "
+                f"{known}. Received: vocabulary_size={backbone.vocabulary_size}"
+            )
+
+    def _length_in_graph(self, ids, limit, truncate, fixed):
+        import tensorflow as tf
+
+        lengths = tf.cast(ids.row_lengths(), tf.int32) + self.add_start + self.add_end
+        longest = tf.reduce_max(lengths)
+        with tf.control_dependencies(self.meet_long(lengths, limit, truncate)):
+            lengths = tf.constant([limit] if fixed else lengths_up_to(limit))
+            return lengths[tf.searchsorted(lengths, [tf.minimum(longest, limit)])[0]]
+
+    @classmethod
+    def from_preset(cls, preset, **kwargs):
+        """Load a preprocessor from a preset; `preset` is what a task's `from_preset` takes."""
+        with explain_preset_errors(preset, cls, kwargs) as place:
+            return super().from_preset(place, **kwargs)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "sequence_length": self.sequence_length,
+            "add_start": self.add_start,
+            "add_end": self.add_end,
+            "truncate": self.truncate,
+        }

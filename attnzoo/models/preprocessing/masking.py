@@ -1,0 +1,320 @@
+"""From texts to token ids some of which are hidden, and to what they were."""
+
+import random
+
+import keras
+import numpy as np
+
+from attnzoo.data.tokenizers import in_graph
+from attnzoo.models.preprocessing.encoder import EncoderPreprocessor
+from attnzoo.models.preprocessing.input_checks import as_texts
+from attnzoo.models.preprocessing.packing import as_batch, as_ragged, weigh
+
+# How the mask token is written in a text; and how vocabularies that have one spell it.
+MASK = "[MASK]"
+_SPELLINGS = (MASK, "<mask>")
+_UNKNOWN = ("[UNK]", "<unk>")
+
+
+class MaskingPreprocessor(EncoderPreprocessor):
+    """Tokenizes, packs and pads texts, and hides some of their tokens, others each time.
+
+    Of a text's tokens, the special ones aside, `mask_rate` are chosen, and one at least. Of those
+
+        80 % become the mask token,  10 % another token,  10 % stay what they are
+
+    by default. The mask token is the tokenizer's own `"[MASK]"` or `"<mask>"` where it has one, and
+    else the id that follows its vocabulary: a backbone then has one token more.
+
+    Differs from the paper: which tokens are hidden is drawn anew each time a text is seen, as in
+    RoBERTa.
+
+    Args, besides those of `EncoderPreprocessor`:
+        mask_rate: Part of a text's tokens that is chosen. In (0, 1].
+        mask_token_rate: Part of those that become the mask token. In [0, 1].
+        random_token_rate: Part that becomes another token, any with the same probability. In
+            [0, 1], and with `mask_token_rate` at most 1.
+        seed: Seed of the choice, or None: drawn here, as `keras.utils.set_random_seed` decides. A
+            pipeline that hides several batches at once, as `fit` on texts does, takes what is drawn
+            in no certain order.
+
+    Call arguments:
+        x: A string or strings.
+        y: None.
+        sample_weight: Weights of the texts, [B], or None; not in a graph.
+
+    Returns:
+        `(x, y, sample_weight)`: x a dict of `token_ids` int32 [B, S], `padding_mask` bool [B, S]
+        and `mask_positions` int32 [B, M]; y int32 [B, M], the tokens that were there;
+        sample_weight float32 [B, M], 0 where a text has fewer than M.
+
+    Raises:
+        ValueError: As `EncoderPreprocessor`; if a rate is outside its range; if there are labels.
+
+    References:
+        [Devlin et al., 2019](https://arxiv.org/abs/1810.04805), section 3.1.
+        [Liu et al., 2019](https://arxiv.org/abs/1907.11692), section 4.1.
+    """
+
+    def __init__(
+        self,
+        tokenizer,
+        *,
+        mask_rate: float = 0.15,
+        mask_token_rate: float = 0.8,
+        random_token_rate: float = 0.1,
+        seed: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(tokenizer, **kwargs)
+        if not 0.0 < mask_rate <= 1.0:
+            raise ValueError(f"`mask_rate` must be in (0, 1]. Received: mask_rate={mask_rate}")
+        if mask_token_rate < 0.0 or random_token_rate < 0.0:
+            raise ValueError(
+                "`mask_token_rate` and `random_token_rate` must be at least 0. Received: "
+                f"mask_token_rate={mask_token_rate}, random_token_rate={random_token_rate}"
+            )
+        if mask_token_rate + random_token_rate > 1.0 + 1e-9:
+            raise ValueError(
+                "`mask_token_rate` and `random_token_rate` must be at most 1 together. Received: "
+                f"mask_token_rate={mask_token_rate}, random_token_rate={random_token_rate}"
+            )
+        self.mask_rate = mask_rate
+        self.mask_token_rate = mask_token_rate
+        self.random_token_rate = random_token_rate
+        self.seed = seed
+        self._first_seed = random.getrandbits(32) if seed is None else seed
+        self._draw = np.random.default_rng(self._first_seed)
+        self._draw_in_graph = None
+
+    def find_tokens(self):
+        super().find_tokens()
+        tokenizer = self.tokenizer
+        self.mask_token_id = self._own_mask()
+        if self.mask_token_id is None:
+            self.mask_token_id = tokenizer.vocabulary_size()
+        special = (tokenizer.pad_token_id, tokenizer.start_token_id, tokenizer.end_token_id)
+        unknown = self._ids_of(_UNKNOWN)  # What nobody knows is no lesson.
+        self.special_token_ids = (*special, *unknown, self.mask_token_id)
+        ids = np.arange(tokenizer.vocabulary_size(), dtype="int32")
+        self.ordinary_token_ids = np.setdiff1d(ids, self.special_token_ids).astype("int32")
+
+    def call(
+        self,
+        x,
+        y=None,
+        sample_weight=None,
+        *,
+        sequence_length: int | None = None,
+        truncate: str | None = None,
+    ):
+        if y is not None:
+            raise ValueError(
+                "Hidden tokens are their own labels: `y` must be None. "
+                f"Received: y of type {type(y).__name__}"
+            )
+        is_one, texts = as_batch(x)
+        if is_one:
+            sequence_length = sequence_length or self.sequence_length
+        packed = self.pack_texts(texts, sequence_length=sequence_length, truncate=truncate)
+        x, y, weight = self.hide_tokens(packed)
+        weight = weigh(weight, sample_weight)
+        if is_one:
+            x, y, weight = {name: value[0] for name, value in x.items()}, y[0], weight[0]
+        return keras.utils.pack_x_y_sample_weight(x, y, weight)
+
+    def hide_tokens(self, packed: dict, generator=None):
+        """Hide some of the tokens of packed texts.
+
+        Args:
+            packed: `token_ids` int [B, S] and `padding_mask` bool [B, S], as `pack_tokens` gives
+                them.
+            generator: The `numpy.random.Generator` to draw from, or None for the one that goes on
+                from call to call; not in a graph.
+
+        Returns:
+            `(x, y, sample_weight)`, as in a call.
+        """
+        if not self.built:
+            self.build(None)
+        if in_graph():
+            token_ids, positions, y, weight = self._hide_in_graph(packed["token_ids"])
+        else:
+            token_ids, positions, y, weight = self._hide(
+                packed["token_ids"], self._draw if generator is None else generator
+            )
+        return {**packed, "token_ids": token_ids, "mask_positions": positions}, y, weight
+
+    def pack_masks(self, texts) -> dict:
+        """Pack texts in which `"[MASK]"` stands for what is hidden.
+
+        Args:
+            texts: Strings; in a graph a tensor [B], which may have texts without a mask.
+
+        Returns:
+            dict of arrays: `token_ids`, `padding_mask` and `mask_positions` as a call gives them,
+            and `is_mask` bool [B, M], False where a text has fewer than M.
+
+        Raises:
+            ValueError: If a text has no mask, or none that is left when it is cut.
+        """
+        if not self.built:
+            self.build(None)
+        if in_graph():
+            ids = self._tokenize_masks_in_graph(texts)
+            packed = self.pack_tokens(ids, self.length_of(ids))
+            return {**packed, **self.find_masks(packed["token_ids"])}
+        ids = self.tokenize_masks(texts)
+        packed = self.pack_tokens(ids, self.length_of(ids))
+        is_hidden = packed["token_ids"] == self.mask_token_id
+        for position, (text, row) in enumerate(zip(texts, is_hidden, strict=True)):
+            if not row.any():
+                raise ValueError(
+                    f"A text to be filled in must have a {MASK} within its first "
+                    f"{self.sequence_length} tokens. Received: {text!r} at position {position}"
+                )
+        most = int(is_hidden.sum(axis=1).max())
+        positions = np.argsort(~is_hidden, axis=1, kind="stable")[:, :most].astype("int32")
+        is_mask = np.arange(most) < is_hidden.sum(axis=1, keepdims=True)
+        return {**packed, "mask_positions": positions * is_mask, "is_mask": is_mask}
+
+    def tokenize_masks(self, texts) -> list[list[int]]:
+        """Ids of texts in which `"[MASK]"` may stand, unpacked."""
+        if not self.built:
+            self.build(None)
+        rows = []
+        for text in as_texts(texts):
+            row = []
+            for count, part in enumerate(text.split(MASK)):
+                row += [self.mask_token_id] * (count > 0)
+                row += self.tokenize([part])[0] if part.strip() else []
+            rows.append(row)
+        return rows
+
+    def _tokenize_masks_in_graph(self, texts):
+        """`tokenize_masks`, with TensorFlow's operations: a `tf.RaggedTensor` [B, (S)]."""
+        import tensorflow as tf
+
+        parts = tf.strings.split(texts, MASK)  # [B, (P)]
+        blank = tf.strings.strip(parts.flat_values) == ""
+        ids = as_ragged(self.tokenizer(tf.where(blank, "", parts.flat_values)))
+        mask = tf.fill([ids.nrows(out_type=tf.int32), 1], self.mask_token_id)
+        ids = tf.concat([tf.cast(ids, tf.int32), tf.RaggedTensor.from_tensor(mask)], axis=1)
+        # A mask behind each part, but the last.
+        return parts.with_flat_values(ids).merge_dims(1, 2)[:, :-1]
+
+    def find_masks(self, token_ids):
+        """In a graph, the places of the mask token in ids [B, S].
+
+        Returns:
+            dict of `mask_positions` int32 [B, M] and `is_mask` bool [B, M], M at least 1.
+        """
+        import tensorflow as tf
+
+        is_hidden = token_ids == self.mask_token_id
+        counts = tf.reduce_sum(tf.cast(is_hidden, tf.int32), axis=1, keepdims=True)
+        most = tf.maximum(tf.reduce_max(counts), 1)  # Also where there is none.
+        order = tf.argsort(tf.cast(~is_hidden, tf.int32), axis=1, stable=True)
+        is_mask = tf.range(most) < counts
+        return {"mask_positions": tf.where(is_mask, order[:, :most], 0), "is_mask": is_mask}
+
+    def check_vocabulary(self, backbone):
+        """Raise if there could be an id that `backbone` has no embedding for."""
+        super().check_vocabulary(backbone)
+        try:
+            known = self.tokenizer.vocabulary_size()
+        except ValueError:  # From a preset: its vocabulary is loaded later.
+            return
+        if known == backbone.vocabulary_size and self._own_mask() is None:
+            raise ValueError(
+                "The tokenizer has no mask token: the backbone's `vocabulary_size` must be one "
+                f"more than its {known} tokens. "
+                f"Received: vocabulary_size={backbone.vocabulary_size}"
+            )
+
+    def _own_mask(self):
+        """The id of the tokenizer's own mask token, or None."""
+        own = getattr(self.tokenizer, "mask_token_id", None)
+        if own is not None:
+            return int(own)
+        return next(iter(self._ids_of(_SPELLINGS)), None)
+
+    def _ids_of(self, spellings):
+        """The ids of those tokens that the vocabulary has."""
+        known = set(self.tokenizer.get_vocabulary())
+        return [int(self.tokenizer.token_to_id(token)) for token in spellings if token in known]
+
+    def _hide(self, token_ids, draw):
+        """Hidden ids [B, S], positions, what was there, and weights [B, M]."""
+        batch, length = token_ids.shape
+        may = ~np.isin(token_ids, self.special_token_ids)
+        most = max(1, round(self.mask_rate * length))
+        wanted = np.maximum(np.rint(self.mask_rate * may.sum(axis=1)), 1)
+        count = np.minimum(wanted, may.sum(axis=1))
+        drawn = np.where(may, draw.random((batch, length)), 2.0)  # Those that may come first.
+        places = np.argsort(drawn, axis=1)[:, :most]
+        chosen = np.arange(most) < count[:, None]
+        there = np.take_along_axis(token_ids, places, axis=1)
+        lot = draw.random((batch, most))
+        other = draw.choice(self.ordinary_token_ids, (batch, most))
+        new = np.where(lot < self.mask_token_rate + self.random_token_rate, other, there)
+        new = np.where(lot < self.mask_token_rate, self.mask_token_id, new)
+        token_ids = token_ids.copy()
+        np.put_along_axis(token_ids, places, np.where(chosen, new, there).astype("int32"), axis=1)
+        positions = np.where(chosen, places, 0).astype("int32")
+        return token_ids, positions, np.where(chosen, there, 0), chosen.astype("float32")
+
+    def _make_draw_in_graph(self):
+        """Function of a shape to numbers in [0, 1), its state outside of all graphs.
+
+        TensorFlow's plain random operations begin anew with each pass over a dataset.
+        """
+        import tensorflow as tf
+
+        if self._draw_in_graph is None:
+            with tf.init_scope(), tf.device("CPU:0"):  # As datasets are.
+                self._draw_in_graph = tf.random.Generator.from_seed(self._first_seed).uniform
+        return self._draw_in_graph
+
+    def _hide_in_graph(self, token_ids):
+        """`_hide`, with TensorFlow's operations."""
+        import tensorflow as tf
+
+        batch, length = tf.unstack(tf.shape(token_ids))
+        special = tf.constant(self.special_token_ids, tf.int32)
+        may = tf.reduce_all(token_ids[:, :, None] != special, axis=-1)
+        allowed = tf.reduce_sum(tf.cast(may, tf.float32), axis=1)
+        most = tf.cast(tf.round(self.mask_rate * tf.cast(length, tf.float32)), tf.int32)
+        most = tf.maximum(most, 1)
+        count = tf.minimum(tf.maximum(tf.round(self.mask_rate * allowed), 1.0), allowed)
+
+        draw = self._make_draw_in_graph()
+        drawn = tf.where(may, draw([batch, length]), -1.0)
+        places = tf.math.top_k(drawn, most).indices  # [B, M]
+        chosen = tf.cast(tf.range(most), tf.float32) < count[:, None]
+        there = tf.gather(token_ids, places, batch_dims=1)
+        lot = draw([batch, most])
+        ordinary = tf.constant(self.ordinary_token_ids)
+        which = tf.cast(draw([batch, most]) * float(len(self.ordinary_token_ids)), tf.int32)
+        other = tf.gather(ordinary, tf.minimum(which, len(self.ordinary_token_ids) - 1))
+        new = tf.where(lot < self.mask_token_rate + self.random_token_rate, other, there)
+        new = tf.where(lot < self.mask_token_rate, self.mask_token_id, new)
+        new = tf.where(chosen, new, there)
+        rows = tf.broadcast_to(tf.range(batch)[:, None], [batch, most])
+        token_ids = tf.tensor_scatter_nd_update(token_ids, tf.stack([rows, places], axis=-1), new)
+        zero = tf.zeros_like(there)
+        return (
+            token_ids,
+            tf.where(chosen, places, zero),
+            tf.where(chosen, there, zero),
+            tf.cast(chosen, tf.float32),
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "mask_rate": self.mask_rate,
+            "mask_token_rate": self.mask_token_rate,
+            "random_token_rate": self.random_token_rate,
+            "seed": self.seed,
+        }

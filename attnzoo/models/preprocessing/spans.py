@@ -1,0 +1,228 @@
+"""From questions and contexts to token ids, and from characters to the words of an answer."""
+
+import operator
+
+import keras
+import numpy as np
+
+from attnzoo.models.preprocessing.encoder import EncoderPreprocessor
+from attnzoo.models.preprocessing.input_checks import as_texts, need_as_many
+from attnzoo.models.preprocessing.packing import as_lists, need_some, weigh
+from attnzoo.models.preprocessing.tagging import tokenize_words
+from attnzoo.whitespace import WHITE_SPACE, find_spans
+
+
+class SpanPreprocessor(EncoderPreprocessor):
+    """Tokenizes, packs and pads pairs of a question and a context: `question [END] context [END]`.
+
+    White space separates the words of a context, and each is tokenized for itself: an answer is
+    some words in a row, and each stands at its first token. The arguments are those of
+    `EncoderPreprocessor`; what is too long loses the end of its context. A call works on Python
+    strings alone; for the graph of an export there is `pack_in_graph`.
+
+    Call arguments:
+        x: Pairs of strings, `(question, context)`.
+        y: For each pair the answer's first character and the one after its last, `(start, end)`, in
+            characters of the context; or None. A part of a word stands for the whole.
+        sample_weight: Weights of the pairs, [B], or None.
+
+    Returns:
+        x, a dict of `token_ids` int32 [B, S], `padding_mask` bool [B, S] and `span_mask` bool
+        [B, S], True at the first token of each word of the context; with `y`
+        `(x, y, sample_weight)`: y int32 [B, 2], where the first word of the answer and the last one
+        stand; sample_weight float32 [B, 2], which is 0 where the answer was cut off.
+
+    Raises:
+        ValueError: As `EncoderPreprocessor`; if a span is outside its context or holds no word, a
+            question leaves no room for a context, a word gives no token, or there are more or fewer
+            spans than pairs.
+    """
+
+    def call(
+        self,
+        x,
+        y=None,
+        sample_weight=None,
+        *,
+        sequence_length: int | None = None,
+        truncate: str | None = None,
+    ):
+        return self.pack_spans(
+            x, y, sample_weight, sequence_length=sequence_length, truncate=truncate
+        )
+
+    def pack_spans(self, x, y=None, sample_weight=None, *, sequence_length=None, truncate=None):
+        """What a call does."""
+        pairs = as_pairs(x)
+        if not self.built:
+            self.build(None)
+        ids, firsts = self.tokenize_pairs(pairs)
+        length = self.length_of(ids, sequence_length, truncate)
+        span_mask = self.pack(firsts, length)[0] == 1
+        packed = {**self.pack_tokens(ids, length), "span_mask": span_mask}
+        if y is None:
+            return packed
+        need_as_many(pairs=pairs, spans=y)
+        found = [
+            find_words(context, span, f" at position {position}")
+            for position, ((_, context), span) in enumerate(zip(pairs, as_lists(y), strict=True))
+        ]
+        places = np.zeros((len(pairs), 2), "int32")
+        weight = np.zeros((len(pairs), 2), "float32")
+        for row, words in enumerate(found):
+            starts = np.flatnonzero(span_mask[row])
+            if words[1] < len(starts):
+                places[row], weight[row] = starts[list(words)], 1.0
+        return keras.utils.pack_x_y_sample_weight(packed, places, weigh(weight, sample_weight))
+
+    def pack_in_graph(self, questions, contexts) -> dict:
+        """Pack questions and contexts, `tf.Tensor`s of strings [B], in a graph.
+
+        Returns:
+            dict of what a call gives, and of int32 [B, S] `word_starts` and `word_ends`: at the
+            first token of a word its first character in the context, and the one after its last.
+        """
+        import tensorflow as tf
+
+        if not self.built:
+            self.build(None)
+        words, *spans = find_words_in_graph(contexts)
+        ids, firsts, lengths = tokenize_words(self.tokenizer, words)
+        marks = [
+            firsts.with_flat_values(tf.repeat(one.flat_values, lengths) * firsts.flat_values)
+            for one in spans
+        ]
+        questions = tf.cast(self.tokenize(questions), tf.int32)
+        one = tf.ones([questions.nrows(), 1], tf.int32)
+        questions = tf.concat([questions, self.tokenizer.end_token_id * one], axis=1)
+        ids = tf.concat([questions, ids], axis=1)
+        length = self.length_of(ids)
+        names = ("span_mask", "word_starts", "word_ends")
+        marks = {
+            name: self.pack(tf.concat([tf.zeros_like(questions), mark], axis=1), length)[0]
+            for name, mark in zip(names, [firsts, *marks], strict=True)
+        }
+        return {**self.pack_tokens(ids, length), **marks, "span_mask": marks["span_mask"] == 1}
+
+    def check_texts(self, texts):
+        """Raise on pairs that are empty, or too long where `truncate="error"`."""
+        if not self.built:
+            self.build(None)
+        ids, _ = self.tokenize_pairs(as_pairs(texts))
+        if self.truncate == "error":
+            self.length_of(ids)
+
+    def tokenize_pairs(self, pairs):
+        """Of each pair the ids, and 1 at the first token of each word of the context, else 0."""
+        questions = self.tokenize([question for question, _ in pairs])
+        all_ids, all_firsts = [], []
+        for position, (question, (_, context)) in enumerate(zip(questions, pairs, strict=True)):
+            room = self.sequence_length - self.add_start - self.add_end - 1
+            if len(question) >= room:
+                raise ValueError(
+                    f"A question must leave room for a context in {self.sequence_length} tokens. "
+                    f"Received: a question of {len(question)} tokens at position {position}"
+                )
+            words = [context[start:end] for start, end in find_spans(context)]
+            pieces = [np.ravel(as_lists(piece)) for piece in as_lists(self.tokenizer(words))]
+            for word, piece in zip(words, pieces, strict=True):
+                if not len(piece):
+                    raise ValueError(
+                        "A word must have at least one token. "
+                        f"Received: {word!r} in the context at position {position}. Take it out "
+                        "of the context, and move the answer's span accordingly."
+                    )
+            question = [*question, self.tokenizer.end_token_id]
+            all_ids.append([*question, *(int(i) for piece in pieces for i in piece)])
+            firsts = [int(n == 0) for piece in pieces for n in range(len(piece))]
+            all_firsts.append([0] * len(question) + firsts)
+        return all_ids, all_firsts
+
+
+def find_words_in_graph(contexts):
+    """The words of contexts, a `tf.Tensor` of strings [B], in a graph.
+
+    Returns:
+        Three `tf.RaggedTensor`s [B, (W)]: each word, a string; its first character, int32; and the
+        one after its last, int32.
+    """
+    import tensorflow as tf
+
+    characters = tf.strings.unicode_decode(contexts, "UTF-8")  # [B, (characters)]
+    blank = tf.reduce_any(characters.flat_values[:, None] == [*map(ord, WHITE_SPACE)], axis=1)
+    lengths = tf.cast(characters.row_lengths(), tf.int32)
+    place = tf.ragged.range(lengths).flat_values
+    after_blank = (place == 0) | tf.concat([[True], blank], axis=0)[:-1]
+    before_blank = (place == tf.repeat(lengths, lengths) - 1) | tf.concat([blank, [True]], 0)[1:]
+
+    def places_where(edge):
+        edge = characters.with_flat_values(~blank & edge)
+        return tf.ragged.boolean_mask(characters.with_flat_values(place), edge)
+
+    starts, ends = places_where(after_blank), places_where(before_blank) + 1
+    whole = tf.repeat(contexts, starts.row_lengths())
+    size = ends.flat_values - starts.flat_values
+    words = tf.strings.substr(whole, starts.flat_values, size, unit="UTF8_CHAR")
+    return starts.with_flat_values(words), starts, ends
+
+
+def find_words(context: str, span, place: str = "") -> tuple[int, int]:
+    """The first and the last word of a context that a span of characters is a part of.
+
+    Args:
+        context: The context.
+        span: The first character, and the one after the last.
+        place: What a message says of where the span is.
+
+    Raises:
+        ValueError: If the span is no pair of whole numbers, is outside the context, or holds no
+            word.
+    """
+    try:
+        start, end = (operator.index(one) for one in span)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "A span must be two whole numbers, (start, end): every answer stands in its context. "
+            f"Received: {span!r} in {context!r}{place}"
+        ) from error
+    if not 0 <= start < end <= len(context):
+        raise ValueError(
+            "A span must lie in its context and hold a character: 0 <= start < end <= "
+            f"{len(context)}. Received: start={start}, end={end} in {context!r}{place}"
+        )
+    words = [
+        number
+        for number, (left, right) in enumerate(find_spans(context))
+        if left < end and right > start
+    ]
+    if not words:
+        raise ValueError(
+            f"A span must hold a word. Received: start={start}, end={end} in {context!r}{place}"
+        )
+    return words[0], words[-1]
+
+
+def as_pairs(x) -> list[tuple[str, str]]:
+    """Return questions with their contexts as pairs of strings, or raise what is wrong with them.
+
+    Raises:
+        ValueError: If there is no list of pairs or nothing in it, or a question or a context is no
+            string, or blank.
+    """
+    pairs = as_lists(x)
+    if isinstance(pairs, (str, bytes, dict)) or not hasattr(pairs, "__iter__"):
+        raise ValueError(
+            "Pairs of strings, (question, context), must be in a list, one or more. "
+            f"Received: {pairs!r}"
+        )
+    pairs = list(pairs)
+    need_some("pair", pairs)
+    for position, pair in enumerate(pairs):
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise ValueError(
+                "What is asked must be pairs of strings, (question, context). "
+                f"Received: {pair!r} at position {position}"
+            )
+    questions, contexts = zip(*pairs, strict=True)
+    questions, contexts = as_texts(questions, "question"), as_texts(contexts, "context")
+    return list(zip(questions, contexts, strict=True))

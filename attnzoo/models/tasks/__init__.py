@@ -1,0 +1,1 @@
+"""Tasks of every family: training, saving, decoding, classification, tagging."""

@@ -1,0 +1,141 @@
+"""Methods of a task, compiled on every backend, and kept."""
+
+import threading
+
+import keras
+from keras import ops
+
+from attnzoo.models.tasks.batch_sizes import check_distribution, data_layout, fill_rows
+
+# How many are kept, each for a method, its arguments, and one of the few sizes of a batch.
+_MOST = 256
+# On TensorFlow XLA pays for its compilation where many small steps are taken, and not elsewhere.
+_LOOPS = ("generate_step",)
+
+
+class CompiledMethods:
+    """Calls methods of a task on batches; each is compiled once for each of few sizes.
+
+    Several threads may call. The first call of each size, which traces, has the lock to itself;
+    later ones need none. Only calls of a sampler that draws take turns: each goes on from the
+    random state that the one before has left.
+
+    This is no object of Keras's, and what it makes is known to nobody else: Keras finds no second
+    model in the task.
+
+    Args:
+        task: The task.
+    """
+
+    def __init__(self, task):
+        self.lock = threading.RLock()
+        self._task = task
+        self._kept = ((), {})  # The task's variables, and what was compiled with them.
+
+    def __call__(self, method: str, inputs: dict, **arguments) -> dict:
+        """Call a method on `inputs`, arrays with the batch first, and return NumPy arrays.
+
+        The batch is filled to one of few numbers of rows, and the outputs are cut again.
+        """
+        check_distribution()
+        inputs = {name: ops.convert_to_numpy(value) for name, value in inputs.items()}
+        count = len(next(iter(inputs.values())))
+        inputs = fill_rows(inputs)
+        compiled = self._find(method, inputs, arguments)
+        if compiled.is_warm and not compiled.sampled:
+            outputs = compiled(inputs)
+        else:
+            with self.lock:
+                outputs = compiled(inputs)
+                compiled.is_warm = True
+        return {name: ops.convert_to_numpy(value)[:count] for name, value in outputs.items()}
+
+    def _find(self, method, inputs, arguments):
+        """The compiled method for inputs of these shapes."""
+        task = self._task
+        sampler = task.sampler if method in _LOOPS else None
+        compiles = not task.run_eagerly and keras.backend.backend() != "torch"
+        jit_compile = compiles and method in _LOOPS and task.jit_compile
+        shapes = [(name, x.shape, x.dtype.str) for name, x in sorted(inputs.items())]
+        key = (method, *arguments.items(), compiles, jit_compile, sampler, *compiles * shapes)
+        variables = task.variables
+        compiled = self._kept_for(variables).get(key)
+        if compiled is None:
+            with self.lock:
+                kept = self._kept_for(variables)
+                if key not in kept:
+                    if len(kept) >= _MOST:
+                        del kept[next(iter(kept))]
+                    kept[key] = _CompiledMethod(task, method, arguments, sampler)
+                    kept[key].compile(compiles, jit_compile)
+                compiled = kept[key]
+        return compiled
+
+    def _kept_for(self, variables):
+        """What was compiled with these variables: after LoRA or quantization there are others."""
+        known, kept = self._kept
+        if [*map(id, known)] == [*map(id, variables)]:
+            return kept
+        with self.lock:
+            self._kept = (variables, {})
+            return self._kept[1]
+
+
+class _CompiledMethod:
+    """A method with its arguments, compiled for inputs of one size."""
+
+    def __init__(self, task, method, arguments, sampler):
+        self.is_warm = False
+        self.sampled = getattr(sampler, "variables", [])
+        self.variables = [*task.variables, *self.sampled]
+        # Looked up when it is traced, not kept.
+        self.method = lambda inputs: getattr(task, method)(inputs, **arguments)
+        self.call = self.method
+
+    def compile(self, compiles: bool, jit_compile: bool):
+        """Compile it as the backend does; without, each call runs Python."""
+        backend = keras.backend.backend()
+        if compiles and backend == "jax":
+            self.call = self._compile_with_jax()
+        elif compiles and backend == "tensorflow":
+            import tensorflow as tf
+
+            self.call = tf.function(self.method, jit_compile=jit_compile, autograph=False)
+        elif backend == "torch":
+            import torch
+
+            self.call = torch.no_grad()(self.method)
+
+    def __call__(self, inputs):
+        return self.call({name: _as_tensor(value) for name, value in inputs.items()})
+
+    def _compile_with_jax(self):
+        import jax
+
+        variables = self.variables
+
+        @jax.jit
+        def pure(values, inputs):
+            mapping = zip(variables, values, strict=True)
+            with keras.StatelessScope(state_mapping=mapping) as scope:
+                before = [scope.get_current_value(one) for one in variables]
+                outputs = self.method(inputs)
+                after = [scope.get_current_value(one) for one in variables]
+            pairs = enumerate(zip(before, after, strict=True))
+            return outputs, {place: new for place, (old, new) in pairs if new is not old}
+
+        def call(inputs):
+            outputs, changed = pure([one.value for one in variables], inputs)
+            for place, value in changed.items():  # Random states, and nothing else.
+                variables[place].assign(value)
+            return outputs
+
+        return call
+
+
+def _as_tensor(value):
+    """An array as a tensor, laid out over devices where `keras.distribution` says how."""
+    layout = data_layout(value.shape)
+    if layout is None:
+        return ops.convert_to_tensor(value)
+    return keras.distribution.distribute_tensor(ops.convert_to_tensor(value), layout)

@@ -1,0 +1,128 @@
+"""Decoding: from packed sources to token ids, scores and alignments, in one graph.
+
+`generate`, the graph of an export and the check of that export all call `decode`, so that they
+cannot differ. A `BeamSampler` records scores and alignments on its way. KerasHub's samplers keep
+tokens alone: their outputs are replayed, all steps at once, with the source encoded only once.
+"""
+
+from keras import ops
+
+from attnzoo.samplers import BeamSampler
+
+
+def decode(task, inputs: dict, stop_token_ids=None, *, return_alignments=False, steps_of=None):
+    """Decode one batch with the task's sampler.
+
+    Args:
+        task: A `Seq2SeqTask`.
+        inputs: The task's inputs, each target up to where decoding goes on, padded to the maximal
+            length L.
+        stop_token_ids: Ids that end an output, or None.
+        return_alignments: Whether to return scores and alignments too.
+        steps_of: Function of the outputs' mask, bool [B, L] or [B, N, L], to the number of steps
+            that are kept; None keeps L. Only a graph without fixed shapes can cut.
+
+    Returns:
+        dict of `decoder_token_ids` int [B, T] and `decoder_padding_mask` bool [B, T], T = L unless
+        it is cut; for a sampler that returns N hypotheses both are [B, N, T]. With
+        `return_alignments=True`, or a `BeamSampler`, `scores` float32 [B] or [B, N], in nats; with
+        `return_alignments=True` `alignments` float32 [B, T - 1, S] of the (best) output, as
+        `replay` gives them.
+    """
+    sampler = task.sampler
+    encoded = task.encode(inputs)
+    is_beam = isinstance(sampler, BeamSampler)
+    records = is_beam and return_alignments
+    covers = bool(getattr(sampler, "coverage_penalty", 0.0))
+    next, cache = task.make_next(inputs, records or covers, encoded)
+    arguments = {
+        "prompt": inputs["decoder_token_ids"],
+        "cache": cache,
+        "index": 1,  # Position 0 is the start token; a longer prompt is read step by step.
+        "mask": inputs["decoder_padding_mask"],
+        "stop_token_ids": stop_token_ids,
+        "model": task,
+    }
+    given, scores, alignments = inputs["decoder_padding_mask"], None, None
+    if is_beam:
+        found = sampler.search(
+            next, **arguments, resize_cache=task.resize_cache, return_alignments=records
+        )
+        token_ids, scores, *alignments = found  # [B, N, L], [B, N], [B, N, L, S]
+        given = given[:, None]  # [B, 1, L]
+        alignments = alignments[0][:, 0] if records else None  # [B, L, S]
+        if sampler.num_hypotheses == 1:
+            token_ids, scores, given = token_ids[:, 0], scores[:, 0], given[:, 0]
+    else:
+        token_ids = sampler(next, **arguments)
+    mask = until_stop(token_ids, given, stop_token_ids)
+    if steps_of is not None:
+        steps = steps_of(mask)
+        token_ids, mask = token_ids[..., :steps], mask[..., :steps]
+        alignments = alignments[:, :steps] if records else None
+    results = {"decoder_token_ids": token_ids, "decoder_padding_mask": mask}
+    if records:
+        real = mask[:, 0] if len(mask.shape) == 3 else mask
+        results["alignments"] = _of_real_steps(alignments[:, 1:], real)
+    elif return_alignments:
+        known = {**inputs, "decoder_token_ids": token_ids, "decoder_padding_mask": mask}
+        results.update(replay(task, known, encoded))
+    if scores is not None:
+        results["scores"] = ops.cast(scores, "float32")
+    return results
+
+
+def replay(task, inputs: dict, encoded=None) -> dict:
+    """Go over outputs that are known, all steps at once.
+
+    Args:
+        task: A `Seq2SeqTask`.
+        inputs: The task's inputs; the target whole, from its start to its end token.
+        encoded: `task.encode(inputs)`, or None to encode the source here.
+
+    Returns:
+        dict of `alignments` float32 [B, T - 1, S], row t for the token at t + 1, zero where that is
+        padding, and `scores` float32 [B], log p of all tokens but the first, in nats.
+    """
+    target, real = inputs["decoder_token_ids"], inputs["decoder_padding_mask"]
+    logits, alignments = task.decode({**inputs, "decoder_token_ids": target[:, :-1]}, encoded)
+    logits = ops.cast(logits, "float32")
+    following = ops.cast(target[:, 1:], "int32")
+    chosen = ops.take_along_axis(logits, following[:, :, None], axis=-1)[:, :, 0]
+    log_probs = chosen - ops.logsumexp(logits, axis=-1)
+    return {
+        "alignments": _of_real_steps(alignments, real),
+        "scores": ops.sum(log_probs * ops.cast(real[:, 1:], "float32"), axis=1),
+    }
+
+
+def name_outputs(decoded: dict, padding: int) -> dict:
+    """Name and pad the results of `decode` as an export returns them, without the start token.
+
+    Args:
+        decoded: `decode(..., return_alignments=True)`, tensors or arrays.
+        padding: The id that stands behind an output.
+
+    Returns:
+        dict of `token_ids` int32 [B, T - 1] or [B, N, T - 1], `scores` and `alignments`.
+    """
+    token_ids = ops.cast(decoded["decoder_token_ids"], "int32")
+    token_ids = ops.where(decoded["decoder_padding_mask"], token_ids, padding)
+    kept = {name: decoded[name] for name in ("scores", "alignments")}
+    return {"token_ids": token_ids[..., 1:], **kept}
+
+
+def until_stop(token_ids, given, stop_token_ids):
+    """bool, shape of `token_ids`: True up to and with the first stop token that is not given."""
+    if stop_token_ids is None:
+        return ops.ones_like(token_ids, dtype="bool")
+    stops = ops.zeros_like(token_ids, dtype="bool")
+    for stop in stop_token_ids:
+        stops = ops.logical_or(stops, token_ids == stop)
+    stops = ops.cast(ops.logical_and(stops, ops.logical_not(ops.cast(given, "bool"))), "int32")
+    return (ops.cumsum(stops, axis=-1) - stops) == 0
+
+
+def _of_real_steps(alignments, mask):
+    """Alignments float32 [B, T - 1, S], zero where the mask bool [B, T] has padding."""
+    return ops.cast(alignments, "float32") * ops.cast(mask[:, 1:], "float32")[:, :, None]

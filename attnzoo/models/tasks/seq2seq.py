@@ -1,0 +1,486 @@
+"""What every sequence-to-sequence task shares: training, generation, alignments, presets."""
+
+import keras
+import keras_hub
+import numpy as np
+from keras import ops
+
+from attnzoo.checks import check_positive
+from attnzoo.models.objectives.reinforce import ReinforceMixin
+from attnzoo.models.objectives.scheduled_sampling import ScheduledSampling, check_probability
+from attnzoo.models.preprocessing.input_checks import (
+    as_texts,
+    check_batched,
+    check_ids,
+    is_dataset,
+    need_as_many,
+)
+from attnzoo.models.preprocessing.packing import as_batch, fit_length, need_some
+from attnzoo.models.tasks.base import TaskMixin
+from attnzoo.models.tasks.batch_sizes import join_rows, split_rows
+from attnzoo.models.tasks.compiling import asked_for, keeps_training, with_training_kept
+from attnzoo.models.tasks.decoding import decode, replay
+from attnzoo.models.tasks.samples import as_strings, weights_of_ids
+from attnzoo.models.tasks.training_batches import trim_pairs
+from attnzoo.samplers import BeamSampler
+
+
+class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
+    """Base of the sequence-to-sequence tasks.
+
+    A subclass gives `decode(inputs)`, the teacher-forced pass with its alignments, and
+    `make_next(inputs, with_alignments)`, one step of decoding; and where its cache has a place for
+    each step, `resize_cache(cache, max_length)`. The rest is here.
+    """
+
+    text_kinds = ("source", "target")
+    resize_cache = None
+    _scheduled_sampling = None
+
+    # === Compilation ===
+
+    def compile(
+        self,
+        optimizer="auto",
+        loss="auto",
+        *,
+        weighted_metrics="auto",
+        sampler="auto",
+        label_smoothing: float = 0.0,
+        sampling_probability: float | str | None = "auto",
+        coverage_loss: float | None = None,
+        jit_compile="auto",
+        **kwargs,
+    ):
+        """Configure training and generation.
+
+        As in Keras, what is not given takes its default. But where no optimizer, loss or metric is
+        given, nor anything else to learn by, and something else is, such as a sampler, then all
+        that is not given stays as it was compiled before. A sampler stays until another is given.
+
+        Args:
+            optimizer: A Keras optimizer, or its name; "auto" is Adam with a rate of 1e-3.
+            loss: A Keras loss; "auto" is `SmoothedCrossEntropy(label_smoothing)`.
+            weighted_metrics: As in `keras.Model.compile`; "auto" is the accuracy of real tokens.
+            sampler: `"greedy"`, `"top_k"`, `"top_p"`, `"random"`, `"beam"` (ours, 5 beams), or a
+                sampler. "auto" is the one there is, and `"greedy"` first of all and in `compile()`.
+            label_smoothing: For the "auto" loss. In [0, 1).
+            sampling_probability: Probability that a target token enters training as the model would
+                say it, not as it is (scheduled sampling; see `ScheduledSampling`). In [0, 1]. None,
+                the default, is none, at no cost. A number makes `task.sampling_probability`, a
+                variable that a `VariableSchedule` can set; compiled again with a number, the task
+                keeps it.
+            coverage_loss: Weight of the coverage loss, at least 0, for an attention with coverage,
+                which only a recurrent model has; None leaves the one that the attention has.
+                Training has it; evaluation has not.
+            jit_compile: "auto" compiles wherever the backend can. On TensorFlow that is XLA, which
+                Keras leaves off unless it is asked for; under a `tf.distribute` strategy it is off.
+            **kwargs: As in `keras.Model.compile`.
+
+        Raises:
+            ValueError: If `label_smoothing` or `sampling_probability` is outside its range, labels
+                are smoothed for a pointer-generator, or `coverage_loss` is negative or no attention
+                keeps a coverage.
+        """
+        arguments = {
+            "optimizer": optimizer,
+            "loss": loss,
+            "weighted_metrics": weighted_metrics,
+            "label_smoothing": label_smoothing,
+            "jit_compile": jit_compile,
+            **kwargs,
+        }
+        own = {"sampler": sampler, "sampling_probability": sampling_probability}
+        others = bool(asked_for(own)) or coverage_loss is not None
+        keeps = keeps_training(self, arguments, others)
+        if keeps:
+            arguments = with_training_kept(self, arguments)
+        self.check_loss(arguments["loss"], label_smoothing)
+        if coverage_loss is not None:
+            self.set_coverage_loss(coverage_loss)
+        if isinstance(sampling_probability, str):  # "auto"
+            sampling_probability = self._sampling_value() if keeps else None
+        self._set_sampling(sampling_probability)
+        if isinstance(sampler, str) and sampler == "auto":
+            anew = not (others or asked_for(arguments))
+            sampler = "greedy" if anew else getattr(self, "sampler", "greedy")
+        arguments["sampler"] = BeamSampler() if sampler == "beam" else sampler
+        self.compile_training(**arguments)
+
+    def check_loss(self, loss, label_smoothing: float):
+        """Raise on a loss that the task cannot be trained with."""
+
+    def set_coverage_loss(self, weight: float):
+        """Set the weight of the coverage loss, or raise if nothing is covered."""
+        if weight:
+            raise ValueError(
+                "A coverage loss needs an attention that keeps a coverage, which a recurrent model "
+                'has: `RNNSeq2SeqBackbone(..., attention="coverage")`. '
+                f"Received: coverage_loss={weight}"
+            )
+
+    def own_compile_config(self):
+        """The part of the config that only a task understands."""
+        return {
+            **super().own_compile_config(),
+            "sampler": keras.saving.serialize_keras_object(self.sampler),
+            "sampling_probability": self._sampling_value(),
+        }
+
+    @property
+    def sampling_probability(self):
+        """The variable that holds the probability of sampling, or None without sampling."""
+        return None if self._scheduled_sampling is None else self._scheduled_sampling.probability
+
+    def _set_sampling(self, probability):
+        sampling = self._scheduled_sampling
+        if probability is None:
+            sampling = None
+        elif sampling is None:
+            sampling = ScheduledSampling(probability)
+        else:
+            sampling.probability.assign(check_probability(probability))
+        # Out of sight of what tracks weights: a task has the same ones with it and without.
+        object.__setattr__(self, "_scheduled_sampling", sampling)
+
+    def _sampling_value(self) -> float | None:
+        """The probability as it is now, after any schedule."""
+        probability = self.sampling_probability
+        return None if probability is None else float(ops.convert_to_numpy(probability))
+
+    @property
+    def variables(self):
+        """All state: weights, random seeds, and what scheduled sampling goes by."""
+        sampling = self._scheduled_sampling
+        return [*super().variables, *([] if sampling is None else sampling.variables)]
+
+    def call(self, inputs, training=None, mask=None, **kwargs):
+        """As a functional model's; in training, after scheduled sampling."""
+        if training and self._scheduled_sampling is not None:
+            inputs = self._scheduled_sampling.mix(self, inputs)
+        return super().call(inputs, training=training, mask=mask, **kwargs)
+
+    def fit(self, x=None, y=None, batch_size=None, **kwargs):
+        """Train, as `keras.Model.fit` does.
+
+        Args:
+            x: Sources, a list of strings, with targets as `y`; a dict of `"encoder_text"` and
+                `"decoder_text"`; a `tf.data.Dataset` of batches of either; or a
+                `keras.utils.PyDataset` whose batches are token ids already, such as
+                `attnzoo.data.BucketedBatches`.
+            y: Targets, a list of strings.
+            batch_size: How many pairs at a time, where `x` is no dataset; 32 if None.
+            **kwargs: As in `TaskMixin.fit`: `epochs`, `shuffle`, `sample_weight` (of pairs),
+                `validation_data`, `validation_split`, ...
+
+        Raises:
+            ValueError: If there are no targets, or not as many as sources; if a text is too long
+                and the preprocessor has `truncate="error"`, which in a `tf.data.Dataset` raises
+                TensorFlow's error.
+        """
+        return super().fit(x, y, batch_size, **kwargs)
+
+    def make_samples(self, x, y=None, sample_weight=None):
+        """Sources and targets as arrays, and the weights of the pairs."""
+        if self.preprocessor is None:
+            return super().make_samples(x, y, sample_weight)
+        if isinstance(x, dict):
+            x, y = x.get("encoder_text"), x.get("decoder_text")
+        x, y, sample_weight = super().make_samples(x, y, sample_weight)
+        x, y = as_strings("source", x), as_strings("target", y, may_be_blank=True)
+        need_as_many(sources=x, targets=y)
+        self.preprocessor.check_texts(x.tolist(), y.tolist())
+        return x, y, sample_weight
+
+    def pack_batch(self, x, y=None, sample_weight=None):
+        """Packed ids, no longer than the batch needs, or a little more: few lengths occur."""
+        batch = super().pack_batch(x, y, sample_weight)
+        return batch if self.preprocessor is None else trim_pairs(batch)
+
+    def class_weights(self, class_weight):
+        """The weights of all target tokens, float32 [V], from a dict of some ids."""
+        return weights_of_ids(class_weight, self.backbone.target_vocabulary_size)
+
+    def generate_step(self, inputs, stop_token_ids=None, **options):
+        """Decode one batch of ids, in one graph: see `attnzoo.models.tasks.decoding.decode`."""
+        return decode(self, inputs, stop_token_ids, **options)
+
+    def make_generate_function(self):
+        """A function of ids, as `generate_step` takes them, to what it returns, NumPy arrays.
+
+        It is compiled for each of few sizes; see `CompiledMethods`.
+        """
+
+        def generate(inputs, stop_token_ids=None):
+            stops = None if stop_token_ids is None else tuple(stop_token_ids)
+            return self.compiled_methods("generate_step", inputs, stop_token_ids=stops)
+
+        return generate
+
+    def generate(
+        self,
+        inputs,
+        max_length: int | None = None,
+        stop_token_ids="auto",
+        strip_prompt: bool = False,
+        *,
+        return_scores: bool = False,
+        return_alignments: bool = False,
+        batch_size: int = 128,
+    ):
+        """Generate with the sampler that `compile` was given.
+
+        Several threads may generate at once; a sampler that draws serves one after the other.
+
+        Args:
+            inputs: A string, a list of them, or a dict of `"encoder_text"` and `"decoder_text"`;
+                without a preprocessor, token ids as in `generate_step`; or a `tf.data.Dataset` of
+                batches of one of these.
+            max_length: Longest output, in tokens, with start and end token; None takes the
+                preprocessor's.
+            stop_token_ids: "auto" for the end token, a tuple of ids, or None.
+            strip_prompt: Whether to leave the given beginnings out of the output strings.
+            return_scores: Whether to return the score of each output too, in nats: the sampler's
+                own for a `BeamSampler`, else log p of the output's tokens.
+            return_alignments: Whether to return the alignments of each output too.
+            batch_size: How many inputs at a time. At least 1.
+
+        Returns:
+            The outputs: strings (lists of them, best first, for a sampler that returns several).
+            With `return_scores` or `return_alignments` a dict of `"outputs"`, a list, `"scores"`
+            float [B] ([B, N] for N hypotheses) and `"alignments"` float [B, T, S], as asked for.
+
+        Raises:
+            ValueError: If alignments are asked for together with several hypotheses, there is
+                nothing to generate for, a source is no text or blank, a text is too long and the
+                preprocessor has `truncate="error"`, `max_length` is below 1 or more than a learned
+                position has places for, or, without a preprocessor, a token id is outside the
+                vocabulary or `stop_token_ids` is "auto".
+        """
+        several = getattr(self.sampler, "num_hypotheses", 1) > 1
+        if return_alignments and several:
+            raise ValueError(
+                "Alignments are returned for one hypothesis an input; pass any other to "
+                "`alignments`. Received: return_alignments=True with "
+                f"num_hypotheses={self.sampler.num_hypotheses}"
+            )
+        arguments = {"stop_token_ids": self._stops(stop_token_ids)}
+        # A beam has scores of its own.
+        if return_alignments or (return_scores and not isinstance(self.sampler, BeamSampler)):
+            arguments["return_alignments"] = True
+        if max_length is not None:
+            check_positive(max_length=max_length)
+        if is_dataset(inputs):
+            is_one, batches = False, self._batches_of_dataset(inputs, batch_size)
+        else:
+            is_one, given = self._as_given(inputs)
+            batches = _split(given, batch_size)
+        results = []
+        for given in batches:
+            packed = self._pack_given(given, max_length)
+            decoded = self.compiled_methods("generate_step", packed, **arguments)
+            shown = _without_prompt(decoded, packed) if strip_prompt else decoded
+            results.append({**decoded, "outputs": self._as_outputs(shown, given)})
+        outputs = self._join_outputs(results)
+        if not (return_scores or return_alignments):
+            return outputs[0] if is_one else outputs
+        asked = {"scores": return_scores, "alignments": return_alignments}
+        found = {name: join_rows([one[name] for one in results]) for name in asked if asked[name]}
+        return {"outputs": outputs, **found}
+
+    def _stops(self, stop_token_ids):
+        """The ids that end an output, a tuple, or None."""
+        if stop_token_ids != "auto":
+            return None if stop_token_ids is None else tuple(stop_token_ids)
+        if self.preprocessor is None:
+            raise ValueError(
+                "Without a preprocessor `stop_token_ids` must be a tuple of ids, or None. "
+                'Received: stop_token_ids="auto"'
+            )
+        if not self.preprocessor.built:  # Then it knows the special ids of any tokenizer.
+            self.preprocessor.build(None)
+        return (self.preprocessor.tokenizer.end_token_id,)
+
+    def _as_given(self, inputs):
+        """Whether inputs are one single text, and a dict of lists or arrays, looked at."""
+        if self.preprocessor is None:
+            self._check_token_ids(inputs)
+            return False, inputs
+        if not isinstance(inputs, dict):
+            inputs = {"encoder_text": inputs}
+        elif not set(inputs) <= {"encoder_text", "decoder_text"} or "encoder_text" not in inputs:
+            raise ValueError(
+                "With a preprocessor a task reads strings: a list of sources, or a dict of "
+                f"'encoder_text' and 'decoder_text'. Received: a dict of {sorted(inputs)}"
+            )
+        is_one, sources = as_batch(inputs["encoder_text"])
+        given = {"encoder_text": as_texts(sources, "source")}
+        if inputs.get("decoder_text") is not None:
+            one_target, targets = as_batch(inputs["decoder_text"])
+            is_one = is_one or one_target
+            given["decoder_text"] = as_texts(targets, "target", may_be_blank=True)
+            need_as_many(sources=given["encoder_text"], targets=given["decoder_text"])
+        return is_one, given
+
+    def _batches_of_dataset(self, dataset, batch_size):
+        """What `generate` takes, from a dataset of batches of it."""
+        check_batched(dataset)
+        for batch in dataset:
+            yield from _split(self._as_given(batch)[1], batch_size)
+
+    def _pack_given(self, given, max_length):
+        """The backbone's inputs of one batch, each target up to where generation goes on."""
+        if self.preprocessor is None:
+            length = np.shape(given["decoder_token_ids"])[1]
+            self.check_generated(**{"decoder_token_ids.shape[1]": length})
+            return given
+        self.check_generated(max_length=max_length or 0)
+        return self.preprocessor.generate_preprocess(given, sequence_length=max_length)
+
+    def _as_outputs(self, ids, given):
+        """Strings of the ids of one batch; without a preprocessor the ids as they are."""
+        if self.preprocessor is None:
+            own = ("scores",) if isinstance(self.sampler, BeamSampler) else ()
+            names = ("decoder_token_ids", "decoder_padding_mask", *own)
+            return {name: ids[name] for name in names}
+        sources = {"encoder_text": given["encoder_text"]}  # What is copied is looked up there.
+        return self.preprocessor.generate_postprocess({**ids, **sources})
+
+    def _join_outputs(self, results):
+        need_some("batch", results)
+        outputs = [one["outputs"] for one in results]
+        if self.preprocessor is not None:
+            return [text for batch in outputs for text in batch]
+        return {name: join_rows([one[name] for one in outputs]) for name in outputs[0]}
+
+    def alignments(self, inputs, *, batch_size: int = 32):
+        """Where each target token looked, teacher-forced.
+
+        Args:
+            inputs: A dict of `"encoder_text"` and `"decoder_text"`, lists of strings; a pair of two
+                lists; or, without a preprocessor, the backbone's inputs with whole targets, from
+                the start to the end token.
+            batch_size: How many pairs at a time. At least 1.
+
+        Returns:
+            float [B, T, S], a NumPy array. Row t is for the target's token t, the end token last;
+            column s for the source's token s, the end token last. Padding is 0.
+
+        Raises:
+            ValueError: If there is no pair, a source is no text or blank, a target no text, the
+                lists differ in length, or a token id is outside the vocabulary.
+        """
+        inputs = self.pack_known(inputs)
+        steps, places = self.longest(inputs)
+        return self.replay_in_batches(inputs, batch_size)["alignments"][:, :steps, :places]
+
+    def pack_known(self, inputs):
+        """What `alignments` takes as the backbone's inputs, targets whole: a dict of arrays."""
+        if self.preprocessor is None:
+            self._check_token_ids(inputs)
+            return inputs
+        if isinstance(inputs, (tuple, list)) and len(inputs) == 2:
+            inputs = {"encoder_text": inputs[0], "decoder_text": inputs[1]}
+        if not isinstance(inputs, dict) or inputs.get("decoder_text") is None:
+            raise ValueError(
+                "Alignments are of sources and their targets: a pair of two lists, or a dict of "
+                f"'encoder_text' and 'decoder_text'. Received: {inputs!r}"
+            )
+        _, given = self._as_given(inputs)
+        preprocessor = self.preprocessor
+        inputs, following, real = preprocessor(given["encoder_text"], given["decoder_text"])
+        steps = fit_length(int(real.sum(axis=1).max()), preprocessor.decoder_sequence_length)
+        places = fit_length(
+            int(inputs["encoder_padding_mask"].sum(axis=1).max()),
+            preprocessor.encoder_sequence_length,
+        )
+        start = inputs["decoder_token_ids"][:, :1]
+        inputs = {name: inputs[name][:, :places] for name in inputs if name[:7] != "decoder"}
+        target = np.concatenate([start, following[:, :steps]], axis=1)
+        real = np.pad(real[:, :steps], ((0, 0), (1, 0)), constant_values=True)
+        return {**inputs, "decoder_token_ids": target, "decoder_padding_mask": real}
+
+    def longest(self, inputs):
+        """How many steps and places of what `pack_known` gave are looked at: not all padding.
+
+        Without a preprocessor, all: who pads ids counts them.
+        """
+        if self.preprocessor is None:
+            return np.shape(inputs["decoder_token_ids"])[1] - 1, None
+        masks = (inputs[f"{side}_padding_mask"] for side in ("decoder", "encoder"))
+        target, source = (int(mask.sum(axis=1).max()) for mask in masks)
+        return target - 1, source
+
+    def predict(self, x, batch_size=None, **kwargs):
+        """The logits of known targets, as `keras.Model.predict` gives them: `generate` makes new.
+
+        Args:
+            x: A dict of `"encoder_text"` and `"decoder_text"`, or a dataset of batches of these;
+                without a preprocessor, the backbone's inputs.
+            batch_size, **kwargs: As in `TaskMixin.predict`.
+
+        Raises:
+            ValueError: As in `alignments`.
+        """
+        return super().predict(x, batch_size=batch_size, **kwargs)
+
+    def check_read(self, x):
+        """The inputs of `predict`, looked at."""
+        if self.preprocessor is not None and not (isinstance(x, dict) and "decoder_text" in x):
+            raise ValueError(
+                "`predict` gives the logits of known targets: a dict of 'encoder_text' and "
+                "'decoder_text'; `generate` makes them. "
+                f"Received: x of type {type(x).__name__}"
+            )
+        return self._as_given(x)[1]
+
+    def replay(self, inputs):
+        """Go once more over outputs that are known, all steps at once.
+
+        Args:
+            inputs: The backbone's inputs; the target whole, from its start to its end token.
+
+        Returns:
+            dict of `alignments` float32 [B, T - 1, S], row t for the token at t + 1, zero where
+            that is padding, and `scores` float32 [B], log p of all tokens but the first, in nats.
+        """
+        return replay(self, inputs)
+
+    def replay_on_batch(self, inputs, door: str = "replay", **arguments):
+        """`replay`, or another method, compiled, on one batch: NumPy arrays."""
+        inputs = {name: inputs[name] for name in self.input}
+        return self.compiled_methods(door, inputs, **arguments)
+
+    def replay_in_batches(self, inputs, batch_size, door: str = "replay", **arguments):
+        """The same for any number of rows."""
+        parts = [self.replay_on_batch(one, door, **arguments) for one in _split(inputs, batch_size)]
+        return {name: join_rows([one[name] for one in parts]) for name in parts[0]}
+
+    def _check_token_ids(self, inputs):
+        """Raise on what are no inputs of the backbone."""
+        sizes = dict.fromkeys(self.input)
+        sizes["encoder_token_ids"] = self.backbone.source_vocabulary_size
+        sizes["decoder_token_ids"] = self.backbone.target_vocabulary_size
+        if "copy_token_ids" in sizes:
+            check_ids(inputs, dict.fromkeys(sizes))
+            copied = sizes["decoder_token_ids"] + np.shape(inputs["encoder_token_ids"])[1]
+            sizes["decoder_token_ids"] = sizes["copy_token_ids"] = copied
+        check_ids(inputs, sizes)
+
+    def check_generated(self, **lengths):
+        """Raise if no output can be of such a length, in tokens: a recurrent decoder makes any."""
+
+
+def _split(given, batch_size):
+    """A dict of lists or arrays in batches."""
+    count = len(next(iter(given.values())))
+    for rows in split_rows(count, batch_size):
+        yield {name: value[rows] for name, value in given.items()}
+
+
+def _without_prompt(ids, inputs):
+    """Generated ids whose padding mask leaves out what was given."""
+    given = ops.convert_to_numpy(inputs["decoder_padding_mask"]).astype(bool)
+    real = ids["decoder_padding_mask"].astype(bool)
+    given = given[:, None] if real.ndim == 3 else given  # [B, 1, T]
+    return {**ids, "decoder_padding_mask": real & ~given}

@@ -1,0 +1,199 @@
+"""From datasets of samples to batches to train on: packed, weighed by class, fit for a strategy."""
+
+import functools
+
+import keras
+import numpy as np
+from keras import ops
+
+from attnzoo.models.preprocessing.input_checks import check_batched
+from attnzoo.models.preprocessing.packing import LENGTH_STEP
+
+# On which side of a pair each input of a sequence-to-sequence task is.
+_SIDES = {
+    "encoder_padding_mask": ("encoder_padding_mask", "encoder_token_ids", "copy_token_ids"),
+    "decoder_padding_mask": ("decoder_padding_mask", "decoder_token_ids"),
+}
+
+
+def check_batches(name: str, dataset):
+    """Raise on a dataset without batches, or of samples that are in none."""
+    check_batched(dataset)
+    if isinstance(dataset, keras.utils.PyDataset):
+        count = dataset.num_batches
+    else:
+        count = int(dataset.cardinality()) if hasattr(dataset, "cardinality") else None
+    if count == 0:
+        raise ValueError(
+            f"`{name}` must have at least one batch. "
+            f"Received: {name} of type {type(dataset).__name__}, without batches"
+        )
+
+
+def check_specs(spec, kinds, targets_name: str | None):
+    """Raise unless the elements of a `tf.data.Dataset` are texts with what is to be learned.
+
+    Args:
+        spec: The dataset's `element_spec`.
+        kinds: What the texts of a sample are called.
+        targets_name: What is to be learned, in the plural, or None if that is in the texts.
+    """
+    if isinstance(spec, dict):  # Both sides in one.
+        parts = [spec.get(name) for name in ("encoder_text", "decoder_text")]
+    else:
+        parts = [*spec] if isinstance(spec, tuple) else [spec]
+    if targets_name is not None and (len(parts) < 2 or parts[1] is None):
+        raise ValueError(
+            f"{targets_name} must come with the texts, in pairs of batches: (texts, "
+            f"{targets_name.lower()}). Received: elements of {spec}"
+        )
+    for kind, part in zip(kinds, parts, strict=False):
+        if getattr(part, "dtype", None) != "string":
+            raise ValueError(f"{kind.capitalize()}s must be strings. Received: elements of {part}")
+
+
+def packed_batches(dataset, pack, class_weight=None, int_masks: bool = False):
+    """Batches of token ids, from a `tf.data.Dataset` of batches of samples.
+
+    Args:
+        dataset: The dataset.
+        pack: Function of `(x, y, sample_weight)`, as many as there are, to the same of ids.
+        class_weight: As in `weigh_classes`.
+        int_masks: As in `finish_batch`.
+    """
+    import tensorflow as tf
+
+    finish = functools.partial(finish_batch, class_weight=class_weight, int_masks=int_masks)
+
+    def convert(*sample):
+        return finish(pack(*sample))
+
+    return dataset.map(convert, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+class FinishedBatches(keras.utils.PyDataset):
+    """The batches of another `PyDataset`, finished as in `finish_batch`.
+
+    Args:
+        dataset: The other one.
+        class_weight, int_masks: As in `finish_batch`.
+    """
+
+    def __init__(self, dataset, class_weight, int_masks: bool):
+        super().__init__(dataset.workers, dataset.use_multiprocessing, dataset.max_queue_size)
+        self._dataset = dataset
+        self._class_weight = class_weight
+        self._int_masks = int_masks
+
+    @property
+    def num_batches(self):
+        return self._dataset.num_batches
+
+    def __getitem__(self, index):
+        return finish_batch(self._dataset[index], self._class_weight, self._int_masks)
+
+    def on_epoch_begin(self):
+        self._dataset.on_epoch_begin()
+
+    def on_epoch_end(self):
+        self._dataset.on_epoch_end()
+
+
+def finish_batch(batch, class_weight=None, int_masks: bool = False):
+    """Weigh a packed batch by its classes, and make masks fit to be added up.
+
+    Args:
+        batch: `(x, y, sample_weight)`, as many as there are.
+        class_weight: As in `weigh_classes`, or None.
+        int_masks: Whether inputs and weights that are bool become int32: to build a model under a
+            `tf.distribute` strategy, Keras adds up those of all replicas.
+    """
+    if class_weight is None and not int_masks:
+        return batch
+    x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
+    if class_weight is not None:
+        weight = weigh_classes(y, weight, *class_weight)
+    if int_masks:
+        x = keras.tree.map_structure(_as_number, x)
+        weight = None if weight is None else _as_number(weight)
+    return keras.utils.pack_x_y_sample_weight(x, y, weight)
+
+
+def weigh_classes(y, weight, classes, in_rows: bool):
+    """The weights of samples, times those of their classes.
+
+    Args:
+        y: int [B] or [B, T], ids of classes; where they are not in rows, also float, or a number
+            for each class, [B, C], of which the largest counts, as in Keras.
+        weight: float [B] or of the shape of `y`; or None.
+        classes: float32 [C]. The weights of the classes; any later ids have 1.
+        in_rows: Whether each sample has a row of classes.
+    """
+    numpy = not hasattr(y, "get_shape")
+    y = ops.convert_to_numpy(y) if numpy else y
+    if not in_rows and len(y.shape) > 1:
+        y = _argmax(y, numpy) if y.shape[-1] != 1 else y[..., 0]
+    factors = _look_up(classes, y, numpy)
+    if weight is None:
+        return factors
+    weight = np.asarray(weight, "float32") if numpy else _cast(weight, "float32")
+    if len(weight.shape) < len(factors.shape):
+        weight = weight[..., None]
+    return factors * weight
+
+
+def trim_pairs(batch):
+    """Take off padding that a batch of pairs does not need, in the graph of a pipeline.
+
+    Both lengths become one of few, for each pair of which a model is compiled: 8, 16, 32 and so on,
+    up to the one that there was.
+
+    Args:
+        batch: `(x, y)` or `(x, y, sample_weight)`, as a `Seq2SeqPreprocessor` packs it.
+    """
+    import tensorflow as tf
+
+    x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
+    lengths = {}
+    for mask, names in _SIDES.items():
+        real = tf.reduce_sum(tf.cast(x[mask], tf.int32), axis=1)
+        few = tf.constant([LENGTH_STEP * 2**power for power in range(24)])
+        length = few[tf.searchsorted(few, [tf.reduce_max(real)])[0]]
+        length = tf.minimum(length, tf.shape(x[mask])[1])
+        lengths.update((name, length) for name in names)
+    x = {name: value[:, : lengths[name]] for name, value in x.items()}
+    length = lengths["decoder_padding_mask"]
+    y, weight = y[:, :length], None if weight is None else weight[:, :length]
+    return keras.utils.pack_x_y_sample_weight(x, y, weight)
+
+
+def _as_number(value):
+    if value.dtype == bool:
+        return _cast(value, "int32") if hasattr(value, "get_shape") else value.astype("int32")
+    return value
+
+
+def _cast(value, dtype):
+    import tensorflow as tf
+
+    return tf.cast(value, dtype)
+
+
+def _argmax(y, numpy: bool):
+    if numpy:
+        return np.argmax(y, axis=-1)
+    import tensorflow as tf
+
+    return tf.argmax(y, axis=-1)
+
+
+def _look_up(classes, ids, numpy: bool):
+    """The weight of each id: float32, shape of `ids`."""
+    classes = np.append(classes, np.float32(1.0))
+    if numpy:
+        ids = np.rint(ids).astype("int64")
+        return classes[np.where(ids < len(classes), ids, len(classes) - 1)]
+    import tensorflow as tf
+
+    ids = tf.cast(tf.round(ids) if ids.dtype.is_floating else ids, tf.int32)
+    return tf.gather(tf.constant(classes), tf.minimum(ids, len(classes) - 1))
