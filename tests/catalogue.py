@@ -374,17 +374,21 @@ LAYERS = [
     ),
     *(
         Row(
-            layers.HardAttention,
+            cls,
             lambda arguments=arguments: {"score": layers.BilinearScore(), **arguments},
             _ATTENTION,
             ("BTM", "BTS"),
             call_arguments=_ALIGNMENTS,
-            variant=variant,
         )
-        for variant, arguments in {
-            "reinforce": {"baseline": "learned", "num_samples": 2, "entropy_weight": 0.1},
-            "straight_through": {"estimator": "straight_through", "soft_mixing": 0.5},
-            "gumbel": {"estimator": "gumbel"},
+        for cls, arguments in {
+            layers.HardAttention: {"estimator": "gumbel"},
+            layers.ReinforceAttention: {
+                "baseline": "learned",
+                "num_samples": 2,
+                "entropy_weight": 0.1,
+            },
+            layers.StraightThroughAttention: {"soft_mixing": 0.5},
+            layers.GumbelSoftmaxAttention: {"num_samples": 2},
         }.items()
     ),
     Row(

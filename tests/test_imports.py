@@ -113,3 +113,69 @@ def test_importing_the_layers_is_cheap():
     )
     assert child.returncode == 0, child.stderr
     assert child.stdout.strip() == "[]"
+
+
+# === The folders of the models ===
+
+MODELS = PACKAGE / "models"
+
+
+def arrows_of(group) -> dict:
+    """The modules of models, or their folders, that each imports; `group` names one by its path."""
+    found = {}
+    for path in sorted(MODELS.rglob("*.py")):
+        if path.parent == MODELS:  # The public names.
+            continue
+        own = group(path)
+        targets = found.setdefault(own, set())
+        for name in imports(path):
+            if is_in(name, "attnzoo.models"):
+                targets.update(group(one) for one in _files_of(name))
+        targets.discard(own)
+    return found
+
+
+def _files_of(name: str) -> list:
+    """The file of a module, or of the module that a name is from."""
+    parts = name.split(".")[1:]
+    places = [PACKAGE.joinpath(*parts), PACKAGE.joinpath(*parts[:-1])]
+    return [place.with_suffix(".py") for place in places if place.with_suffix(".py").exists()][:1]
+
+
+def count_floors(arrows: dict) -> int:
+    """How many stand on each other, at most; a circle is an error."""
+    floors = {}
+
+    def floor(one, above=()):
+        assert one not in above, f"a circle: {' -> '.join(map(str, (*above, one)))}"
+        if one not in floors:
+            lower = [floor(other, (*above, one)) for other in arrows.get(one, ())]
+            floors[one] = 1 + max(lower, default=0)
+        return floors[one]
+
+    return max(floor(one) for one in arrows)
+
+
+def test_folders_of_models_are_few_floors_and_arrows():
+    arrows = arrows_of(lambda path: path.relative_to(MODELS).parts[0])
+    assert count_floors(arrows) <= 4
+    assert sum(map(len, arrows.values())) <= 20
+
+
+def test_modules_of_models_are_in_no_circle():
+    assert count_floors(arrows_of(lambda path: path)) <= 8
+
+
+def test_nothing_but_public_names_is_at_the_root_of_models():
+    assert [path.name for path in MODELS.glob("*.py")] == ["__init__.py"]
+
+
+@all_files("models", "export")
+def test_files_and_functions_are_short(path):
+    source = path.read_text(encoding="utf-8")
+    assert source.count("\n") <= 500
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+            length = body[-1].end_lineno - body[0].lineno + 1 if body else 0
+            assert length <= 60, f"{node.name} has {length} lines"

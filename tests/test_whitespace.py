@@ -5,8 +5,8 @@ import pytest
 
 from attnzoo import data, models, training
 from attnzoo.models.preprocessing.class_labels import ClassLabels
+from attnzoo.models.preprocessing.forms import form
 from attnzoo.models.preprocessing.spans import find_words, find_words_in_graph
-from attnzoo.models.preprocessing.tagging import split_words as split_text
 from attnzoo.whitespace import WHITE_SPACE, find_spans, split_words
 
 pytestmark = pytest.mark.backend_free
@@ -29,7 +29,7 @@ def test_all_find_the_same_words(text, tmp_path):
 
     words = split_words(text)
     tokenizer = data.SymbolTokenizer.from_texts([text])
-    assert tokenizer.symbols(text) == split_text([text])[0] == words
+    assert tokenizer.symbols(text) == form().split_words([text])[0] == words
     graph = tf.function(lambda one: tokenizer(one))
     assert graph([text]).to_list() == tokenizer([text])
     found = tf.function(find_words_in_graph)(tf.constant([text]))
@@ -43,7 +43,7 @@ def test_all_find_the_same_words(text, tmp_path):
 
 
 def test_names_of_tags_and_labels_of_texts_go_by_it_too(tmp_path):
-    assert ClassLabels([WHOLE], separated=True).ids([WHOLE]) == [0]
+    assert ClassLabels([WHOLE], separated=True).id(WHOLE) == 0
     with pytest.raises(ValueError, match=r"strings without white space. Received: 'a\\x0bb'"):
         ClassLabels(["a\vb"], separated=True)
     (tmp_path / "texts.txt").write_text(f"{WHOLE} a film\n", encoding="utf-8")

@@ -83,7 +83,7 @@ def plot_task_heads(task: keras.Model, sources: Sequence[str], targets: Sequence
     """Return a figure with all heads of one model: of a pair, or of a text's self-attention."""
     from attnzoo.plotting import plot_heads
 
-    if not hasattr(task, "head_alignments") or hasattr(task, "answer"):
+    if not task.backbone.has_heads or hasattr(task, "answer"):
         raise ValueError(
             "`--heads` is for a Transformer that generates, or that reads one text at a time. "
             f"Received: {type(task).__name__}"

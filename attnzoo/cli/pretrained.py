@@ -49,7 +49,7 @@ def start_from_preset(settings: Settings, options: dict, head: dict):
         head: For the task. A classifier's own layers always start anew.
     """
     from attnzoo.models.parts.presets import explain_preset_errors, task_class
-    from attnzoo.models.transformer_encoder.task import packing_of_another
+    from attnzoo.models.tasks.saving import packing_of_another
 
     preset, cls = settings.kind.preset, settings.task_class
     held = task_class(preset)

@@ -11,23 +11,23 @@ import keras
 import numpy as np
 
 from attnzoo.export.graph import run_exported, write_graph
-from attnzoo.export.specs.families import serve
+from attnzoo.export.specs.families import make_spec
 from attnzoo.models.preprocessing.packing import as_lists
 
 
-def write_in_child(served, workplace, made, feeds):
+def write_in_child(spec, workplace, made, feeds):
     """Save the task as a preset; let a process under TensorFlow write, load and run the rest.
 
     Args:
-        served: What the task's family says (see `Served`).
+        spec: What the task's family says (see `ServingSpec`).
         workplace: A directory for what lies between.
         made: Where the SavedModel is written.
         feeds: As `run_exported` takes them.
     """
-    task = served.task
+    task = spec.task
     preset = os.path.join(workplace, "preset")
     results = os.path.join(workplace, "results")
-    modules = _modules_of(served)
+    modules = _modules_of(spec)
     task.save_to_preset(preset)
     request = {
         "preset": preset,
@@ -35,8 +35,8 @@ def write_in_child(served, workplace, made, feeds):
         "has_preprocessor": task.preprocessor is not None,
         "dtype": keras.saving.serialize_keras_object(task.backbone.dtype_policy),
         "modules": modules,
-        "inputs": served.inputs,
-        "options": keras.saving.serialize_keras_object(served.options),
+        "inputs": spec.inputs,
+        "options": keras.saving.serialize_keras_object(spec.options),
         "directory": made,
         "feeds": {name: as_lists(rows) for name, rows in feeds.items()},
         "results": results,
@@ -72,7 +72,7 @@ def write_in_child(served, workplace, made, feeds):
 
 
 def main(arguments=None):
-    """What the child process does."""
+    """Run the child process."""
     parser = argparse.ArgumentParser(prog="python -m attnzoo.export.child")
     parser.add_argument("request", help="JSON file, as `write_in_child` writes it.")
     with open(parser.parse_args(arguments).request, encoding="utf-8") as file:
@@ -88,17 +88,17 @@ def main(arguments=None):
         request["preset"], **arguments
     )
     options = keras.saving.deserialize_keras_object(request["options"])
-    served = serve(task, request["inputs"], **options)
-    with served.at_work():
-        write_graph(served, request["directory"])
+    spec = make_spec(task, request["inputs"], **options)
+    with spec.as_exported():
+        write_graph(spec, request["directory"])
     both = run_exported(request["directory"], request["feeds"])
     for part, outputs in zip(("all", "first"), both, strict=True):
         np.savez(f"{request['results']}_{part}.npz", **outputs)
 
 
-def _modules_of(served):
+def _modules_of(spec):
     """The modules, all but Keras's own, that define classes and functions of a task."""
-    task = served.task
+    task = spec.task
     registered = keras.saving.get_custom_objects()
     found = {(type(task).__module__, type(task).__name__)}
 
@@ -115,7 +115,7 @@ def _modules_of(served):
             found.add((registered[value].__module__, registered[value].__name__))
 
     visit(keras.saving.serialize_keras_object(task))
-    visit(keras.saving.serialize_keras_object(served.options))
+    visit(keras.saving.serialize_keras_object(spec.options))
     known = ("builtins", "keras", "keras_hub")
     found = {(module, name) for module, name in found if module.split(".")[0] not in known}
     for module, name in sorted(found):

@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from attnzoo.export.specs.base import fit
+from attnzoo.export.specs.base import pad_to
 
 
-def compare(served, verify, live, exported):
+def compare(spec, verify, live, exported):
     """Hold the SavedModel's outputs to the live model's, row by row.
 
     Args:
-        served: What the task's family says (see `Served`).
+        spec: What the task's family says (see `ServingSpec`).
         verify: What went in, in Python.
-        live: What the live model gives, as `served.run_live` gives it.
+        live: What the live model gives, as `spec.run_live` gives it.
         exported: What the SavedModel gives: for all, and for the first row alone.
 
     Raises:
@@ -19,21 +19,21 @@ def compare(served, verify, live, exported):
     """
     whole, first = exported
     for row, source in enumerate(verify):
-        _compare_row(served, source, row, live, whole)
+        _compare_row(spec, source, row, live, whole)
     # Alone in its batch a source must give what it gave among others.
-    _compare_row(served, verify[0], 0, live, first)
+    _compare_row(spec, verify[0], 0, live, first)
 
 
-def _compare_row(served, source, row, live, exported):
+def _compare_row(spec, source, row, live, exported):
     given = {name: value[row] for name, value in exported.items()}
-    expected = served.expected(live, row, given)
-    tolerances = served.tolerances(expected)
+    expected = spec.expected(live, row, given)
+    tolerances = spec.tolerances(expected)
     for name in expected:
         if name not in given:
             continue
-        one, other = _as_wide(given[name], expected[name], served.padding.get(name))
+        one, other = _as_wide(given[name], expected[name], spec.padding.get(name))
         if other.dtype.kind == "f":
-            tolerance = tolerances.get(name, served.tolerance)
+            tolerance = tolerances.get(name, spec.tolerance)
             equal = np.allclose(one, other, rtol=0, atol=tolerance)
         else:
             equal = np.array_equal(one, other)
@@ -51,7 +51,7 @@ def _as_wide(one, other, padding):
     if padding is None:
         padding = "" if one.dtype.kind == "U" else 0
     shape = [max(sizes) for sizes in zip(one.shape, other.shape, strict=True)]
-    return fit(one, shape, padding), fit(other, shape, padding)
+    return pad_to(one, shape, padding), pad_to(other, shape, padding)
 
 
 def _show(value):

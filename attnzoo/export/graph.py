@@ -8,7 +8,7 @@ import keras_hub
 SIGNATURE = "serving_default"
 
 
-def write_graph(served, directory):
+def write_graph(spec, directory):
     """Trace the graph under TensorFlow, and save it with what it reads: variables and tables.
 
     Raises:
@@ -16,17 +16,17 @@ def write_graph(served, directory):
     """
     import tensorflow as tf
 
-    signature = served.signature()
+    signature = spec.signature()
     module = tf.Module()
     resources = []
-    if served.inputs == "text":
-        _check_packing(served, signature)
-        resources = module.tokenizers = served.resources()
+    if spec.inputs == "text":
+        _check_packing(spec, signature)
+        resources = module.tokenizers = spec.resources()
 
     def run(**given):
         batch = tf.shape(next(iter(given.values())))[0]
         given = {name: _with_a_row(value) for name, value in given.items()}
-        outputs = served.compute(served.pack(given))
+        outputs = spec.compute(spec.pack(given))
         return {name: value[:batch] for name, value in outputs.items()}
 
     with _named_by_content(resources):
@@ -70,11 +70,11 @@ def _with_a_row(value):
     return tf.concat([value, tf.zeros(tf.concat([[missing], shape[1:]], 0), value.dtype)], axis=0)
 
 
-def _check_packing(served, signature):
+def _check_packing(spec, signature):
     """Raise where a tokenizer, or another's preprocessor, has no form in a graph."""
     import tensorflow as tf
 
-    packing = tf.function(lambda **given: served.pack(given), autograph=False)
+    packing = tf.function(lambda **given: spec.pack(given), autograph=False)
     try:
         packing.get_concrete_function(**signature)
     except Exception as error:
@@ -82,7 +82,7 @@ def _check_packing(served, signature):
             '`inputs="text"` needs a preprocessor whose work TensorFlow can trace, and this one '
             f"raised {type(error).__name__}: {error}. Where that cannot be helped, pass "
             '`inputs="ids"` and tokenize outside. '
-            f"Received: preprocessor={type(served.task.preprocessor).__name__}"
+            f"Received: preprocessor={type(spec.task.preprocessor).__name__}"
         ) from error
 
 

@@ -10,7 +10,7 @@ from attnzoo.export.child import write_in_child
 from attnzoo.export.comparison import compare
 from attnzoo.export.graph import run_exported, write_graph
 from attnzoo.export.precision import full_precision
-from attnzoo.export.specs.families import serve
+from attnzoo.export.specs.families import make_spec
 
 
 def saved_model(
@@ -106,29 +106,29 @@ def saved_model(
         )
     if importlib.util.find_spec("tensorflow") is None:
         raise ImportError("`saved_model` needs TensorFlow. Install it with: pip install tensorflow")
-    served = serve(task, inputs, **options)
+    spec = make_spec(task, inputs, **options)
     path = os.path.abspath(os.fspath(path))
     _check_path(path, overwrite)
 
-    with served.at_work(), full_precision():
-        verify = _sample(served) if verify is None else list(verify)
-        feeds, live = served.run_live(verify)
+    with spec.as_exported(), full_precision():
+        verify = _sample(spec) if verify is None else list(verify)
+        feeds, live = spec.run_live(verify)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         # Beside its place, so that the last step is a mere renaming.
         with tempfile.TemporaryDirectory(
             dir=os.path.dirname(path), prefix=f".{os.path.basename(path)}."
         ) as workplace:
             made = os.path.join(workplace, "saved_model")
-            exported = _write_and_run(served, workplace, made, feeds)
-            compare(served, verify, live, exported)
+            exported = _write_and_run(spec, workplace, made, feeds)
+            compare(spec, verify, live, exported)
             if os.path.lexists(path):
                 os.replace(path, os.path.join(workplace, "replaced"))
             os.replace(made, path)
     return path
 
 
-def _sample(served):
-    samples = served.sample()
+def _sample(spec):
+    samples = spec.sample()
     if not samples:
         raise ValueError(
             "The vocabulary gives nothing to compare on that the preprocessor takes: pass some as "
@@ -137,11 +137,11 @@ def _sample(served):
     return samples
 
 
-def _write_and_run(served, workplace, made, feeds):
+def _write_and_run(spec, workplace, made, feeds):
     """Write the SavedModel to `made`; return its outputs for all of `feeds`, and for the first."""
     if keras.backend.backend() != "tensorflow":
-        return write_in_child(served, workplace, made, feeds)
-    write_graph(served, made)
+        return write_in_child(spec, workplace, made, feeds)
+    write_graph(spec, made)
     return run_exported(made, feeds)
 
 

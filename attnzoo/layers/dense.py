@@ -1,12 +1,13 @@
 """Dense layers as `attnzoo.ops.linear` applies them."""
 
+import keras
 from keras import ops
 
 from attnzoo.ops import linear
 
 
-def apply_dense(dense, rows):
-    """What a built `keras.layers.Dense` gives, in the form that is fast on every backend.
+def apply_dense(dense: keras.layers.Dense, rows):
+    """Apply a built `keras.layers.Dense`, in the form that is fast on every backend.
 
     It may run outside of `call`. After quantization the layer itself is called.
 
@@ -22,8 +23,8 @@ def apply_dense(dense, rows):
     """
     if not dense.built:
         raise ValueError(
-            "What stands around a layer must be built before its methods are called on their own: "
-            f"call it once, or its `build`. Received: layer {dense.name!r}, not built"
+            "A layer must be built before its methods are called on their own: call it once, or "
+            f"its `build`. Received: layer {dense.name!r}, not built"
         )
 
     def read(weight):

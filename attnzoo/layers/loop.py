@@ -1,12 +1,14 @@
 """The one loop over time that trains on every backend."""
 
+from collections.abc import Callable
+
 import keras
 from keras import ops, tree
 
 from attnzoo.backend import ON_TORCH
 
 
-def run_loop(body, inputs, state, dtype: str, go_backwards: bool = False):
+def run_loop(body: Callable, inputs, state, dtype: str, go_backwards: bool = False):
     """Run `body` over the steps of `inputs`.
 
     The loop is `keras.layers.RNN`: it trains under JAX and TensorFlow (graph and XLA), where
@@ -42,7 +44,7 @@ def run_loop(body, inputs, state, dtype: str, go_backwards: bool = False):
 
 
 def _python_loop(body, inputs, state, go_backwards):
-    """What torch runs anyway, with nothing around it: there every operation costs."""
+    """Loop in Python, as torch does anyway: there every operation costs."""
     steps = ops.unstack(inputs, axis=1)
     outputs = []
     for step in reversed(steps) if go_backwards else steps:
@@ -52,7 +54,7 @@ def _python_loop(body, inputs, state, go_backwards):
 
 
 class _Body:
-    """A function in the clothes of a Keras RNN cell."""
+    """A function as a Keras RNN cell."""
 
     def __init__(self, body, structure, dtype):
         self.body = body

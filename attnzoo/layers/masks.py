@@ -11,7 +11,7 @@ import keras
 
 
 def first_mask(*masks):
-    """Return the first mask that is there: the caller's own, then what Keras sent along."""
+    """Return the first mask that is given: the caller's own, then that of Keras."""
     return next((mask for mask in masks if mask is not None), None)
 
 
@@ -23,7 +23,7 @@ def warn_of_lost_mask(argument: str, tensor, mask) -> None:
 
     Args:
         argument: The name of the argument that the mask should come by.
-        tensor: What may be attended to, [B, S, ...].
+        tensor: The memory, [B, S, ...].
         mask: Its mask, or None.
     """
     lost_at = None if mask is not None else _where_lost(tensor)
@@ -36,7 +36,7 @@ def warn_of_lost_mask(argument: str, tensor, mask) -> None:
 
 
 def _where_lost(tensor) -> str | None:
-    """The name of the operation after which the mask was gone, or None where none was lost."""
+    """Return the name of the operation that lost the mask, or None."""
     lost_at = None
     while getattr(tensor, "_keras_mask", None) is None:
         history = getattr(tensor, "_keras_history", None)

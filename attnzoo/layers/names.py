@@ -9,14 +9,17 @@ from attnzoo.layers.attention.chunkwise import ChunkwiseAttention
 from attnzoo.layers.attention.coverage import CoverageAttention
 from attnzoo.layers.attention.exact import ExactHardAttention
 from attnzoo.layers.attention.exact_monotonic import ExactMonotonicAttention
+from attnzoo.layers.attention.gumbel_softmax import GumbelSoftmaxAttention
 from attnzoo.layers.attention.hard import HardAttention
 from attnzoo.layers.attention.local import LocalAttention
 from attnzoo.layers.attention.location_sensitive import LocationSensitiveAttention
 from attnzoo.layers.attention.monotonic import MonotonicAttention
 from attnzoo.layers.attention.multi_head import MultiHeadAttention
 from attnzoo.layers.attention.pooling import AttentivePooling
+from attnzoo.layers.attention.reinforce import ReinforceAttention
 from attnzoo.layers.attention.self_attention import MultiHeadSelfAttention
 from attnzoo.layers.attention.soft import BahdanauAttention, LuongAttention, SoftAttention
+from attnzoo.layers.attention.straight_through import StraightThroughAttention
 from attnzoo.layers.output.marginal_logits import MarginalLogits
 from attnzoo.layers.output.monotonic_marginal_logits import MonotonicMarginalLogits
 from attnzoo.layers.output.pointer_generator import PointerGenerator
@@ -58,6 +61,7 @@ __all__ = [
     "ExactHardAttention",
     "ExactMonotonicAttention",
     "FeedForward",
+    "GumbelSoftmaxAttention",
     "HardAttention",
     "LearnedPosition",
     "LocalAttention",
@@ -73,11 +77,13 @@ __all__ = [
     "PointerGenerator",
     "Position",
     "RNNEncoder",
+    "ReinforceAttention",
     "RelativePosition",
     "RotaryPosition",
     "Score",
     "SinusoidalPosition",
     "SoftAttention",
+    "StraightThroughAttention",
     "T5Position",
     "TransformerDecoderBlock",
     "TransformerEncoderBlock",

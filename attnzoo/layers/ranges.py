@@ -1,4 +1,4 @@
-"""What values a variable may have that no optimizer moves."""
+"""Ranges of variables that no optimizer moves."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import keras
 
 
 class Range(keras.constraints.Constraint):
-    """A variable's `constraint` that says which values it may have, and changes none.
+    """A variable's `constraint` that names its range, and changes no value.
 
     Who sets the variable, such as `attnzoo.training.VariableSchedule`, asks it first.
 

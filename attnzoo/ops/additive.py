@@ -58,7 +58,7 @@ def additive_scores(query, key, vector):
     dtype = _check(query, key, vector)
     wide = dtype if dtype == "float64" else "float32"
     query, key, vector = (ops.cast(tensor, wide) for tensor in (query, key, vector))
-    return ops.cast(_way(query, key)(query, key, vector), dtype)
+    return ops.cast(_comparison(query, key)(query, key, vector), dtype)
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -86,15 +86,15 @@ def _check(query, key, vector):
     return keras.backend.result_type(query.dtype, key.dtype, vector.dtype)
 
 
-def _way(query, key):
-    """How to compare: the function that suits these sizes and this backend."""
+def _comparison(query, key):
+    """Return the function that compares best for these sizes, on this backend."""
     if query.shape[1] == 1 and not ON_TORCH:
         return _one_step
     return _whole if _is_small(query.shape, key.shape) else _blockwise
 
 
 def _is_small(query_shape, key_shape):
-    """Whether [B, T, S, U] may be held at once."""
+    """Return whether [B, T, S, U] may be held at once."""
     batch, query_length, units = query_shape
     if query_length == 1:
         return True  # [B, 1, S, U] is as large as the key.
@@ -107,13 +107,13 @@ def _hidden(query, key):
 
 @ops.custom_gradient
 def _one_step(query, key, vector):
-    """One step of a decoding loop: [B, 1, S, U] is made again in the backward pass, not carried."""
+    """Compare one step of a decoding loop: the backward pass computes [B, 1, S, U] again."""
 
     def gradient(upstream):
         hidden = _hidden(query, key)  # [B, 1, S, U]
-        bent = ops.expand_dims(upstream, -1) * (1.0 - hidden * hidden) * vector
+        gradients = ops.expand_dims(upstream, -1) * (1.0 - hidden * hidden) * vector
         vector_gradient = ops.sum(ops.expand_dims(upstream, -1) * hidden, axis=(0, 1, 2))
-        return ops.sum(bent, axis=2), ops.sum(bent, axis=1), vector_gradient
+        return ops.sum(gradients, axis=2), ops.sum(gradients, axis=1), vector_gradient
 
     return _whole(query, key, vector), gradient
 
@@ -149,7 +149,7 @@ def _blockwise_scores(query, key, vector):
 
 
 def _blockwise_gradients(query, key, vector, upstream):
-    """Gradients of `query`, `key` and `vector`.
+    """Return the gradients of `query`, `key` and `vector`.
 
     With h the hidden units and g the upstream gradient of the scores they are
 
@@ -211,6 +211,6 @@ def _sum_over_steps(hidden):
 
 
 def _block_sizes(query, key):
-    """Examples b and query steps t of a block."""
+    """Return the examples b and the query steps t of a block."""
     batch, query_length, units = ops.shape(query)
     return block_sizes(batch, query_length, ops.shape(key)[1] * units, _BLOCK_ELEMENTS)

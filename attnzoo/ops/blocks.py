@@ -63,7 +63,7 @@ def join_examples(pieces, shape, examples):
 
 
 def scan_blocks(step, carry, elements, num_outputs=1):
-    """`ops.scan` over a tuple of tensors; each step gives a tuple of `num_outputs` tensors.
+    """Scan a tuple of tensors; each step returns a tuple of `num_outputs` tensors.
 
     `ops.scan` itself wants outputs shaped as the carry on TensorFlow. On torch it keeps the outputs
     of all steps and then stacks them: twice the memory, and small pieces that break up the heap.
@@ -99,17 +99,17 @@ def _scan_tensorflow(step, carry, elements, num_outputs):
 
 
 def smallest(first, second):
-    """The smaller of two sizes."""
+    """Return the smaller of two sizes."""
     known = isinstance(first, int) and isinstance(second, int)
     return min(first, second) if known else ops.minimum(first, second)
 
 
 def largest(first, second):
-    """The larger of two sizes."""
+    """Return the larger of two sizes."""
     known = isinstance(first, int) and isinstance(second, int)
     return max(first, second) if known else ops.maximum(first, second)
 
 
 def _rest(length, block):
-    """What `length` lacks to be a multiple of `block`, and at least one block."""
+    """Return how many `length` lacks to be a multiple of `block`, at least one block."""
     return largest(block - length, -length % block)

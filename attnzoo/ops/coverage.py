@@ -1,17 +1,17 @@
-"""What was looked at already, and what it costs to look there again."""
+"""The loss on attending to the same place again."""
 
 import keras
 from keras import ops
 
 
 def coverage_loss(alignments, mask=None):
-    """How much of its weight attention puts where it has been before.
+    """Compute the share of weight that attention puts on places that it covered before.
 
         coverage[t, s] = sum over t' < t of alignments[t', s]
         loss           = mean over b, t of sum over s of min(alignments[t, s], coverage[t, s])
 
     Its gradient lowers the weight of a place that is covered, and where a weight is more than the
-    coverage, the weights that covered it before. What no step has looked at costs nothing.
+    coverage, the weights that covered it before. Places that no step attended to cost nothing.
 
     Args:
         alignments: float [B, T, S].

@@ -8,7 +8,7 @@ _STRIDE = 0x9E3779B9 - 2**32
 
 
 def dropout_factors(rate: float, seed, rows, steps, places):
-    """What dropout multiplies a weight with: 0, or 1 / (1 - rate).
+    """Draw the factors of dropout: 0, or 1 / (1 - rate).
 
         bits[r, t, s] = mix(mix(mix(rows[r] + seed[0]) + steps[t] + seed[1]) + places[s] * stride)
 
@@ -43,5 +43,5 @@ def _mix(bits):
 
 
 def _shift(bits, count: int):
-    """To the right; what comes in from the left is 0, as for a number without a sign."""
+    """Shift to the right, with zeros from the left as for a number without a sign."""
     return ops.bitwise_and(ops.right_shift(bits, count), (1 << (32 - count)) - 1)

@@ -1,4 +1,4 @@
-"""The forward algorithm over places: a step moves on, and what was said tells where it stood.
+"""The forward algorithm over places of the memory, which are the states of a Markov chain.
 
     prior[t](s)     = sum over s' of moves[t](s | s') posterior[t - 1](s')
     posterior[t](s) = prior[t](s) p(target[t] | s) / sum over s' of the same
@@ -18,7 +18,7 @@ _SMALLEST = 1e-30
 
 
 def free_moves(alignments, mask=None):
-    """Moves to any place at or after the one before, as the alignments have it.
+    """Compute moves to any place at or after the one before, from alignments.
 
         moves(s | s') = alignments[s] / sum over s'' >= s' of alignments[s'']    for s >= s'
 
@@ -56,7 +56,7 @@ def free_moves(alignments, mask=None):
 
 
 def jump_moves(alignments, jumps, mask=None):
-    """Moves of at most J - 1 places, as alignments and jumps have it.
+    """Compute moves of at most J - 1 places, from alignments and jumps.
 
         moves(s | s') proportional to alignments[s] exp(jumps[s', s - s'])    for 0 <= s - s' < J
 
@@ -94,7 +94,7 @@ def jump_moves(alignments, jumps, mask=None):
 
 
 def move_freely(places, moves):
-    """One step on, over what `free_moves` gave.
+    """Take one step by the moves of `free_moves`.
 
     Args:
         places: float [..., S]. Probability of each place before.
@@ -111,7 +111,7 @@ def move_freely(places, moves):
 
 
 def move_by_jumps(places, moves):
-    """One step on, over what `jump_moves` gave.
+    """Take one step by the moves of `jump_moves`.
 
     Args:
         places: float [..., S]. Probability of each place before.
@@ -128,13 +128,13 @@ def move_by_jumps(places, moves):
 
 
 def observe(places, log_probs):
-    """Where a step stood, once it is known what it said.
+    """Compute the posterior of the place of a step, given its target.
 
         posterior[s] = places[s] exp(log_probs[s]) / sum over s' of the same
 
     Args:
         places: float [..., S]. Probability of each place. No smaller one than 1e-30 is told from 0.
-        log_probs: float [..., S]. Log-probability, at each place, of what was said.
+        log_probs: float [..., S]. Log-probability of the target at each place.
 
     Returns:
         float [..., S]. Sums to 1; zeros where `places` has none.
@@ -148,7 +148,7 @@ def observe(places, log_probs):
 
 
 def _real(alignments, mask):
-    """Alignments in float32 at least, 0 at padding, and the smallest that is told from 0."""
+    """Return alignments in float32 at least, 0 at padding, and the smallest told from 0."""
     alignments = ops.convert_to_tensor(alignments)
     half = keras.backend.standardize_dtype(alignments.dtype) == "float16"
     alignments = ops.cast(alignments, keras.backend.result_type(alignments.dtype, "float32"))
@@ -158,13 +158,13 @@ def _real(alignments, mask):
 
 
 def _ahead(tensor, reach):
-    """What stands 0, 1, ... `reach` places further on: [..., S] to [..., S, reach + 1]."""
+    """Return the entries 0, 1, ... `reach` places further on: [..., S, reach + 1]."""
     padded = ops.pad(tensor, _last_axis(tensor, 0, reach))
     return ops.stack([padded[..., j : j - reach or None] for j in range(reach + 1)], axis=-1)
 
 
 def _behind(tensor, reach):
-    """What stands 0, 1, ... `reach` places before: [..., S] to [..., S, reach + 1]."""
+    """Return the entries 0, 1, ... `reach` places before: [..., S, reach + 1]."""
     padded = ops.pad(tensor, _last_axis(tensor, reach, 0))
     return ops.stack([padded[..., reach - j : -j or None] for j in range(reach + 1)], axis=-1)
 

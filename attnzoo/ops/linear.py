@@ -43,7 +43,7 @@ def _product(inputs, kernel, bias):
 
 
 def weighted_sum(alignments, value):
-    """Gather a context: the values, weighted.
+    """Compute a context: the weighted sum of values.
 
         context[b, t] = sum over s of alignments[b, t, s] value[b, s]
 

@@ -1,4 +1,4 @@
-"""Where the attention stood, as features of each place."""
+"""Alignments as features of each place."""
 
 from keras import ops
 

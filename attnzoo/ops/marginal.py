@@ -1,4 +1,4 @@
-"""What is said at every place: marginal log-probabilities, and those of one target at each place.
+"""Log-probabilities summed over places, and those of one target at each place.
 
 In blocks: it never holds [B, T, S, U] or [B, T, S, V] at once.
 """
@@ -31,7 +31,7 @@ _SMALLEST = 1e-37
 
 
 def marginal_log_probs(query, key, alignments, kernel, bias, kept=None):
-    """Log-probabilities of what a step says, over all places where it may have looked.
+    """Compute log-probabilities of the targets of a step, summed over its places.
 
         readout[b, t, s]  = kept[b, t] * tanh(query[b, t] + key[b, s])
         log p[b, t, s, v] = log_softmax over v of (kernel readout[b, t, s] + bias)
@@ -50,7 +50,7 @@ def marginal_log_probs(query, key, alignments, kernel, bias, kept=None):
         alignments: float [B, T, S]. Probabilities of the places.
         kernel: float [U, V].
         bias: float [V].
-        kept: float [B, T, U], or None. What dropout keeps of each feature, scaled: 0 for what it
+        kept: float [B, T, U], or None. Factors of dropout for each feature, 0 for those that it
             drops, at all places of a step alike. No gradient goes to it.
 
     Returns:
@@ -69,7 +69,7 @@ def marginal_log_probs(query, key, alignments, kernel, bias, kept=None):
 
 
 def target_log_probs(query, key, targets, kernel, bias, kept=None):
-    """Log-probabilities of one given target at each place: what is evidence of where a step looked.
+    """Compute the log-probability of one given target at each place.
 
         readout[b, t, s]  = kept[b, t] * tanh(query[b, t] + key[b, s])
         log p[b, t, s, v] = log_softmax over v of (kernel readout[b, t, s] + bias)
@@ -97,9 +97,9 @@ def target_log_probs(query, key, targets, kernel, bias, kept=None):
     return _in_one_or_in_blocks(_of_targets, query, key, targets, kernel, bias, kept)
 
 
-def _in_one_or_in_blocks(compute, query, key, beside, kernel, bias, kept):
+def _in_one_or_in_blocks(compute, query, key, operand, kernel, bias, kept):
     wide = "float64" if keras.backend.standardize_dtype(query.dtype) == "float64" else "float32"
-    tensors = [query, key, beside, kernel, bias] + ([] if kept is None else [kept])
+    tensors = [query, key, operand, kernel, bias] + ([] if kept is None else [kept])
     tensors = [ops.cast(tensor, wide) for tensor in tensors]
     if kept is not None:
         tensors[-1] = ops.stop_gradient(tensors[-1])
@@ -109,21 +109,26 @@ def _in_one_or_in_blocks(compute, query, key, beside, kernel, bias, kept):
 
 
 def _at_each_place(query, key, kernel, bias, kept):
-    """tanh(...) and what dropout leaves of it [b, t, S, U], and logits [b, t, S, V]."""
+    """Return tanh(...) and the same after dropout [b, t, S, U], and logits [b, t, S, V]."""
     hidden = ops.tanh(ops.expand_dims(query, 2) + ops.expand_dims(key, 1))
     readout = hidden if kept is None else hidden * ops.expand_dims(kept, 2)
     return hidden, readout, linear(readout, kernel, bias)
 
 
 def _gradients_below(shares, hidden, readout, kernel, kept):
-    """From the gradient of the logits [b, t, S, V] to those of query, key, kernel and bias."""
+    """Return gradients of query, key, kernel and bias for that of the logits."""
     rows = ops.reshape(shares, (-1, kernel.shape[-1]))  # [b t S, V]
     readouts = ops.reshape(readout, (-1, kernel.shape[0]))  # [b t S, U]
-    bent = linear(shares, ops.transpose(kernel))  # [b, t, S, U]
-    bent = bent if kept is None else bent * ops.expand_dims(kept, 2)
-    bent = bent * (1.0 - hidden * hidden)
+    gradients = linear(shares, ops.transpose(kernel))  # [b, t, S, U]
+    gradients = gradients if kept is None else gradients * ops.expand_dims(kept, 2)
+    gradients = gradients * (1.0 - hidden * hidden)
     kernel_gradient = ops.matmul(ops.transpose(readouts), rows)
-    return ops.sum(bent, axis=2), ops.sum(bent, axis=1), kernel_gradient, ops.sum(rows, axis=0)
+    return (
+        ops.sum(gradients, axis=2),
+        ops.sum(gradients, axis=1),
+        kernel_gradient,
+        ops.sum(rows, axis=0),
+    )
 
 
 # === Summed over the places ===
@@ -138,7 +143,7 @@ def _marginals(query, key, alignments, kernel, bias, kept=None):
 
 
 def _joint(logits, alignments):
-    """log of alignments[b, t, s] p[b, t, s, v]: [b, t, S, V]."""
+    """Return log of alignments[b, t, s] p[b, t, s, v]: [b, t, S, V]."""
     some = alignments > _SMALLEST
     weights = ops.where(some, ops.log(ops.where(some, alignments, 1.0)), _LOWEST)
     totals = ops.logsumexp(logits, axis=-1)  # [b, t, S]
@@ -146,7 +151,7 @@ def _joint(logits, alignments):
 
 
 def _marginal_gradients(query, key, alignments, kernel, bias, kept=None, *, upstream):
-    """Of one block: gradients of query, alignments, key, kernel and bias.
+    """Return gradients of one block: of query, alignments, key, kernel and bias.
 
     With g the upstream gradient, and the posterior r[s, v] of the places once v is seen,
 
@@ -179,12 +184,12 @@ def _target_log_probs(query, key, targets, kernel, bias, kept=None):
 
 
 def _one_hot(targets, kernel):
-    """[b, t, 1] to [b, t, 1, V]"""
+    """Return indices [b, t, 1] as one-hot rows [b, t, 1, V]."""
     return ops.one_hot(ops.cast(targets, "int32"), kernel.shape[-1], dtype=kernel.dtype)
 
 
 def _target_gradients(query, key, targets, kernel, bias, kept=None, *, upstream):
-    """Of one block, as `_marginal_gradients`; to the targets goes none."""
+    """Return gradients of one block, as `_marginal_gradients`, but none of the targets."""
     hidden, readout, logits = _at_each_place(query, key, kernel, bias, kept)
     shares = _one_hot(targets, kernel) - ops.softmax(logits, axis=-1)
     shares = shares * ops.expand_dims(upstream, -1)  # [b, t, S, V]
@@ -196,12 +201,12 @@ def _target_gradients(query, key, targets, kernel, bias, kept=None, *, upstream)
 
 
 class _Computation:
-    """A function of (query, key, beside, kernel, bias, kept), in one or in blocks.
+    """A function of (query, key, operand, kernel, bias, kept), in one or in blocks.
 
     Args:
         whole: The function, to [B, T, W].
         gradients: Function of the same and the upstream gradient [B, T, W], to the gradients of
-            query, `beside` [B, T, ...], key, kernel and bias.
+            query, `operand` [B, T, ...], key, kernel and bias.
         width: Function of key and kernel to W.
     """
 
@@ -221,45 +226,47 @@ class _Computation:
 
         self.in_blocks = in_blocks
 
-    def _outputs_in_blocks(self, query, key, beside, kernel, bias, kept=None):
+    def _outputs_in_blocks(self, query, key, operand, kernel, bias, kept=None):
         examples, steps = _block_sizes(query, key, kernel)
 
         def example(_, elements):
             key, *by_steps = elements
 
             def block(_, elements):
-                query, beside, *kept = elements
-                return (), (self.whole(query, key, beside, kernel, bias, *kept),)  # [b, t, W]
+                query, operand, *kept = elements
+                return (), (self.whole(query, key, operand, kernel, bias, *kept),)  # [b, t, W]
 
             return scan_blocks(block, (), tuple(by_steps))  # [T / t, b, t, W]
 
-        by_steps = (query, beside) if kept is None else (query, beside, kept)
+        by_steps = (query, operand) if kept is None else (query, operand, kept)
         by_steps = tuple(cut_blocks(one, examples, steps) for one in by_steps)
         _, (outputs,) = scan_blocks(example, (), (cut_examples(key, examples), *by_steps))
         batch, query_length, _ = ops.shape(query)
         return join_blocks(outputs, (batch, query_length, self.width(key, kernel)), examples, steps)
 
-    def _gradients_in_blocks(self, query, key, beside, kernel, bias, kept=None, *, upstream):
+    def _gradients_in_blocks(self, query, key, operand, kernel, bias, kept=None, *, upstream):
         examples, steps = _block_sizes(query, key, kernel)
 
         def example(sums, elements):
             key, *by_steps = elements
 
             def block(sums, elements):
-                query, beside, upstream, *kept = elements
-                tensors = query, key, beside, kernel, bias, *kept
-                query_gradient, beside_gradient, *more = self.gradients(*tensors, upstream=upstream)
+                query, operand, upstream, *kept = elements
+                tensors = query, key, operand, kernel, bias, *kept
+                query_gradient, operand_gradient, *more = self.gradients(
+                    *tensors, upstream=upstream
+                )
                 sums = tuple(one + other for one, other in zip(sums, more, strict=True))
-                return sums, (query_gradient, beside_gradient)
+                return sums, (query_gradient, operand_gradient)
 
             sums = ops.zeros_like(key), *sums
             steps = tuple(by_steps)
             (key_gradient, *sums), of_steps = scan_blocks(block, sums, steps, num_outputs=2)
             return tuple(sums), (*of_steps, key_gradient)
 
-        by_steps = [query, beside, upstream] + ([] if kept is None else [kept])
+        by_steps = [query, operand, upstream] + ([] if kept is None else [kept])
         by_steps = (cut_blocks(one, examples, steps) for one in by_steps)
-        sums, (query_gradient, beside_gradient, key_gradient) = scan_blocks(
+        sums, (query_gradient, operand_gradient, key_gradient) = scan_blocks(
             example,
             (ops.zeros_like(kernel), ops.zeros_like(bias)),
             (cut_examples(key, examples), *by_steps),
@@ -268,14 +275,14 @@ class _Computation:
         gradients = (
             join_blocks(query_gradient, ops.shape(query), examples, steps),
             join_examples(key_gradient, ops.shape(key), examples),
-            join_blocks(beside_gradient, ops.shape(beside), examples, steps),
+            join_blocks(operand_gradient, ops.shape(operand), examples, steps),
             *sums,
         )
         return gradients if kept is None else (*gradients, ops.zeros_like(kept))
 
 
 def _block_sizes(query, key, kernel):
-    """Examples b and query steps t of a block."""
+    """Return the examples b and the query steps t of a block."""
     batch, query_length, _ = ops.shape(query)
     row = ops.shape(key)[1] * sum(kernel.shape)
     return block_sizes(batch, query_length, row, _BLOCK_ELEMENTS)

@@ -1,4 +1,4 @@
-"""Masks: who may attend to what. `True` means *may attend*, or *is real*."""
+"""Masks. `True` means *may attend*, or *is real*."""
 
 from keras import ops
 
@@ -28,7 +28,7 @@ def padding_mask(lengths, max_length: int):
 
 
 def causal_mask(query_length: int, memory_length: int):
-    """Let query t attend to the places 0..t.
+    """Return the mask that lets query t attend to the places 0..t.
 
     Args:
         query_length: T, in steps. At least 1.

@@ -1,4 +1,4 @@
-"""Monotonic alignments: a step goes on from where the one before stood, and never back."""
+"""Monotonic alignments: each step goes on from the place of the one before, never back."""
 
 import keras
 from keras import ops
@@ -11,7 +11,7 @@ MODES = ("parallel", "recursive", "hard")
 
 
 def choose_probabilities(scores, mask=None):
-    """Probability that a place is chosen once it is reached.
+    """Compute the probability that a place is chosen once it is reached.
 
         choose[s] = sigmoid(scores[s])    where `mask` is True, else 0
 
@@ -37,10 +37,10 @@ def choose_probabilities(scores, mask=None):
 
 
 def monotonic_alignments(choose, previous, mode: str = "parallel"):
-    """One step of monotonic attention: from the places before to the places now.
+    """Take one step of monotonic attention: from the places before to the places now.
 
     The step looks at place after place, from the previous one on, and chooses each with its
-    probability. What is expected of that is, for `"parallel"` and `"recursive"`,
+    probability. The expectation is, for `"parallel"` and `"recursive"`,
 
         arrivals[s]   = (1 - choose[s - 1]) arrivals[s - 1] + previous[s]
         alignments[s] = choose[s] arrivals[s]
@@ -88,7 +88,7 @@ def monotonic_alignments(choose, previous, mode: str = "parallel"):
 
 
 def all_monotonic_alignments(choose, mode: str = "parallel"):
-    """Monotonic alignments of T steps, the first of which starts at place 0.
+    """Compute monotonic alignments of T steps, the first of which starts at place 0.
 
     As it loops over T by `keras.ops.scan`, it cannot be differentiated in TensorFlow with
     `jit_compile=True`; `MonotonicAttention` can.
@@ -119,7 +119,7 @@ def all_monotonic_alignments(choose, mode: str = "parallel"):
 
 
 def arrivals(passing, previous):
-    """Expected arrivals at each place, of what is on its way from place to place.
+    """Compute the expected arrivals at each place of a walk from place to place.
 
         arrivals[s] = passing[s - 1] arrivals[s - 1] + previous[s]
 
@@ -137,7 +137,7 @@ def arrivals(passing, previous):
 
 
 def first_place(like):
-    """Where the first step starts: all weight on place 0, in the shape and dtype of `like`."""
+    """Return the start of the first step: all weight on place 0, shaped as `like`."""
     return ops.zeros_like(like) + ops.cast(ops.arange(ops.shape(like)[-1]) == 0, like.dtype)
 
 
@@ -209,7 +209,7 @@ class _MonotonicAlignments(keras.Operation):
 
 
 def _by_doubling(factors, inputs):
-    """Join stretches of 1, 2, 4, ... places: two that meet are one with the product of factors."""
+    """Join runs of 1, 2, 4, ... places: two make one, with the product of their factors."""
 
     def joined(factors, inputs, shift):
         return factors * shift(factors), factors * shift(inputs) + inputs
@@ -286,7 +286,7 @@ def _first_chosen(choose, previous):
 
 
 def _windows(tensor, window):
-    """The windows that end at each place: [..., S] to [..., S, window], zeros before the first."""
+    """Return the windows that end at each place, [..., S, window], zeros before the first."""
     ahead = window - 1
     padded = ops.pad(tensor, _last_axis(tensor, ahead, 0))
     return ops.stack([padded[..., i : i - ahead or None] for i in range(window)], axis=-1)

@@ -16,7 +16,7 @@ SMALLEST_HALF = 2.0**-14
 
 
 def masked_softmax(scores, mask=None):
-    """Softmax over the places of the last axis that may be attended to.
+    """Compute the softmax over the places of the last axis that may be attended to.
 
         alignments[s] = exp(scores[s]) / sum over s' in mask of exp(scores[s'])
 
@@ -42,7 +42,7 @@ def masked_softmax(scores, mask=None):
 
 
 def masked_log_softmax(scores, mask=None):
-    """Logarithm of `masked_softmax`, in one go: no small weight becomes 0 on the way.
+    """Compute the logarithm of `masked_softmax`: no small weight becomes 0 on the way.
 
         log_alignments[s] = scores[s] - log of sum over s' in mask of exp(scores[s'])
 
@@ -67,7 +67,7 @@ def masked_log_softmax(scores, mask=None):
 
 
 def sparsemax(scores, mask=None):
-    """The point of the simplex that is nearest to the scores: low ones get no weight at all.
+    """Compute the point of the simplex nearest to the scores: low ones get no weight.
 
         alignments[s] = max(scores[s] - threshold, 0), with the threshold where they sum to 1
 
@@ -102,7 +102,7 @@ def sparsemax(scores, mask=None):
 
 
 def entmax15(scores, mask=None):
-    """Entmax with alpha = 1.5: halfway between softmax and sparsemax, and sparse too.
+    """Compute entmax with alpha = 1.5: between softmax and sparsemax, and sparse too.
 
         alignments[s] = max(scores[s] / 2 - threshold, 0)^2, with the threshold where they sum to 1
 
@@ -144,7 +144,7 @@ def entmax15(scores, mask=None):
 
 
 def hardmax(scores, mask=None):
-    """All weight on the place of the last axis with the highest score; the first one on a tie.
+    """Put all weight on the place with the highest score; the first one on a tie.
 
     Args:
         scores: float [..., S].
@@ -166,12 +166,12 @@ def hardmax(scores, mask=None):
     return ops.cast(ops.logical_and(highest, ops.equal(nth, 1)), scores.dtype)
 
 
-# What a layer takes by name.
+# Normalizers by name.
 NORMALIZERS = {"softmax": masked_softmax, "sparsemax": sparsemax, "entmax15": entmax15}
 
 
 def get_normalizer(normalizer: str):
-    """The function (scores, mask) -> alignments that a name stands for.
+    """Return the function (scores, mask) -> alignments of a name.
 
     Args:
         normalizer: `"softmax"`, `"sparsemax"` or `"entmax15"`.
@@ -188,7 +188,7 @@ def get_normalizer(normalizer: str):
 
 
 def _sparse(scores, mask, factor: float, threshold, weight):
-    """weight(max(factor * scores - t, 0)), with the t where the weights of a row sum to 1.
+    """Return weight(max(factor * scores - t, 0)), with t so that a row sums to 1.
 
     Args:
         threshold: Function of the highest scores first [..., S], and 1, 2, ... S, to t [..., 1].
@@ -218,7 +218,7 @@ def _at_least_float32(scores):
 
 
 def invertible(alignments):
-    """Alignments float [..., S]; in float16 those whose inverse may be infinite as zeros."""
+    """Return alignments; in float16 those whose inverse may be infinite are zeros."""
     alignments = ops.convert_to_tensor(alignments)
     if keras.backend.standardize_dtype(alignments.dtype) != "float16":
         return alignments

@@ -1,4 +1,4 @@
-"""Say a token of the vocabulary, or copy one from the source: the mixture of the two."""
+"""Pointer-generator: the mixture of a token of the vocabulary and a copy of the source."""
 
 import math
 
@@ -14,7 +14,7 @@ _NEVER = -1e30
 
 
 def copy_places(copy_token_ids, vocabulary_size: int):
-    """Spread what copying a place would say over all that can be said in a batch.
+    """Return the token that each place copies, one-hot over vocabulary and source.
 
         places[b, s, v] = 1 if copy_token_ids[b, s] = v else 0
 
@@ -36,20 +36,20 @@ def copy_places(copy_token_ids, vocabulary_size: int):
 
 
 def pointer_log_probs(logits, gate, alignments, places):
-    """Log-probabilities of a step that says a token of the vocabulary or copies one.
+    """Compute log-probabilities of a step that generates a token or copies one.
 
         p_gen[b, t]   = sigmoid(gate[b, t])
         copy[b, t, v] = sum over s of alignments[b, t, s] places[b, s, v]
         p[b, t, v]    = p_gen[b, t] softmax(logits[b, t])[v] + (1 - p_gen[b, t]) copy[b, t, v]
 
     where the softmax is 0 for v >= V. Alignments that sum to less than 1 are scaled up to 1; where
-    there is nothing to copy, p_gen is 1. In log space and float32. What can neither be said nor
-    copied gets log 1e-37 = -85.2 in place of log 0, with no gradient: a loss stays a number, in
-    half precision too.
+    there is nothing to copy, p_gen is 1. In log space and float32. A token that can be neither
+    generated nor copied gets log 1e-37 = -85.2 in place of log 0, with no gradient: a loss stays a
+    number, in half precision too.
 
     Args:
         logits: float [B, T, V]. Of the vocabulary.
-        gate: float [B, T]. Logit of the probability that a token of the vocabulary is said.
+        gate: float [B, T]. Logit of the probability that a token of the vocabulary is generated.
         alignments: float [B, T, S]. Probabilities of the places; 0 over padding.
         places: float [B, S, V + S]. As `copy_places` gives them.
 
@@ -74,15 +74,15 @@ def pointer_log_probs(logits, gate, alignments, places):
     some = copy > _SMALLEST
     copied = ops.log(ops.where(some, copy, 1.0)) + ops.log_sigmoid(-gate)
 
-    said = logits - ops.logsumexp(logits, axis=-1, keepdims=True)  # [B, T, V]
-    said = said + ops.where(anywhere, ops.log_sigmoid(gate), 0.0)
+    generated = logits - ops.logsumexp(logits, axis=-1, keepdims=True)  # [B, T, V]
+    generated = generated + ops.where(anywhere, ops.log_sigmoid(gate), 0.0)
     never = ops.full_like(alignments, _NEVER)  # [B, T, S]
-    said = ops.concatenate([said, never], axis=-1)  # [B, T, V + S]
-    mixed = ops.where(some, _log_add(said, copied), said)
+    generated = ops.concatenate([generated, never], axis=-1)  # [B, T, V + S]
+    mixed = ops.where(some, _log_add(generated, copied), generated)
     return ops.where(mixed <= _NEVER, math.log(_SMALLEST), mixed)
 
 
 def _log_add(one, other):
-    """log(exp(one) + exp(other)), whose gradient is right where the two are equal, too."""
+    """Return log(exp(one) + exp(other)), with the right gradient where both are equal."""
     high = ops.stop_gradient(ops.maximum(one, other))
     return high + ops.log(ops.exp(one - high) + ops.exp(other - high))

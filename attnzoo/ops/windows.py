@@ -1,4 +1,4 @@
-"""Windows over memory: rows gathered about a place, and weights put back where they belong."""
+"""Windows over memory: rows gathered about a place, and weights put back in their places."""
 
 from keras import ops
 
@@ -6,7 +6,7 @@ from attnzoo.checks import check_at_least
 
 
 def gather_windows(rows, first, width: int):
-    """Take a stretch of memory for each query.
+    """Gather a window of memory for each query.
 
         windows[b, t, w] = rows[b, first[b, t] + w]
 
@@ -38,13 +38,13 @@ def gather_windows(rows, first, width: int):
 
 
 def gather_memories(rows, first, width: int):
-    """The window of each query as a memory of its own: [B, S, D] to [B * T, W, D]."""
+    """Gather the window of each query as a memory of its own: [B, S, D] to [B * T, W, D]."""
     windows = gather_windows(rows, first, width)
     return ops.reshape(windows, (-1, width, windows.shape[-1]))
 
 
 def spread_windows(weights, first, length: int):
-    """Put the weights of windows where they belong in the memory, with zeros around them.
+    """Spread the weights of windows over the memory, with zeros around them.
 
         spread[b, t, s] = weights[b, t, s - first[b, t]]    in the window, else 0
 

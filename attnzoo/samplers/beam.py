@@ -8,10 +8,10 @@ _LOWEST = -1e9  # Stands for log 0: finite, so that a difference of two of them 
 
 # A cache that has a place for each step begins with so many, and becomes so many times as large:
 # each size is one loop more to compile.
-_FIRST_ROOM = 64
+_FIRST_CACHE_LENGTH = 64
 _GROWTH = 4
 
-# What the search carries where it returns alignments: see `_no_paths`.
+# What the search carries where it returns alignments: see `_initial_paths`.
 _PATHS = ("alignments", "paths")
 
 
@@ -139,7 +139,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
         mask = ops.zeros_like(prompt, dtype="bool") if mask is None else ops.cast(mask, "bool")
         stops = [] if stop_token_ids is None else list(stop_token_ids)
 
-        rooms = [length] if resize_cache is None else _rooms(index, length)
+        rooms = [length] if resize_cache is None else _cache_lengths(index, length)
         if len(rooms) > 1:
             cache = resize_cache(cache, rooms[0])
 
@@ -148,13 +148,13 @@ class BeamSampler(keras_hub.samplers.Sampler):
             "cache": tree.map_structure(
                 lambda leaf: ops.repeat(leaf, beams, axis=0), () if cache is None else cache
             ),
-            "coverage": self._no_coverage(cache),  # [B * K, S]
-            **(_no_paths(prompt, cache, beams) if return_alignments else {}),
+            "coverage": self._initial_coverage(cache),  # [B * K, S]
+            **(_initial_paths(prompt, cache, beams) if return_alignments else {}),
         }
         results = ("tokens", "finished", "scores", *(_PATHS if return_alignments else ()))
 
         def cond(state, index):
-            return ops.logical_not(ops.all(self._decided(state, length - index)))
+            return ops.logical_not(ops.all(self._is_decided(state, length - index)))
 
         def body(state, index):
             return self._grow(next, state, index, mask[:, index, None], stops), index + 1
@@ -210,7 +210,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
         opened = state["tokens"][:, beams:]  # [B, K, T]
         opened = ops.reshape(opened, (-1, ops.shape(opened)[2]))  # [B * K, T]
         logits, _, cache = next(opened, state["cache"], index)
-        coverage, cover_penalty = self._cover(state["coverage"], cache)
+        coverage, cover_penalty = self._update_coverage(state["coverage"], cache)
         found = self._propose(state, logits, ops.take(opened, index, axis=1), given, stops)
         scores = self._score(found["log_probs"], found["lengths"]) + cover_penalty  # [B * K, C]
         count = scores.shape[1]
@@ -296,7 +296,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
             return log_probs
         return log_probs / ((5.0 + lengths) / 6.0) ** self.length_penalty
 
-    def _decided(self, state, steps):
+    def _is_decided(self, state, steps):
         """bool [B]. Whether nothing open can still come among the best `num_hypotheses`."""
         # log p only falls, and penalties are at most 0: the longest way is an open beam's best
         # hope.
@@ -304,7 +304,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
         hopes = self._score(state["log_probs"], longest)
         return state["finished"][:, self.num_hypotheses - 1] >= ops.max(hopes, axis=1)
 
-    def _no_coverage(self, cache):
+    def _initial_coverage(self, cache):
         if not self.coverage_penalty:
             return ()
         if not (isinstance(cache, dict) and {"alignments", "memory_mask"} <= set(cache)):
@@ -315,7 +315,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
         zeros = ops.zeros_like(cache["alignments"], dtype="float32")
         return ops.repeat(zeros, self.num_beams, axis=0)
 
-    def _cover(self, coverage, cache):
+    def _update_coverage(self, coverage, cache):
         """The coverage after this step, and its penalty, float [B * K, 1]."""
         if not self.coverage_penalty:
             return (), 0.0
@@ -334,7 +334,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
         }
 
 
-def _no_paths(prompt, cache, beams: int) -> dict:
+def _initial_paths(prompt, cache, beams: int) -> dict:
     """The part of the state that alignments are told by, before the first step.
 
     No step moves what was recorded before: `alignments` [B * K, T, S] are of each step's K open
@@ -377,12 +377,12 @@ def _pick(values, places):
     return ops.reshape(picked, (-1, places.shape[1], *shape[2:]))
 
 
-def _rooms(index, length) -> list:
+def _cache_lengths(index, length) -> list:
     """The sizes of a growing cache, the last one `length`: at least doubled, and beyond `index`.
 
     No other, if these are not known while tracing.
     """
-    rooms, room = [], _FIRST_ROOM
+    rooms, room = [], _FIRST_CACHE_LENGTH
     if isinstance(index, int) and isinstance(length, int):
         while 2 * room <= length:
             rooms += [room] if room > index else []

@@ -7,7 +7,7 @@ import pytest
 
 from attnzoo import export, models
 from attnzoo.export.comparison import compare
-from attnzoo.export.specs.families import FAMILIES, serve
+from attnzoo.export.specs.families import FAMILIES, make_spec
 from tests import tools
 from tests.export.consumer import consume
 from tests.models import tiny
@@ -117,60 +117,60 @@ def test_ids_go_in_and_what_is_no_text_comes_out(name, tasks):
 
     if name == "numbers":
         numbers = {"class_names": None, "num_classes": 5}
-        served = serve(tiny.make_transformer("TokenTagger", **numbers, **SMALL), "ids")
+        spec = make_spec(tiny.make_transformer("TokenTagger", **numbers, **SMALL), "ids")
     else:
-        served = serve(tasks[name], "ids", **CASES[name][1])
-    with served.at_work():
-        verify = served.sample()
-        feeds, live = served.run_live(verify)
+        spec = make_spec(tasks[name], "ids", **CASES[name][1])
+    with spec.as_exported():
+        verify = spec.sample()
+        feeds, live = spec.run_live(verify)
     exported = []
     for rows in (slice(None), slice(1)):
         given = {key: tf.constant(value[rows]) for key, value in feeds.items()}
-        outputs = served.compute(served.pack(given))
+        outputs = spec.compute(spec.pack(given))
         exported.append({key: tools.to_numpy(value) for key, value in outputs.items()})
     for outputs in exported:
         assert not {"tokens", "words", "candidates", "answers"} & set(outputs)
         if outputs.get("labels", np.array(0)).dtype == object:
             outputs["labels"] = np.vectorize(bytes.decode)(outputs["labels"])
-    compare(served, verify, live, exported)
+    compare(spec, verify, live, exported)
 
 
 # === Where the live model cannot tell, rounding may decide ===
 
 
-def held(served, live, exported):
+def held(spec, live, exported):
     """Whether the SavedModel's one row is taken."""
     row = {name: np.array([value]) for name, value in exported.items()}
     live = {name: np.array([value]) for name, value in live.items()}
     try:
-        compare(served, ["cat"], live, (row, row))
+        compare(spec, ["cat"], live, (row, row))
     except RuntimeError:
         return False
     return True
 
 
 def test_of_two_labels_as_probable_either_is_right(tasks):
-    served = serve(tasks["classifier"], "text")
+    spec = make_spec(tasks["classifier"], "text")
     live = {"labels": "negative", "probabilities": [0.4501, 0.45, 0.0999]}
     other = {"labels": "neutral", "probabilities": [0.45, 0.4501, 0.0999]}
-    assert held(served, live, other)
-    assert not held(served, live, {**live, "labels": "neutral"})
-    assert not held(served, live, {**other, "probabilities": [0.25, 0.6501, 0.0999]})
+    assert held(spec, live, other)
+    assert not held(spec, live, {**live, "labels": "neutral"})
+    assert not held(spec, live, {**other, "probabilities": [0.25, 0.6501, 0.0999]})
 
 
 def test_of_two_candidates_as_probable_either_is_right():
     task = tiny.make_transformer("MaskedLM", **SMALL)
-    served = serve(task, "text", num_candidates=1)
-    found = np.zeros((1, len(served.known)))
+    spec = make_spec(task, "text", num_candidates=1)
+    found = np.zeros((1, len(spec.known)))
     found[0, :3] = 0.5, 0.4999, 0.0001
-    live = {"candidate_ids": [[served.known[0]]], "probabilities": [[0.5]], "found": found}
+    live = {"candidate_ids": [[spec.known[0]]], "probabilities": [[0.5]], "found": found}
     for place, right in enumerate((True, True, False)):
-        exported = {"candidate_ids": [[served.known[place]]], "probabilities": [[0.5]]}
-        assert held(served, live, exported) == right
+        exported = {"candidate_ids": [[spec.known[place]]], "probabilities": [[0.5]]}
+        assert held(spec, live, exported) == right
 
 
 def test_of_two_answers_as_probable_either_is_right():
-    served = serve(tiny.make_transformer("SpanQA", **SMALL), "text")
+    spec = make_spec(tiny.make_transformer("SpanQA", **SMALL), "text")
     chances = np.array([[0.5, 0.0], [0.0, 0.4999]])
     live = {
         "spans": [0, 1],
@@ -179,9 +179,9 @@ def test_of_two_answers_as_probable_either_is_right():
         "edges": [[0, 1], [2, 3]],
         "pair": ["q", "a b"],
     }
-    assert held(served, live, {"spans": [2, 3], "answers": "b", "probabilities": 0.4999})
-    assert not held(served, live, {"spans": [2, 3], "answers": "a", "probabilities": 0.4999})
-    assert not held(served, live, {"spans": [0, 3], "answers": "a b", "probabilities": 0.5})
+    assert held(spec, live, {"spans": [2, 3], "answers": "b", "probabilities": 0.4999})
+    assert not held(spec, live, {"spans": [2, 3], "answers": "a", "probabilities": 0.4999})
+    assert not held(spec, live, {"spans": [0, 3], "answers": "a b", "probabilities": 0.5})
 
 
 # === Bad input ===
@@ -204,10 +204,10 @@ def test_a_preprocessor_that_takes_no_sample_needs_some(tmp_path):
 
 def test_samples_are_not_longer_than_a_preprocessor_takes(tasks):
     task = tasks["classifier"]
-    served = serve(task, "text")
-    lengths = [len(text.split()) for text in served.sample()]
+    spec = make_spec(task, "text")
+    lengths = [len(text.split()) for text in spec.sample()]
     task.preprocessor.truncate = "error"
-    kept = [len(text.split()) for text in served.sample()]
+    kept = [len(text.split()) for text in spec.sample()]
     task.preprocessor.truncate = "warn"
     assert max(lengths) > tiny.S and kept == [n for n in lengths if n < tiny.S]
 
@@ -250,8 +250,8 @@ class _PythonOnly(models.RNNTextClassifierPreprocessor):
 
 def test_what_cannot_be_traced_is_told_with_the_way_out(monkeypatch, tmp_path):
     task = tiny.make_classifier(_PythonOnly(tiny.make_text_tokenizer(), sequence_length=tiny.S))
-    served = serve(task, "text")
+    spec = make_spec(task, "text")
     with pytest.raises(ValueError, match='(?s)pass `inputs="ids"`.*preprocessor=_PythonOnly'):
-        export.graph.write_graph(served, str(tmp_path / "model"))
+        export.graph.write_graph(spec, str(tmp_path / "model"))
     # Keras leaves the layer's name scope open where a trace fails: later weights would be in it.
     keras.utils.clear_session()

@@ -10,7 +10,7 @@ import pytest
 from attnzoo import data, export, layers, models, samplers
 from attnzoo.data.subwords import MODELS
 from attnzoo.export import saving
-from attnzoo.export.specs.seq2seq import ServedSeq2Seq
+from attnzoo.export.specs.seq2seq import Seq2SeqSpec
 from tests import tools
 from tests.export.consumer import consume
 from tests.export.halved import HalvedScore
@@ -229,13 +229,13 @@ def quick(monkeypatch):
     exported["token_ids"] = exported["token_ids"][:, :4]
     alone = {name: value[:1] for name, value in exported.items()}
 
-    def write_and_run(served, workplace, made, feeds):
+    def write_and_run(spec, workplace, made, feeds):
         os.makedirs(made)
         with open(os.path.join(made, "saved_model.pb"), "w") as file:
             file.write("new")
         return exported, alone
 
-    monkeypatch.setattr(ServedSeq2Seq, "run_live", lambda served, verify: ({}, live))
+    monkeypatch.setattr(Seq2SeqSpec, "run_live", lambda spec, verify: ({}, live))
     monkeypatch.setattr(saving, "_write_and_run", write_and_run)
     return exported, alone, live
 
@@ -286,14 +286,14 @@ def test_in_half_precision_another_output_is_held_to_its_own_alignments(
 ):
     asked = []
 
-    def replay(served, batch, tokens, kept):
+    def replay(spec, batch, tokens, kept):
         asked.append((tokens[1].tolist(), kept[1].astype(int).tolist()))
         return {"alignments": np.full((2, 5, 7), 1 / 7)}
 
     live = quick[2]
     live["batch"]["decoder_token_ids"] = np.zeros((2, 6), "int32")
     live["batch"]["decoder_padding_mask"] = np.zeros((2, 6), bool)
-    monkeypatch.setattr(ServedSeq2Seq, "replay_live", replay)
+    monkeypatch.setattr(Seq2SeqSpec, "replay_live", replay)
     task = tiny.make_task(tiny.make_preprocessor(), dtype="mixed_bfloat16")
     quick[0]["token_ids"][1], quick[0]["text"][1], quick[0]["scores"][1] = [5, 4, 3, 0], "AE K", -9
     save_quickly(task, tmp_path / "good")

@@ -241,7 +241,7 @@ def test_one_beam_is_the_greedy_sampler():
     [(3, 1, []), (4, 1, [2, 4]), (7, 1, [2, 7]), (9, 1, [2, 4, 9]), (9, 3, [4, 9]), (9, 5, [])],
 )
 def test_a_cache_grows_with_the_search(monkeypatch, length, index, expected):
-    monkeypatch.setattr(beam, "_FIRST_ROOM", 2)
+    monkeypatch.setattr(beam, "_FIRST_CACHE_LENGTH", 2)
     monkeypatch.setattr(beam, "_GROWTH", 2)
     tables, rooms = make_tables(3, seed=7), []
     look_up = next_from(tables)

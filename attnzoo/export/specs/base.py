@@ -1,4 +1,4 @@
-"""What every family of tasks says of its SavedModels, in one place."""
+"""Serving specs: the inputs and outputs of SavedModels, and what they are compared with."""
 
 import contextlib
 
@@ -13,8 +13,8 @@ TOLERANCE = 1e-3
 HALF_TOLERANCE = 0.1
 
 
-class Served:
-    """What the SavedModel of a task takes, what it computes, and what the live model gives for it.
+class ServingSpec:
+    """The inputs of a task's SavedModel, its graph, and the outputs of the live model.
 
     There is a subclass for each family of tasks, whose docstring says what its SavedModels take and
     give. It has
@@ -52,19 +52,19 @@ class Served:
     # === In the graph ===
 
     def signature(self) -> dict:
-        """The names of what goes in, with a `tf.TensorSpec` each."""
+        """Return the names of the inputs, with a `tf.TensorSpec` each."""
         raise NotImplementedError
 
     def pack(self, given: dict) -> dict:
-        """The model's inputs of what goes in."""
+        """Return the model's inputs, for those of the SavedModel."""
         raise NotImplementedError
 
     def compute(self, packed: dict) -> dict:
-        """What comes out, of what `pack` gives."""
+        """Return the outputs, for what `pack` returns."""
         raise NotImplementedError
 
     def resources(self) -> list:
-        """What a SavedModel that takes texts must hold: lookup tables, or whole tokenizers."""
+        """Return the resources that a SavedModel of texts holds: lookup tables, or tokenizers."""
         raise NotImplementedError
 
     # === Beside the live model ===
@@ -74,7 +74,7 @@ class Served:
         raise NotImplementedError
 
     def run_live(self, verify: list) -> tuple[dict, dict]:
-        """The live model on what to compare on.
+        """Run the live model on what to compare on.
 
         Args:
             verify: Inputs in Python, as `sample` gives them.
@@ -87,7 +87,7 @@ class Served:
         raise NotImplementedError
 
     def expected(self, live: dict, row: int, exported: dict) -> dict:
-        """What a row of the SavedModel's outputs is held to.
+        """Return the outputs that a row of the SavedModel's is compared with.
 
         Args:
             live: What `run_live` gives.
@@ -113,8 +113,8 @@ class Served:
         """How far the numbers may be from the live model's."""
         return HALF_TOLERANCE if self.half else TOLERANCE
 
-    def at_work(self):
-        """A context in which the task does what the SavedModel is to do."""
+    def as_exported(self):
+        """Return a context in which the task computes as the SavedModel does."""
         return contextlib.nullcontext()
 
     @property
@@ -165,7 +165,7 @@ def pad_rows(rows, value):
     return np.array([[*row, *[value] * (width - len(row))] for row in rows], "int32")
 
 
-def fit(array, shape, value=0):
+def pad_to(array, shape, value=0):
     """An array, padded with a value at the ends of its axes."""
     missing = [(0, wanted - has) for wanted, has in zip(shape, np.shape(array), strict=True)]
     return np.pad(array, missing, constant_values=value) if missing else np.asarray(array)

@@ -2,24 +2,24 @@
 
 import inspect
 
-from attnzoo.export.specs.labels import ServedTextClassifier, ServedTokenTagger
-from attnzoo.export.specs.masked_lm import ServedMaskedLM
-from attnzoo.export.specs.sentence_embedder import ServedSentenceEmbedder
-from attnzoo.export.specs.seq2seq import ServedSeq2Seq
-from attnzoo.export.specs.span_qa import ServedSpanQA
+from attnzoo.export.specs.labels import TextClassifierSpec, TokenTaggerSpec
+from attnzoo.export.specs.masked_lm import MaskedLMSpec
+from attnzoo.export.specs.sentence_embedder import SentenceEmbedderSpec
+from attnzoo.export.specs.seq2seq import Seq2SeqSpec
+from attnzoo.export.specs.span_qa import SpanQASpec
 
 FAMILIES = (
-    ServedSeq2Seq,
-    ServedTextClassifier,
-    ServedTokenTagger,
-    ServedSentenceEmbedder,
-    ServedMaskedLM,
-    ServedSpanQA,
+    Seq2SeqSpec,
+    TextClassifierSpec,
+    TokenTaggerSpec,
+    SentenceEmbedderSpec,
+    MaskedLMSpec,
+    SpanQASpec,
 )
 
 
-def serve(task, inputs: str, **options):
-    """What the family of a task says of its SavedModels.
+def make_spec(task, inputs: str, **options):
+    """Return the serving spec of a task.
 
     Args:
         task: A task of `attnzoo.models`.

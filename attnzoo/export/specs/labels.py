@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from attnzoo.export.specs.text import ServedReader, pad_ragged
-from attnzoo.models.preprocessing.tagging import split_words
+from attnzoo.export.specs.text import TextSpec, pad_ragged
+from attnzoo.models.preprocessing.forms import form
 from attnzoo.models.tasks.text_classifier import TextClassifierTask
 from attnzoo.models.tasks.token_tagger import TokenTaggerTask
 
 
-class _ServedLabels(ServedReader):
-    """What both have in common: labels by name, or by id where they have no names."""
+class _LabelSpec(TextSpec):
+    """The base of both: labels by name, or by id where they have no names."""
 
     def __init__(self, task, inputs, *, return_alignments: bool = False):
         super().__init__(task, inputs, return_alignments=return_alignments)
@@ -37,10 +37,10 @@ class _ServedLabels(ServedReader):
         return {**super().expected(live, row, exported), "labels": labels}
 
 
-class ServedTextClassifier(_ServedLabels):
+class TextClassifierSpec(_LabelSpec):
     """A SavedModel that classifies texts.
 
-    It takes what `ServedReader` says, and gives
+    It takes what `TextSpec` says, and gives
 
     - `labels`: string [B], the most probable class; int32 [B], its id, where classes have no names;
     - `probabilities`: float32 [B, C];
@@ -49,24 +49,24 @@ class ServedTextClassifier(_ServedLabels):
       asked for.
 
     Args:
-        task, inputs, return_alignments: As in `ServedReader`.
+        task, inputs, return_alignments: As in `TextSpec`.
     """
 
     task_cls = TextClassifierTask
 
-    def read_out(self, results):
+    def graph_outputs(self, results):
         probabilities = results["probabilities"]
         return {"labels": self.label_in_graph(probabilities), "probabilities": probabilities}
 
-    def read_out_live(self, results, verify):
+    def live_outputs(self, results, verify):
         probabilities = results["probabilities"]
         return {"labels": self.label(probabilities), "probabilities": probabilities}
 
 
-class ServedTokenTagger(_ServedLabels):
+class TokenTaggerSpec(_LabelSpec):
     """A SavedModel that tags words.
 
-    It takes what `ServedReader` says. With `inputs="text"` it gives
+    It takes what `TextSpec` says. With `inputs="text"` it gives
 
     - `words`: string [B, W], the words of each text, then empty strings;
     - `labels`: string [B, W], the most probable tag of each word, then empty strings; int32 [B, W],
@@ -79,7 +79,7 @@ class ServedTokenTagger(_ServedLabels):
     are no padding.
 
     Args:
-        task, inputs, return_alignments: As in `ServedReader`.
+        task, inputs, return_alignments: As in `TextSpec`.
     """
 
     task_cls = TokenTaggerTask
@@ -87,7 +87,7 @@ class ServedTokenTagger(_ServedLabels):
     def pack_text(self, given):
         return {**super().pack_text(given), "text": given["text"]}
 
-    def read_out(self, results):
+    def graph_outputs(self, results):
         import tensorflow as tf
 
         probabilities = results["probabilities"]  # [B, S, C]
@@ -102,7 +102,7 @@ class ServedTokenTagger(_ServedLabels):
         by_word = tf.ragged.boolean_mask(probabilities, tagged)  # [B, (W), C]
         labels = tf.ragged.boolean_mask(self.label_in_graph(probabilities), tagged)
         lengths = tf.reduce_sum(tf.cast(tagged, tf.int32), axis=1)
-        words = split_words(results["text"]).to_tensor("")
+        words = form().split_words(results["text"]).to_tensor("")
         words = words[:, : tf.reduce_max(lengths)]
         real = tf.sequence_mask(lengths, tf.shape(words)[1])
         return {
@@ -112,7 +112,7 @@ class ServedTokenTagger(_ServedLabels):
             "lengths": lengths,
         }
 
-    def read_out_live(self, results, verify):
+    def live_outputs(self, results, verify):
         ids = self.inputs == "ids"
         tagged = results["padding_mask" if ids else "is_tagged"].astype(bool)
         if ids:
@@ -123,7 +123,7 @@ class ServedTokenTagger(_ServedLabels):
         by_word = [row[real] for row, real in zip(results["probabilities"], tagged, strict=True)]
         words = [
             np.array(row[:length], "U")
-            for row, length in zip(split_words(verify), lengths, strict=True)
+            for row, length in zip(form().split_words(verify), lengths, strict=True)
         ]
         return {
             "words": pad_ragged(words, ""),

@@ -2,15 +2,16 @@
 
 import numpy as np
 
-from attnzoo.export.specs.text import ServedReader
+from attnzoo.export.specs.text import TextSpec
+from attnzoo.models.preprocessing import graph
 from attnzoo.models.preprocessing.masking import MASK
 from attnzoo.models.transformer_encoder.masked_lm import TransformerMaskedLM
 
 
-class ServedMaskedLM(ServedReader):
+class MaskedLMSpec(TextSpec):
     """A SavedModel that fills in what is hidden.
 
-    It takes what `ServedReader` says: texts with `"[MASK]"`, or ids with the mask token's. It gives
+    It takes what `TextSpec` says: texts with `"[MASK]"`, or ids with the mask token's. It gives
 
     - `mask_positions`: int32 [B, M], where the masks are among the tokens, then -1;
     - `candidate_ids`: int32 [B, M, K], the most probable tokens for each, the best one first, then
@@ -22,7 +23,7 @@ class ServedMaskedLM(ServedReader):
     live model refuses, has none.
 
     Args:
-        task, inputs, return_alignments: As in `ServedReader`.
+        task, inputs, return_alignments: As in `TextSpec`.
         num_candidates: K, how many tokens for each mask. At least 1.
 
     Raises:
@@ -31,7 +32,6 @@ class ServedMaskedLM(ServedReader):
     """
 
     task_cls = TransformerMaskedLM
-    door = "read_masks"
 
     def __init__(self, task, inputs, *, return_alignments: bool = False, num_candidates: int = 5):
         if task.preprocessor is None:
@@ -53,10 +53,11 @@ class ServedMaskedLM(ServedReader):
     def pack_text(self, given):
         return self.task.preprocessor.pack_masks(given["text"])
 
-    def complete(self, packed):
-        return {**packed, **self.task.preprocessor.find_masks(packed["token_ids"])}
+    def complete_inputs(self, packed):
+        mask_id = self.task.preprocessor.mask_token_id
+        return {**packed, **graph.find_masks(packed["token_ids"], mask_id)}
 
-    def read_out(self, results):
+    def graph_outputs(self, results):
         import tensorflow as tf
 
         is_mask = results["is_mask"]
@@ -73,7 +74,7 @@ class ServedMaskedLM(ServedReader):
             outputs["candidates"] = tf.where(is_mask[:, :, None], candidates, "")
         return outputs
 
-    def vary(self, texts):
+    def to_inputs(self, texts):
         """Texts with a mask at their end, at their start, at both."""
         forms = ("{} [MASK]", "[MASK] {}", "[MASK] {} [MASK]")
         return [MASK, *(forms[n % 3].format(text) for n, text in enumerate(texts))]
@@ -88,7 +89,7 @@ class ServedMaskedLM(ServedReader):
     def pack_live(self, verify):
         return self.task.preprocessor.pack_masks(verify)
 
-    def read_out_live(self, results, verify):
+    def live_outputs(self, results, verify):
         is_mask = results["is_mask"]
         found = results["probabilities"][:, :, self.known]
         best = np.argsort(-found, axis=-1, kind="stable")[:, :, : self.num_candidates]

@@ -1,22 +1,22 @@
 """The sentence embedder: a vector for a text."""
 
-from attnzoo.export.specs.text import ServedReader
+from attnzoo.export.specs.text import TextSpec
 from attnzoo.models.transformer_encoder.sentence_embedder import TransformerSentenceEmbedder
 
 
-class ServedSentenceEmbedder(ServedReader):
+class SentenceEmbedderSpec(TextSpec):
     """A SavedModel that embeds texts.
 
-    It takes what `ServedReader` says, and gives `embeddings`, float32 [B, D], of unit length.
+    It takes what `TextSpec` says, and gives `embeddings`, float32 [B, D], of unit length.
 
     Args:
-        task, inputs, return_alignments: As in `ServedReader`.
+        task, inputs, return_alignments: As in `TextSpec`.
     """
 
     task_cls = TransformerSentenceEmbedder
 
-    def read_out(self, results):
+    def graph_outputs(self, results):
         return {"embeddings": results["embeddings"]}
 
-    def read_out_live(self, results, verify):
+    def live_outputs(self, results, verify):
         return {"embeddings": results["embeddings"]}

@@ -16,10 +16,10 @@ from keras import ops
 from attnzoo.data.copying import copy_ids
 from attnzoo.export.specs.base import (
     HALF_TOLERANCE,
-    Served,
-    fit,
+    ServingSpec,
     ordinary_ids,
     pad_rows,
+    pad_to,
     sample_ids,
     sample_texts,
 )
@@ -55,7 +55,7 @@ class SpecialIds:
         )
 
 
-class ServedSeq2Seq(Served):
+class Seq2SeqSpec(ServingSpec):
     """A SavedModel that generates.
 
     With `inputs="text"` the signature takes `text`, string [B], and gives
@@ -74,7 +74,7 @@ class ServedSeq2Seq(Served):
     takes texts only; `token_ids` from V on are then symbols of the source, V + their first place.
 
     Args:
-        task, inputs: As in `Served`.
+        task, inputs: As in `ServingSpec`.
         sampler: `"greedy"`, `"beam"` (5 beams) or an `attnzoo.samplers.BeamSampler`; None takes the
             one that the task was compiled with.
         max_length: Longest output, in tokens, with start and end token. At least 2. None takes the
@@ -258,7 +258,7 @@ class ServedSeq2Seq(Served):
         """The live model's row; of another output that rounding chose, its alignments alone."""
         expected = {name: value[row] for name, value in live.items() if name != "batch"}
         tokens, live_tokens = exported["token_ids"], expected["token_ids"]
-        tokens = fit(tokens, np.maximum(tokens.shape, live_tokens.shape), self.special.pad)
+        tokens = pad_to(tokens, np.maximum(tokens.shape, live_tokens.shape), self.special.pad)
         if not self.half or np.array_equal(tokens, live_tokens):
             return expected
         return {"alignments": self._alignments_of(live["batch"], row, tokens)}
@@ -268,7 +268,7 @@ class ServedSeq2Seq(Served):
         special = self.special
         best = token_ids[0] if token_ids.ndim == 2 else token_ids
         length = batch["decoder_token_ids"].shape[1]
-        whole = fit(np.concatenate([[special.start], best]), (length,), special.pad)
+        whole = pad_to(np.concatenate([[special.start], best]), (length,), special.pad)
         ended = np.cumsum(whole == special.end)
         kept = (ended == 0) | ((whole == special.end) & (ended == 1))
         tokens, mask = np.array(batch["decoder_token_ids"]), np.array(batch["decoder_padding_mask"])
@@ -284,7 +284,7 @@ class ServedSeq2Seq(Served):
         return {"scores": HALF_TOLERANCE * length}
 
     @contextlib.contextmanager
-    def at_work(self):
+    def as_exported(self):
         """The task with the sampler, and cutting long texts as the SavedModel does, for a while."""
         before, self.task.sampler = self.task.sampler, self.sampler
         preprocessor = self.task.preprocessor

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attnzoo.export.specs.text import ServedReader, pad_rows
+from attnzoo.export.specs.text import TextSpec, pad_rows
 from attnzoo.models.preprocessing.spans import find_spans
 from attnzoo.models.transformer_encoder.span_qa import (
     TransformerSpanQA,
@@ -11,11 +11,11 @@ from attnzoo.models.transformer_encoder.span_qa import (
 )
 
 
-class ServedSpanQA(ServedReader):
+class SpanQASpec(TextSpec):
     """A SavedModel that answers questions.
 
     With `inputs="text"` the signature takes `question` and `context`, string [B] each, and gives,
-    besides `token_ids` and `tokens` as `ServedReader` says,
+    besides `token_ids` and `tokens` as `TextSpec` says,
 
     - `answers`: string [B], each a part of its context;
     - `spans`: int32 [B, 2], the answer's first character in the context, and the one after its
@@ -30,7 +30,7 @@ class ServedSpanQA(ServedReader):
     places of the answer's first word and of its last among the tokens.
 
     Args:
-        task, inputs, return_alignments: As in `ServedReader`.
+        task, inputs, return_alignments: As in `TextSpec`.
         max_words: How many words an answer may have, or None for any number. At least 1.
 
     Raises:
@@ -38,7 +38,7 @@ class ServedSpanQA(ServedReader):
     """
 
     task_cls = TransformerSpanQA
-    fed_ids = ("token_ids", "span_mask")
+    id_inputs = ("token_ids", "span_mask")
 
     def __init__(
         self, task, inputs, *, return_alignments: bool = False, max_words: int | None = None
@@ -63,7 +63,7 @@ class ServedSpanQA(ServedReader):
         packed = self.task.preprocessor.pack_in_graph(given["question"], given["context"])
         return {**packed, "context": given["context"]}
 
-    def read_out(self, results):
+    def graph_outputs(self, results):
         import tensorflow as tf
 
         probabilities, span_mask = results["probabilities"], results["span_mask"]
@@ -87,11 +87,11 @@ class ServedSpanQA(ServedReader):
             )
         return outputs
 
-    def vary(self, texts):
+    def to_inputs(self, texts):
         """Each text as the context of a short one."""
         return [(texts[1 % len(texts)], text) for text in texts]
 
-    def feed(self, verify):
+    def make_feeds(self, verify):
         return {
             "question": [question for question, _ in verify],
             "context": [context for _, context in verify],
@@ -108,7 +108,7 @@ class ServedSpanQA(ServedReader):
             return super().sample()
         return [(row, [0, *[1] * (len(row) - 1)]) for row in super().sample()]
 
-    def read_out_live(self, results, verify):
+    def live_outputs(self, results, verify):
         outputs = {"probabilities": [], "spans": [], "chances": [], "edges": [], "pair": verify}
         for pair, chances, span_mask in zip(
             verify, results["probabilities"], results["span_mask"], strict=True

@@ -1,17 +1,17 @@
-"""What the SavedModels of all tasks share that read texts and write none."""
+"""The base of the serving specs of tasks that read texts and write none."""
 
 import contextlib
 
 import numpy as np
 
-from attnzoo.export.specs.base import Served, pad_rows, sample_ids, sample_texts
+from attnzoo.export.specs.base import ServingSpec, pad_rows, sample_ids, sample_texts
 from attnzoo.models.preprocessing.masking import MASK
 
 # A task's methods that look at alignments, and under which name these come out.
-_ALIGNMENTS = {"look": "alignments", "look_at_pooling": "pooling_alignments"}
+_ALIGNMENTS = {"read_alignments": "alignments", "read_pooling": "pooling_alignments"}
 
 
-class ServedReader(Served):
+class TextSpec(ServingSpec):
     """Base of the families that read texts and write none.
 
     With `inputs="text"` the signature takes `text`, string [B], and gives, besides what the family
@@ -30,30 +30,30 @@ class ServedReader(Served):
     - `pooling_alignments`: float32 [B, 1, S], as the method of this name gives them, where the task
       makes one vector of a text's.
 
-    A subclass's `read_out` and `read_out_live` make of what the task's method `door` gives what
-    comes out.
+    A subclass's `graph_outputs` and `live_outputs` turn the results of the task's method, which
+    `method` names, into the outputs.
 
     Args:
-        task, inputs: As in `Served`.
+        task, inputs: As in `ServingSpec`.
         return_alignments: Whether to give the alignments of the heads and of the pooling.
 
     Raises:
         ValueError: If alignments of heads are asked for, and the task has none.
     """
 
-    door = "read"
-    fed_ids = ("token_ids",)  # What goes in where it is no text.
+    method = "read"
+    id_inputs = ("token_ids",)  # What goes in where it is no text.
 
     def __init__(self, task, inputs, *, return_alignments: bool = False):
         super().__init__(task, inputs)
-        if return_alignments and not hasattr(task, "look"):
+        if return_alignments and not task.backbone.has_heads:
             raise ValueError(
                 "`return_alignments=True` is for the heads of a Transformer encoder: what another "
                 "task has is always given. "
                 f"Received: return_alignments=True for {type(task).__name__}"
             )
-        more = [door for door in _ALIGNMENTS if return_alignments and hasattr(task, door)]
-        self.doors = [self.door, *more]
+        more = [method for method in _ALIGNMENTS if return_alignments and hasattr(task, method)]
+        self.methods = [self.method, *more]
         self.options = {"return_alignments": return_alignments}
         self.pad, self.end = 0, 3
         if task.preprocessor is not None:
@@ -81,49 +81,51 @@ class ServedReader(Served):
         # An encoder wants a token; by its mask it is padding.
         missing = tf.cast(tf.equal(tf.shape(given["token_ids"])[1], 0), tf.int32)
         packed = {
-            name: tf.pad(value, [[0, 0], [0, missing]], constant_values=self.pad_of(name))
+            name: tf.pad(value, [[0, 0], [0, missing]], constant_values=self.padding_of(name))
             for name, value in given.items()
         }
-        return self.complete({**packed, "padding_mask": packed["token_ids"] != self.pad})
+        return self.complete_inputs({**packed, "padding_mask": packed["token_ids"] != self.pad})
 
     def pack_text(self, given):
-        """The model's inputs of texts, and what else `read_out` needs, in the graph."""
-        return self.task.pack(given["text"])
+        """The model's inputs of texts, and what else `graph_outputs` needs, in the graph."""
+        return self.task.pack_texts(given["text"])
 
-    def complete(self, packed):
-        """Of ids and their mask, in the graph, the model's inputs."""
+    def complete_inputs(self, packed):
+        """Return the model's inputs in the graph, of ids and their mask."""
         return packed
 
-    def pad_of(self, name):
-        """What stands in the padding of one thing that goes in."""
+    def padding_of(self, name):
+        """Return the padding of an input."""
         return self.pad if name == "token_ids" else False
 
     def compute(self, packed):
         import tensorflow as tf
 
-        def read(door):
-            return self.task.read_through({n: packed[n] for n in self.task.reads(door)}, door)
+        def read(method):
+            return self.task.compute_results(
+                {n: packed[n] for n in self.task.inputs_of(method)}, method
+            )
 
-        results = self._through_doors(read)
-        outputs = {**self.read_out({**packed, **results}), **_alignments_of(results)}
+        results = self._run_methods(read)
+        outputs = {**self.graph_outputs({**packed, **results}), **_alignments_of(results)}
         if self.inputs == "text":
             outputs["token_ids"] = packed["token_ids"]
             tokens = tf.gather(tf.constant(self.token_names()), packed["token_ids"])
             outputs["tokens"] = tf.where(packed["padding_mask"], tokens, "")
         return outputs
 
-    def _through_doors(self, read):
-        """What all doors give, alignments under names of their own."""
+    def _run_methods(self, read):
+        """Return the results of all methods, alignments under names of their own."""
         results = {}
-        for door in self.doors:
-            found = dict(read(door))
-            if door in _ALIGNMENTS:
-                found[_ALIGNMENTS[door]] = found.pop("alignments")
+        for method in self.methods:
+            found = dict(read(method))
+            if method in _ALIGNMENTS:
+                found[_ALIGNMENTS[method]] = found.pop("alignments")
             results.update(found)
         return results
 
-    def read_out(self, results: dict) -> dict:
-        """What comes out, in the graph, of what was packed and what the task makes of it."""
+    def graph_outputs(self, results: dict) -> dict:
+        """Return the outputs in the graph, for packed texts and the results of methods."""
         raise NotImplementedError
 
     def token_names(self) -> list[str]:
@@ -143,10 +145,10 @@ class ServedReader(Served):
             return sample_ids(self.task.backbone.vocabulary_size, self.end)
         preprocessor = self.task.preprocessor
         texts = sample_texts(preprocessor.tokenizer, preprocessor.sequence_length)
-        return [text for text in self.vary(texts) if self._is_taken(text)]
+        return [text for text in self.to_inputs(texts) if self._is_taken(text)]
 
-    def vary(self, texts: list[str]) -> list:
-        """Of texts of ordinary tokens, what the task reads."""
+    def to_inputs(self, texts: list[str]) -> list:
+        """Return inputs of the task, made of texts of ordinary tokens."""
         return texts
 
     def _is_taken(self, text):
@@ -159,34 +161,34 @@ class ServedReader(Served):
 
     def run_live(self, verify):
         packed = cut_padding(self.pack_live(verify))
-        results = self._through_doors(lambda door: self.task.read_on_batch(packed, door))
-        outputs = self.read_out_live({**packed, **results}, verify) | _alignments_of(results)
+        results = self._run_methods(lambda method: self.task.read_on_batch(packed, method))
+        outputs = self.live_outputs({**packed, **results}, verify) | _alignments_of(results)
         if self.inputs == "text":
             outputs["token_ids"] = packed["token_ids"]
             outputs["tokens"] = np.where(
                 packed["padding_mask"], np.array(self.token_names())[packed["token_ids"]], ""
             )
-            return self.feed(verify), outputs
-        return {name: packed[name] for name in self.fed_ids}, outputs
+            return self.make_feeds(verify), outputs
+        return {name: packed[name] for name in self.id_inputs}, outputs
 
-    def feed(self, verify) -> dict:
-        """What goes into a SavedModel that takes texts."""
+    def make_feeds(self, verify) -> dict:
+        """Return the inputs of a SavedModel that takes texts."""
         return {"text": verify}
 
     def pack_live(self, verify) -> dict:
-        """The model's inputs of what to compare on, and what else `read_out_live` needs."""
+        """The model's inputs of what to compare on, and what else `live_outputs` needs."""
         if self.task.preprocessor is not None:
             self.task.preprocessor.check_texts(verify)
-            return self.task.pack(verify)
+            return self.task.pack_texts(verify)
         token_ids = pad_rows(verify, self.pad)
         return {"token_ids": token_ids, "padding_mask": token_ids != self.pad}
 
-    def read_out_live(self, results: dict, verify: list) -> dict:
-        """What should come out, of what was packed and what the live model makes of it."""
+    def live_outputs(self, results: dict, verify: list) -> dict:
+        """Return the outputs that are right, for packed texts and the live model's results."""
         raise NotImplementedError
 
     @contextlib.contextmanager
-    def at_work(self):
+    def as_exported(self):
         """The task with a preprocessor that gives no warnings, which are Python's."""
         preprocessor = self.task.preprocessor
         truncate = getattr(preprocessor, "truncate", None)
@@ -204,7 +206,7 @@ def _alignments_of(results):
 
 
 def cut_padding(packed):
-    """What is packed, [B, S] each, without what is padding in every text."""
+    """Return packed texts, [B, S] each, without the padding of every text."""
     longest = int(np.flatnonzero(packed["padding_mask"].any(axis=0)).max(initial=0)) + 1
     return {name: np.asarray(value)[:, :longest] for name, value in packed.items()}
 

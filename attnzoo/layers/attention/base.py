@@ -1,4 +1,4 @@
-"""What every attention is: SCORES -> ALIGNMENTS -> CONTEXT, behind three doors."""
+"""The base of the attentions: SCORES -> ALIGNMENTS -> CONTEXT."""
 
 import dataclasses
 import typing
@@ -14,15 +14,15 @@ from attnzoo.layers.masks import warn_of_lost_mask
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrainingPass:
-    """All steps of a pass of training, for an attention to look back at.
+    """All steps of a pass of training, for an attention that needs them at its end.
 
     Args:
-        query: float [B, T, Dq]. What asked.
-        prepared: What `prepare` gave.
-        alignments: float [B, T, S]. What was answered.
+        query: float [B, T, Dq].
+        prepared: Result of `prepare`.
+        alignments: float [B, T, S]. The alignments of these queries.
         noise: float [B, T, R], what `draw_noise` gave, or None.
         query_mask: bool [B, T], or None. True = a real step.
-        causal: Whether step t can change nothing of what comes before it, as in a decoder.
+        causal: Whether step t has no effect on the steps before it, as in a decoder.
     """
 
     query: typing.Any
@@ -36,7 +36,7 @@ class TrainingPass:
 class Attention(SpecLayer):
     """Base of the attention mechanisms.
 
-    A decoder uses three doors and nothing else:
+    A decoder uses three methods and nothing else:
 
     1. `prepare(memory, memory_mask)`: what depends on the memory alone, once per source;
     2. `initial_state(prepared)`: what must be remembered from step to step, `()` if nothing;
@@ -48,16 +48,16 @@ class Attention(SpecLayer):
     `call` runs all T queries, one step after the other; a mechanism without state overrides
     `attend` and computes all T at once.
 
-    A mechanism that is stochastic in training sets `stochastic = True` and gives two more doors,
-    which only training uses: `draw_noise(prepared, steps)`, the random numbers of all steps, drawn
-    before the loop, and `explore(query, prepared, state, noise)`, one step that uses them. `step`
-    is always deterministic.
+    A mechanism that is stochastic in training sets `stochastic = True` and gives two more methods,
+    which only training uses: `draw_noise(prepared, steps)` draws the random numbers of all steps
+    before the loop, and `noisy_step(query, prepared, state, noise)` is one step that uses them.
+    `step` is always deterministic.
 
-    A mechanism with a loss of its own sets `looks_back` and gives `after_training`, which sees all
-    steps once a pass of training is over.
+    A mechanism with a loss of its own sets `needs_training_pass = True` and gives `after_training`,
+    which gets all steps once a pass of training is over.
 
-    A mechanism whose place is to be summed out of what a model says, and not out of the memory,
-    sets `marginal = True` and gives the `OutputLayer` that sums, by
+    A mechanism that sums over places in the probabilities of the target, and not in the memory,
+    sets `marginal = True` and makes the `OutputLayer` that sums, by
     `make_output_layer(vocabulary_size, *, hidden_dim, dropout)`.
 
     A mechanism that keeps a coverage sets `has_coverage = True` and has a `coverage_loss`, the
@@ -65,15 +65,15 @@ class Attention(SpecLayer):
     `"after"`: a model takes it for the `attend` of its `AttentionCell` where none is given.
 
     Call arguments:
-        query: float [B, T, Dq]. What asks: decoder states, target tokens.
-        memory: float [B, S, Dm]. What may be attended to.
+        query: float [B, T, Dq]. Decoder states, target tokens.
+        memory: float [B, S, Dm]. Rows to attend to, such as encoder outputs.
         memory_mask: bool [B, S], or None. True = a real row. None is the mask that Keras sends
             along with `memory`, if there is one: the recurrent layers of Keras 3.16 and later send
             none, so pass it there.
         attention_mask: bool [B, T, S] or [T, S], or None. True = this query may attend to this row.
             Only for a mechanism without state.
         return_alignments: Whether to return the alignments too.
-        training: Whether a stochastic mechanism explores, and losses are added.
+        training: Whether a stochastic mechanism draws, and losses are added.
         query_mask: bool [B, T], or None. True = a real query; for a loss of the mechanism's own.
 
     Returns:
@@ -86,7 +86,7 @@ class Attention(SpecLayer):
     """
 
     stochastic = False
-    looks_back = False
+    needs_training_pass = False
     marginal = False
     has_coverage = False
 
@@ -113,7 +113,7 @@ class Attention(SpecLayer):
         raise NotImplementedError(f"`{type(self).__name__}` must implement `prepare`.")
 
     def initial_state(self, prepared: dict):
-        """What is remembered before the first step.
+        """Return the state before the first step.
 
         Returns:
             A pytree of float tensors [B, 1, ...], or `()` where nothing is remembered.
@@ -121,11 +121,11 @@ class Attention(SpecLayer):
         return ()
 
     def step(self, query, prepared: dict, state):
-        """One decoding step.
+        """Take one decoding step.
 
         Args:
             query: float [B, K, Dq]. K hypotheses of each source, side by side; 1 in training.
-            prepared: What `prepare` gave.
+            prepared: Result of `prepare`.
             state: The pytree from the step before, leaves [B, K, ...].
 
         Returns:
@@ -141,42 +141,42 @@ class Attention(SpecLayer):
         """
         raise NotImplementedError(f"`{type(self).__name__}` must implement `draw_noise`.")
 
-    def explore(self, query, prepared: dict, state, noise):
-        """One step of training of a stochastic mechanism.
+    def noisy_step(self, query, prepared: dict, state, noise):
+        """Take one step of training of a stochastic mechanism.
 
         Args:
             query: float [B, K, Dq]. A mechanism without state may get all T queries as K.
-            prepared: What `prepare` gave.
+            prepared: Result of `prepare`.
             state: The pytree from the step before.
             noise: float [B, K, R]. This step's part of what `draw_noise` gave.
 
         Returns:
             As `step`.
         """
-        raise NotImplementedError(f"`{type(self).__name__}` must implement `explore`.")
+        raise NotImplementedError(f"`{type(self).__name__}` must implement `noisy_step`.")
 
     def after_training(self, steps: TrainingPass):
-        """Look back at a pass of training: here a mechanism may `add_loss`.
+        """Take a pass of training, once it is over: here a mechanism may `add_loss`.
 
-        Called by what ran the T steps, if `looks_back` is true; only in training.
+        Called by the layer that ran the T steps, in training, if `needs_training_pass` is true.
         """
         raise NotImplementedError(f"`{type(self).__name__}` must implement `after_training`.")
 
     def attend(self, query, prepared: dict):
-        """All T steps: query [B, T, Dq] to context [B, T, Dv] and alignments [B, T, S]."""
+        """Take all T steps: query [B, T, Dq] to context [B, T, Dv] and alignments [B, T, S]."""
 
         def one_step(query, state):
             return self.step(query, prepared, state)
 
         return self._over_steps(one_step, query, prepared)
 
-    def explore_all(self, query, prepared: dict, noise):
-        """All T steps of training, as `attend`, with what `draw_noise` gave."""
+    def noisy_attend(self, query, prepared: dict, noise):
+        """Take all T steps of training, as `attend`, with what `draw_noise` gave."""
         width = query.shape[-1]
 
         def one_step(both, state):
             query_t = ops.cast(both[:, :, :width], self.compute_dtype)
-            return self.explore(query_t, prepared, state, both[:, :, width:])
+            return self.noisy_step(query_t, prepared, state, both[:, :, width:])
 
         # Random numbers keep their precision: in half of it, draws would be visibly uneven.
         both = ops.concatenate([ops.cast(query, noise.dtype), noise], axis=-1)
@@ -211,17 +211,17 @@ class Attention(SpecLayer):
         noise = None
         if training and self.stochastic:
             noise = self.draw_noise(prepared, ops.shape(query)[1])
-            context, alignments = self.explore_all(query, prepared, noise)
+            context, alignments = self.noisy_attend(query, prepared, noise)
         else:
             context, alignments = self.attend(query, prepared)
-        if training and self.looks_back:
+        if training and self.needs_training_pass:
             self.after_training(
                 TrainingPass(query, prepared, alignments, noise, query_mask, causal=False)
             )
         return (context, alignments) if return_alignments else context
 
     def mask_pairs(self, prepared: dict, attention_mask) -> dict:
-        """Put a mask over pairs of query and memory into what was prepared."""
+        """Join a mask over pairs of query and memory with the mask in `prepared`."""
         raise ValueError(
             f"`{type(self).__name__}` goes step by step and takes no `attention_mask`; use "
             f"`memory_mask`. Received: attention_mask of shape {tuple(attention_mask.shape)}"
@@ -236,8 +236,8 @@ class Attention(SpecLayer):
         memory,
         memory_mask=None,
         attention_mask=None,
-        return_alignments=False,
-        training=False,
+        return_alignments: bool = False,
+        training: bool = False,
         query_mask=None,
     ):
         check_attention_inputs(query, memory, memory_mask, attention_mask)
@@ -252,9 +252,9 @@ class Attention(SpecLayer):
         return context, keras.KerasTensor(shape, dtype=self.compute_dtype)
 
     def state_spec(self, memory_shape):
-        """Shapes and dtypes of the state: a pytree of `keras.KerasTensor` [B, ...] without K."""
+        """Return shapes and dtypes of the state: `keras.KerasTensor` [B, ...], without K."""
         return ()
 
     def context_width(self, memory_shape) -> int:
-        """Width Dv of the context that memory of this shape gives, in features."""
+        """Return the width Dv of the context for memory of this shape, in features."""
         return memory_shape[-1]

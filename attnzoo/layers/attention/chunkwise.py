@@ -6,6 +6,7 @@ from keras import ops
 from attnzoo.checks import check_positive
 from attnzoo.layers.attention.monotonic import MonotonicAttention
 from attnzoo.layers.lookup import get_score
+from attnzoo.layers.scores.base import Score
 from attnzoo.ops import (
     chunkwise_alignments,
     gather_windows,
@@ -54,7 +55,14 @@ class ChunkwiseAttention(MonotonicAttention):
         [Chiu and Raffel, 2018](https://arxiv.org/abs/1712.05382), section 2, algorithm 1.
     """
 
-    def __init__(self, score="additive", *, window: int, chunk_score=None, **kwargs):
+    def __init__(
+        self,
+        score: Score | str = "additive",
+        *,
+        window: int,
+        chunk_score: Score | str | None = None,
+        **kwargs,
+    ):
         check_positive(window=window)
         super().__init__(score, **kwargs)
         self.window = window
@@ -76,17 +84,17 @@ class ChunkwiseAttention(MonotonicAttention):
         return {**super().prepare(memory, memory_mask), "chunk_key": chunk_key}
 
     def spread(self, query, prepared, places):
-        """Softly over the windows that end at `places`."""
+        """Spread the weight of `places` [B, T, S] softly over the windows that end there."""
         scores = self.chunk_score.compare(query, prepared["chunk_key"])  # [B, T, S]
         return chunkwise_alignments(places, scores, self.window, prepared["mask"])
 
     @property
-    def walks(self) -> bool:
-        """Whether places can be compared one by one."""
+    def scans_places(self) -> bool:
+        """Whether both scores can compare places one by one."""
         return self.score.placewise and self.chunk_score.placewise
 
-    def look_at(self, query, prepared, place, weights, state):
-        """Softly over the windows that end at the chosen places, gathered from the memory."""
+    def attend_at(self, query, prepared, place, weights, state):
+        """Attend softly to the windows that end at the places, gathered from the memory."""
         memory_length, mask = ops.shape(prepared["value"])[1], prepared["mask"]
         first = place - (self.window - 1)  # [B, K]
         numbers = first[:, :, None] + ops.arange(self.window, dtype="int32")  # [B, K, window]
@@ -97,8 +105,8 @@ class ChunkwiseAttention(MonotonicAttention):
         key, value = (
             gather_memories(prepared[name], first, self.window) for name in ("chunk_key", "value")
         )  # [B K, window, D]
-        asks = ops.reshape(query, (-1, 1, query.shape[-1]))  # [B K, 1, Dq]
-        scores = self.chunk_score.compare(asks, key)  # [B K, 1, window]
+        queries = ops.reshape(query, (-1, 1, query.shape[-1]))  # [B K, 1, Dq]
+        scores = self.chunk_score.compare(queries, key)  # [B K, 1, window]
         weights = masked_softmax(scores, ops.reshape(inside, (-1, 1, self.window)))
         context = weighted_sum(weights, value)  # [B K, 1, Dv]
         context = ops.reshape(context, (*ops.shape(place), context.shape[-1]))

@@ -1,4 +1,4 @@
-"""Coverage attention: what was looked at is known, and may be charged for."""
+"""Coverage attention: it knows the sum of its alignments so far, and repetition may cost."""
 
 import keras
 
@@ -20,16 +20,16 @@ class CoverageAttention(HistoryAttention):
 
         mean over t of sum over s of min(alignments[t, s], coverage[t, s])
 
-    which charges for looking at the same place again. It comes through `add_loss`, so plain `fit`
-    has it; evaluation has not. The mean is over the steps that the mask on the queries calls real
-    (`query_mask`; in `AttentionRNN` `inputs_mask`), over all steps where there is none. The paper
-    trains without it first, and with a weight of 1 at the end.
+    which is the cost of attending to the same place again. It comes through `add_loss`, so plain
+    `fit` has it; evaluation has not. The mean is over the steps that the mask of the queries calls
+    real (`query_mask`; in `AttentionRNN` `inputs_mask`), over all steps where there is none. The
+    paper trains without it first, and with a weight of 1 at the end.
 
     Differs from the paper: the paper's loss sums over the steps of a text before it takes the mean
     of the batch; here, as in the cross-entropy, it is the mean over all real steps.
 
     Args:
-        units: Width of the space where query, memory and coverage meet, in features. At least 1.
+        units: Width of the hidden layer of the score, in features. At least 1.
         coverage_loss: Weight of the loss. At least 0. It may be set later too, before `compile`.
         normalize: Whether v is weight-normalized; see `AdditiveScore`.
         normalizer: As in `SoftAttention`.
@@ -77,7 +77,7 @@ class CoverageAttention(HistoryAttention):
         self._coverage_loss = weight
 
     @property
-    def looks_back(self):
+    def needs_training_pass(self):
         return self.coverage_loss > 0.0
 
     def after_training(self, steps):

@@ -1,4 +1,4 @@
-"""What was drawn in a pass of training, on its way to the model that charges the draws."""
+"""Draws of a pass of training, for the model that charges them with its loss."""
 
 import contextlib
 import contextvars
@@ -12,18 +12,18 @@ _COLLECTED = contextvars.ContextVar("collected_draws", default=None)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Draws:
-    """What one attention drew in a pass of training.
+    """The draws of one attention in a pass of training.
 
     Args:
         layer: The attention. It has `entropy_weight`, `credit` and `update_baseline(loss)`.
-        log_probs: float32 [B, T]. log p of what was drawn at each step, in nats; 0 where nothing
-            was, or where the step is padding. With a gradient.
-        entropy: float32 [B, T]. Entropy of what was drawn from, in nats; 0 where the step is
-            padding. With a gradient.
+        log_probs: float32 [B, T]. log p of the draws of each step, in nats; 0 where there are
+            none, or the step is padding. With a gradient.
+        entropy: float32 [B, T]. Entropy of the distribution of the draws, in nats; 0 where the step
+            is padding. With a gradient.
         baseline: float32 [B, T]. The loss that was to be expected; in the unit of the loss.
         drawn: float32 [B, T]. 1 where something was drawn, else 0.
         real: float32 [B, T]. 1 for a real step, 0 for padding.
-        causal: Whether a draw can change nothing of what comes before its step.
+        causal: Whether a draw has no effect on the steps before its own.
     """
 
     layer: keras.layers.Layer
@@ -37,11 +37,11 @@ class Draws:
 
 @contextlib.contextmanager
 def collect_draws():
-    """Within this, attentions hand in what they draw in training.
+    """Collect the draws that attentions hand in, within a pass of training.
 
     Yields:
-        A list that `Draws` are put into. Where another is open already, that one gets them: what is
-        charged is the loss of the outermost model.
+        A list for the `Draws`. Where another is open already, that one gets them: draws are charged
+        with the loss of the outermost model.
     """
     if _COLLECTED.get() is not None:
         yield []
@@ -55,10 +55,10 @@ def collect_draws():
 
 
 def is_collecting() -> bool:
-    """Whether somebody wants to know what is drawn."""
+    """Return whether draws are collected: see `collect_draws`."""
     return _COLLECTED.get() is not None
 
 
 def hand_in(draws: Draws) -> None:
-    """Put draws where they are collected."""
+    """Add draws to those that are collected."""
     _COLLECTED.get().append(draws)

@@ -1,25 +1,26 @@
-"""Exact hard attention: look at one place, and sum over all that it may be."""
+"""Exact hard attention: one place a step, summed over all places that it may be."""
 
 import keras
 
 from attnzoo.layers.attention.soft import SoftAttention
 from attnzoo.layers.output import MarginalLogits
+from attnzoo.layers.scores.base import Score
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class ExactHardAttention(SoftAttention):
-    """Hard attention whose place is summed out of what a step says, of Wu et al.
+    """Hard attention of Wu et al., with the place of a step summed out of its output.
 
         alignments[b, t] = softmax over s of score(query[b, t], memory[b, s])
         p(y[b, t])       = sum over s of alignments[b, t, s] p(y[b, t] | query[b, t], memory[b, s])
 
-    The alignments are the probabilities of the places. What is summed is the probability of a
-    target, not the memory: the second line is `MarginalLogits`, the output layer that goes with
-    this attention, and `RNNSeq2SeqLM` uses it by itself. The sum over all alignments of a whole
-    target is then the product of these sums, exactly, for as long as the place of one step changes
-    nothing of a later one: the order is "after", and nothing is fed back.
+    The alignments are the probabilities of the places. The sum is over the probabilities of a
+    target, not over the memory: the second line is `MarginalLogits`, the output layer of this
+    attention, which `RNNSeq2SeqLM` takes by itself. The sum over all alignments of a whole target
+    is then the product of these sums, exactly, as long as the place of a step has no effect on a
+    later step: the order is "after", and nothing is fed back.
 
-    The three doors are those of soft attention, and so is the context: the mean of the memory.
+    Steps and context are those of soft attention: the context is the mean of the memory.
 
     Args:
         score: As in `SoftAttention`; a named score takes its own arguments beside it.
@@ -47,9 +48,9 @@ class ExactHardAttention(SoftAttention):
 
     marginal = True
 
-    def __init__(self, score="bilinear", **kwargs):
+    def __init__(self, score: Score | str = "bilinear", **kwargs):
         super().__init__(score, **kwargs)
 
     def make_output_layer(self, vocabulary_size: int, **kwargs):
-        """The output layer that goes with this attention; arguments as in `MarginalLogits`."""
+        """Make the output layer of this attention; arguments as in `MarginalLogits`."""
         return MarginalLogits(vocabulary_size, **kwargs)

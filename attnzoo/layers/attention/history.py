@@ -1,14 +1,15 @@
-"""Soft attention that remembers where it has been."""
+"""Soft attention with the history of its alignments."""
 
 import keras
 from keras import ops
 
 from attnzoo.layers.attention.scored import ScoredAttention
+from attnzoo.layers.scores.base import Score
 from attnzoo.ops import get_normalizer, weighted_sum
 
 
 class HistoryAttention(ScoredAttention):
-    """Base of the soft attentions whose score sees the alignments of the steps before.
+    """Base of the soft attentions whose score depends on the alignments before.
 
         alignments[t] = normalizer(score(query[t], memory, history[t]))
         history[t+1]  = remember(history[t], alignments[t])
@@ -21,7 +22,7 @@ class HistoryAttention(ScoredAttention):
         normalizer: How scores become alignments: `"softmax"`, `"sparsemax"` or `"entmax15"`.
     """
 
-    def __init__(self, score, *, normalizer: str = "softmax", **kwargs):
+    def __init__(self, score: Score, *, normalizer: str = "softmax", **kwargs):
         super().__init__(**kwargs)
         get_normalizer(normalizer)  # Raises if it is unknown.
         self.score = score
@@ -39,11 +40,11 @@ class HistoryAttention(ScoredAttention):
         return context, alignments, self.remember(state, ops.cast(alignments, state.dtype))
 
     def align(self, scores, mask):
-        """Make alignments [B, K, S] of scores [B, K, S]."""
+        """Normalize scores [B, K, S] to alignments [B, K, S]."""
         return get_normalizer(self.normalizer)(scores, mask)
 
     def remember(self, history, alignments):
-        """The history that the next step sees; here the sum of all alignments so far."""
+        """Return the history for the next step; here the sum of all alignments so far."""
         return history + alignments
 
     def state_spec(self, memory_shape):

@@ -5,6 +5,7 @@ from keras import ops
 
 from attnzoo.checks import check_choice, check_positive
 from attnzoo.layers.attention.soft import SoftAttention
+from attnzoo.layers.scores.base import Score
 from attnzoo.ops import gather_windows, get_normalizer, linear, spread_windows, weighted_sum
 from attnzoo.ops.sizes import known_size
 from attnzoo.ops.windows import gather_memories
@@ -19,7 +20,7 @@ _BASE = 128
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class LocalAttention(SoftAttention):
-    """Local attention of Luong et al.: only the places about a centre are looked at.
+    """Local attention of Luong et al.: only places about a centre get weight.
 
         center[b, t]     = S_b sigmoid(v · tanh(W query[b, t]))     predictive (local-p)
                          = min(t, S_b - 1)                          monotonic (local-m)
@@ -69,7 +70,7 @@ class LocalAttention(SoftAttention):
 
     def __init__(
         self,
-        score="bilinear",
+        score: Score | str = "bilinear",
         *,
         window: int = 10,
         mode: str = "predictive",
@@ -125,14 +126,14 @@ class LocalAttention(SoftAttention):
     # === The centre: [B, T, 1], in places ===
 
     def predict_center(self, query, length):
-        """S sigmoid(v · tanh(W query))"""
+        """Return S sigmoid(v · tanh(W query))."""
         kernel, vector = self.position_kernel, self.position_vector
         hidden = ops.tanh(linear(query, ops.cast(kernel, self.compute_dtype)))  # [B, T, U]
         hidden = ops.cast(hidden, self.place_dtype) * ops.cast(vector, self.place_dtype)
         return length * ops.sigmoid(ops.sum(hidden, axis=-1, keepdims=True))
 
     def monotonic_center(self, steps, length):
-        """min(t, S - 1)"""
+        """Return min(t, S - 1)."""
         return ops.minimum(steps, length - 1.0)
 
     # === From a centre to the alignments ===
@@ -149,27 +150,29 @@ class LocalAttention(SoftAttention):
             alignments = alignments * ops.exp(-2.0 * ops.square(distance / self.window))
         return ops.cast(alignments, self.compute_dtype)
 
-    def look(self, query, prepared, center):
+    def attend_around(self, query, prepared, center):
         """Attend about the centre: context [B, T, Dv] and alignments [B, T, S]."""
         gathers = self.gathers(query.shape[1], prepared["value"].shape[1], prepared["mask"])
-        return (self.look_at_windows if gathers else self.look_at_all)(query, prepared, center)
+        return (self.attend_in_windows if gathers else self.attend_everywhere)(
+            query, prepared, center
+        )
 
     def gathers(self, query_length, memory_length, mask) -> bool:
-        """Whether to gather windows; a memory length not known while tracing may be large."""
+        """Return whether to gather windows. A memory length not known may be large."""
         query_length, memory_length = known_size(query_length), known_size(memory_length)
         over_pairs = mask is not None and (len(mask.shape) == 2 or mask.shape[1] != 1)
         if query_length is None or over_pairs or not self.score.placewise:
             return False
         return memory_length is None or memory_length > _GATHER_PAST * query_length * self.width
 
-    def look_at_all(self, query, prepared, center):
+    def attend_everywhere(self, query, prepared, center):
         """Compare with the whole memory, and mask what lies outside of the window."""
         scores = self.score.compare(query, prepared["key"])  # [B, T, S]
         places = ops.arange(ops.shape(scores)[-1], dtype=self.place_dtype)
         alignments = self.align(scores, places, center, prepared["mask"])
         return weighted_sum(alignments, prepared["value"]), alignments
 
-    def look_at_windows(self, query, prepared, center):
+    def attend_in_windows(self, query, prepared, center):
         """Compare with the window alone, gathered for each query."""
         batch, query_length, query_width = ops.shape(query)
         memory_length = ops.shape(prepared["value"])[1]
@@ -193,33 +196,35 @@ class LocalAttention(SoftAttention):
         context = ops.reshape(context, (batch, query_length, context.shape[-1]))
         return context, spread_windows(alignments, first, memory_length)
 
-    # === The doors ===
+    # === Step by step ===
 
     def attend(self, query, prepared):
         length = prepared["length"]
         if self.mode == "predictive":
-            return self.look(query, prepared, self.predict_center(query, length))
+            return self.attend_around(query, prepared, self.predict_center(query, length))
         steps = ops.arange(ops.shape(query)[1], dtype=self.place_dtype)[None, :, None]  # [1, T, 1]
-        return self.look(query, prepared, self.monotonic_center(steps, length))
+        return self.attend_around(query, prepared, self.monotonic_center(steps, length))
 
     def step(self, query, prepared, state):
         if self.mode == "predictive":
             return *self.attend(query, prepared), state
         digits = ops.cast(state, self.place_dtype)  # [B, K, 2]
         steps = digits[:, :, :1] + _BASE * digits[:, :, 1:]  # [B, K, 1]
-        found = self.look(query, prepared, self.monotonic_center(steps, prepared["length"]))
+        found = self.attend_around(
+            query, prepared, self.monotonic_center(steps, prepared["length"])
+        )
         more = ops.floor((steps + 1.0) / _BASE)
         state = ops.concatenate([steps + 1.0 - _BASE * more, more], axis=-1)
         return *found, ops.cast(state, self.compute_dtype)
 
     @property
     def width(self) -> int:
-        """Places that one window can hold: 2 D + 1."""
+        """Number of places in one window, 2 D + 1."""
         return 2 * self.window + 1
 
     @property
     def place_dtype(self) -> str:
-        """Places need more digits than half precision has."""
+        """Dtype of places, which need more digits than half precision has."""
         return keras.backend.result_type(self.compute_dtype, "float32")
 
     def get_config(self):

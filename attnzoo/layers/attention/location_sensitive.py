@@ -1,4 +1,4 @@
-"""Location-sensitive attention: where it looked a step ago says where it may look now."""
+"""Location-sensitive attention: its scores depend on the alignments of the step before."""
 
 import keras
 from keras import ops
@@ -28,7 +28,7 @@ class LocationSensitiveAttention(HistoryAttention):
     Differs from the paper: before the first step the alignments are zeros.
 
     Args:
-        units: Width of the space where query, memory and location meet, in features. At least 1.
+        units: Width of the hidden layer of the score, in features. At least 1.
         filters: Number of filters of the convolution. At least 1.
         kernel_size: Width of a filter, in places. At least 1, odd. As Tacotron 2 has it; the paper
             has 10 filters of 201 places, for speech in frames of 10 ms.

@@ -8,6 +8,7 @@ from keras import ops
 from attnzoo.checks import check_at_least, check_choice
 from attnzoo.layers.attention.scored import ScoredAttention, pop_layer_arguments
 from attnzoo.layers.loop import run_loop
+from attnzoo.layers.scores.base import Score
 from attnzoo.ops import (
     choose_probabilities,
     gather_windows,
@@ -21,7 +22,7 @@ from attnzoo.ops.windows import gather_memories
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class MonotonicAttention(ScoredAttention):
-    """Monotonic attention of Raffel et al.: it reads the memory once, from its start to its end.
+    """Monotonic attention of Raffel et al.: it passes over the memory once.
 
     A step goes on from the place of the step before, looks at place after place, and stops at the
     first that it chooses. Training takes the expectation of that, `"hard"` decoding does it.
@@ -76,7 +77,7 @@ class MonotonicAttention(ScoredAttention):
 
     def __init__(
         self,
-        score="additive",
+        score: Score | str = "additive",
         *,
         mode: str = "parallel",
         inference_mode: str | None = None,
@@ -117,7 +118,7 @@ class MonotonicAttention(ScoredAttention):
 
     @property
     def stochastic(self) -> bool:
-        """Whether training has a form of its own."""
+        """Whether a step of training differs from one of decoding."""
         return bool(self.sigmoid_noise) or self.mode == "hard" or self.mode != self.decoding_mode
 
     def initial_state(self, prepared):
@@ -130,7 +131,7 @@ class MonotonicAttention(ScoredAttention):
     # === The equations ===
 
     def choose(self, query, key, mask, noise=None):
-        """Probability that each place is chosen once it is reached, float32 [B, T, S]."""
+        """Return the probability that each place is chosen once reached, float32 [B, T, S]."""
         scores = self.score.compare(query, key)
         dtype = keras.backend.result_type(scores.dtype, "float32")
         # As the other weights, in the compute dtype: `step` runs outside of `call`.
@@ -141,18 +142,18 @@ class MonotonicAttention(ScoredAttention):
         return choose_probabilities(scores, mask)
 
     def spread(self, query, prepared, places):
-        """From the places [B, T, S] that steps stop at to what they look at: here, to these."""
+        """Return the alignments of steps that stop at `places` [B, T, S]: here the same."""
         return places
 
-    def expect(self, query, prepared, state, mode, noise=None):
-        """One step, with all places at once."""
+    def expect(self, query, prepared, state, mode: str, noise=None):
+        """Take one step in expectation over all places."""
         choose = self.choose(query, prepared["key"], prepared["mask"], noise)
         state = monotonic_alignments(choose, state, mode)
         alignments = self.spread(query, prepared, state)
         return weighted_sum(alignments, prepared["value"]), alignments, state
 
-    def expect_all(self, query, prepared, mode, noise=None):
-        """All T steps: scores at once, alignments one after the other."""
+    def expect_all(self, query, prepared, mode: str, noise=None):
+        """Take all T steps in expectation: scores at once, alignments one by one."""
         choose = self.choose(query, prepared["key"], prepared["mask"], noise)  # [B, T, S]
 
         def body(choose, previous):
@@ -167,32 +168,32 @@ class MonotonicAttention(ScoredAttention):
     # === Hard decoding, place by place ===
 
     @property
-    def walks(self) -> bool:
-        """Whether places can be compared one by one."""
+    def scans_places(self) -> bool:
+        """Whether the score can compare places one by one."""
         return self.score.placewise
 
-    def walk(self, query, prepared, previous):
-        """Go on from the place before, to the first that is chosen.
+    def scan_places(self, query, prepared, previous):
+        """Scan the memory from the place before to the first place that is chosen.
 
         Args:
             query: float [B, K, Dq].
-            prepared: What `prepare` gave.
+            prepared: Result of `prepare`.
             previous: float [B, K, S]. One-hot, or zeros where nothing was chosen.
 
         Returns:
             int [B, K], the place where each stopped, and bool [B, K], whether that was chosen.
         """
         memory_length, mask = ops.shape(prepared["value"])[1], prepared["mask"]
-        asks = ops.reshape(query, (-1, 1, query.shape[-1]))  # [B K, 1, Dq]
+        queries = ops.reshape(query, (-1, 1, query.shape[-1]))  # [B K, 1, Dq]
         end = memory_length  # After the last real place nothing can be chosen.
         if mask is not None:
             numbers = ops.arange(1, memory_length + 1, dtype="int32")
             end = ops.max(ops.where(mask, numbers, 0), axis=-1)  # [B, 1]
 
-        def look(place, going, chosen):
+        def advance(place, going, chosen):
             here = ops.minimum(place, memory_length - 1)
             key = gather_memories(prepared["key"], here, 1)  # [B K, 1, Dk]
-            choose = ops.reshape(self.choose(asks, key, None), ops.shape(place))
+            choose = ops.reshape(self.choose(queries, key, None), ops.shape(place))
             stops = choose > 0.5
             if mask is not None:
                 stops = ops.logical_and(stops, gather_windows(mask[:, 0], here, 1)[:, :, 0])
@@ -204,22 +205,22 @@ class MonotonicAttention(ScoredAttention):
         place = ops.cast(ops.argmax(previous, axis=-1), "int32")  # [B, K]
         was_somewhere = ops.max(previous, axis=-1) > 0.5
         start = place, ops.logical_and(was_somewhere, place < end), ops.zeros_like(was_somewhere)
-        place, _, chosen = ops.while_loop(lambda place, going, _: ops.any(going), look, start)
+        place, _, chosen = ops.while_loop(lambda place, going, _: ops.any(going), advance, start)
         return place, chosen
 
-    def look_at(self, query, prepared, place, weights, state):
-        """Context [B, K, Dv] and alignments [B, K, S] of places [B, K] with weights [B, K, 1]."""
+    def attend_at(self, query, prepared, place, weights, state):
+        """Return context [B, K, Dv] and alignments [B, K, S] of one place [B, K] a query."""
         return weights * gather_windows(prepared["value"], place, 1)[:, :, 0], state
 
-    # === The doors ===
+    # === Step by step ===
 
     def step(self, query, prepared, state):
-        if not (self.decoding_mode == "hard" and self.walks):
+        if not (self.decoding_mode == "hard" and self.scans_places):
             return self.expect(query, prepared, state, self.decoding_mode)
-        place, chosen = self.walk(query, prepared, state)
+        place, chosen = self.scan_places(query, prepared, state)
         weights = ops.cast(chosen, self.compute_dtype)[:, :, None]  # [B, K, 1], of 0 and 1
         state = spread_windows(weights, place, ops.shape(prepared["value"])[1])
-        context, alignments = self.look_at(query, prepared, place, weights, state)
+        context, alignments = self.attend_at(query, prepared, place, weights, state)
         return context, alignments, state
 
     def attend(self, query, prepared):
@@ -238,10 +239,10 @@ class MonotonicAttention(ScoredAttention):
         shape = (batch, steps, memory_length)
         return keras.random.normal(shape, dtype="float32", seed=self.noise_generator)
 
-    def explore(self, query, prepared, state, noise):
+    def noisy_step(self, query, prepared, state, noise):
         return self.expect(query, prepared, state, self.mode, noise)
 
-    def explore_all(self, query, prepared, noise):
+    def noisy_attend(self, query, prepared, noise):
         return self.expect_all(query, prepared, self.mode, noise)
 
     def get_config(self):

@@ -16,6 +16,8 @@ from attnzoo.layers.attention.scored import pop_layer_arguments
 from attnzoo.layers.dense import apply_dense
 from attnzoo.layers.lookup import get_position, get_score, position_class
 from attnzoo.layers.masks import warn_of_lost_mask
+from attnzoo.layers.positions.base import Position
+from attnzoo.layers.scores.base import Score
 from attnzoo.layers.sharing import part_config
 from attnzoo.ops import get_normalizer
 from attnzoo.ops.dot_product import (
@@ -40,9 +42,9 @@ class MultiHeadAttention(Attention):
         alignments         = softmax over s of scores
         context[b, t]      = O [sum over s of alignments[b, n, t, s] value[b, n, s], for all n]
 
-    There are two roads to the same numbers. Where nobody asks for the alignments, the score is the
-    dot product and the normalizer the softmax, no [B, N, T, S] is held, but what a relative
-    position adds: see `attnzoo.ops.dot_product_attention`. Else all is written out.
+    There are two ways to the same numbers. Where the alignments are not asked for, the score is the
+    dot product and the normalizer the softmax, no [B, N, T, S] is held but the bias of a relative
+    position: see `attnzoo.ops.dot_product_attention`. Else all is written out.
 
     A decoder that goes by `step` gets one alignment a step: the mean over the heads. It tells no
     step where it stands, so `causal`, `window` and `position` are for `call` alone.
@@ -65,8 +67,8 @@ class MultiHeadAttention(Attention):
         use_bias: Whether the four projections have biases.
         dropout: Probability of dropping a weight in training. In [0, 1).
         qk_norm: Whether each head's query and key are divided by their root mean square, and
-            multiplied with trained factors, before they meet.
-        soft_cap: Scores are bent to stay below it, soft_cap tanh(scores / soft_cap); above 0, in
+            multiplied with trained factors, before the product.
+        soft_cap: Bound of the scores, by soft_cap tanh(scores / soft_cap); above 0, in
             nats. None for no cap.
         causal: Whether query t sees the places 0..t alone.
         window: How far query t sees, in steps: places from t - window to t + window. At least 1.
@@ -103,7 +105,7 @@ class MultiHeadAttention(Attention):
         [Gemma Team, 2024](https://arxiv.org/abs/2408.00118), section 2 (soft cap).
     """
 
-    mask_argument = "memory_mask"  # What a mask of the memory is called in `call`.
+    mask_argument = "memory_mask"  # The argument of `call` for a mask of the memory.
 
     def __init__(
         self,
@@ -113,7 +115,7 @@ class MultiHeadAttention(Attention):
         value_dim: int | None = None,
         num_key_value_heads: int | None = None,
         output_dim: int | None = None,
-        score="dot",
+        score: Score | str = "dot",
         normalizer: str = "softmax",
         use_bias: bool = True,
         dropout: float = 0.0,
@@ -121,7 +123,7 @@ class MultiHeadAttention(Attention):
         soft_cap: float | None = None,
         causal: bool = False,
         window: int | None = None,
-        position=None,
+        position: Position | str | None = None,
         seed: int | None = None,
         **kwargs,
     ):
@@ -185,18 +187,18 @@ class MultiHeadAttention(Attention):
     # === Projections ===
 
     def project_query(self, query):
-        """Query [B, T, Dq] to the heads' [B, N, T, D]."""
+        """Project a query [B, T, Dq] to the heads' [B, N, T, D]."""
         heads = self._split(apply_dense(self.query_dense, query), self.num_heads)
         return self._normalize(heads, self.query_factor) if self.qk_norm else heads
 
     def project_memory(self, memory):
-        """Memory [B, S, Dm] to the heads' keys [B, M, S, D] and values [B, M, S, Dv]."""
+        """Project memory [B, S, Dm] to the heads' keys [B, M, S, D] and values [B, M, S, Dv]."""
         key = self._split(apply_dense(self.key_dense, memory), self.num_key_value_heads)
         value = self._split(apply_dense(self.value_dense, memory), self.num_key_value_heads)
         return (self._normalize(key, self.key_factor) if self.qk_norm else key), value
 
     def project_output(self, contexts):
-        """The heads' contexts [B, N, T, Dv] to the context [B, T, output_dim]."""
+        """Project the heads' contexts [B, N, T, Dv] to the context [B, T, output_dim]."""
         batch, _, length, _ = ops.shape(contexts)
         contexts = ops.transpose(contexts, (0, 2, 1, 3))
         rows = ops.reshape(contexts, (batch, length, self.num_heads * self.value_dim))
@@ -204,7 +206,7 @@ class MultiHeadAttention(Attention):
 
     # === What all heads do ===
 
-    def look(
+    def attend_heads(
         self,
         query,
         key,
@@ -218,7 +220,7 @@ class MultiHeadAttention(Attention):
         wants_alignments: bool = False,
         drop=None,
     ):
-        """All heads attend.
+        """Attend with all heads.
 
         Args:
             query: float [B, N, T, D].
@@ -228,10 +230,10 @@ class MultiHeadAttention(Attention):
             attention_mask: bool, as in `call`, or None.
             causal: As in the constructor.
             window: As in the constructor.
-            biases: What the positions add: `{"scores": [B or 1, N or 1, T, S]}`, and `"value"`, a
+            biases: Biases of the positions: `{"scores": [B or 1, N or 1, T, S]}`, and `"value"`, a
                 function of the alignments to [B, N, T, Dv]; or None.
-            wants_alignments: Whether to make the alignments, whichever road that takes.
-            drop: A seed, int32 [2], or a function of alignments to what is left of them; or None.
+            wants_alignments: Whether to make the alignments, which are written out for that.
+            drop: A seed, int32 [2], or a function that drops alignments; or None.
 
         Returns:
             contexts float [B, N, T, Dv], and alignments float [B, N, T, S], or None if nobody wants
@@ -281,7 +283,7 @@ class MultiHeadAttention(Attention):
         places = ops.arange(ops.shape(memory)[1], dtype="int32")
         if self.position is not None:
             queries, key = self.position.rotate(queries, key, steps, places)
-        contexts, alignments = self.look(
+        contexts, alignments = self.attend_heads(
             queries,
             key,
             value,
@@ -296,7 +298,7 @@ class MultiHeadAttention(Attention):
         context = self.project_output(contexts)
         return (context, alignments) if return_alignments else context
 
-    # === The doors of a decoder ===
+    # === Step by step ===
 
     def prepare(self, memory, memory_mask=None):
         key, value = self.project_memory(memory)
@@ -318,12 +320,12 @@ class MultiHeadAttention(Attention):
         return self.dropout > 0.0
 
     def draw_noise(self, prepared, steps):
-        """A number in [0, 1) for each head and place, float32 [B, T, N * S]."""
+        """Draw a number in [0, 1) for each head and place, float32 [B, T, N * S]."""
         batch, places = ops.shape(prepared["value"])[:2]
         shape = (batch, steps, self.num_heads * places)
         return keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
 
-    def explore(self, query, prepared, state, noise):
+    def noisy_step(self, query, prepared, state, noise):
         def drop(alignments):
             batch, heads, steps, places = ops.shape(alignments)
             drawn = ops.reshape(noise, (batch, steps, heads, places))
@@ -332,8 +334,8 @@ class MultiHeadAttention(Attention):
 
         return *self._one_alignment(query, prepared, drop=drop), state
 
-    def explore_all(self, query, prepared, noise):
-        context, alignments, _ = self.explore(query, prepared, (), noise)
+    def noisy_attend(self, query, prepared, noise):
+        context, alignments, _ = self.noisy_step(query, prepared, (), noise)
         return context, alignments
 
     def compute_output_spec(
@@ -342,8 +344,8 @@ class MultiHeadAttention(Attention):
         memory,
         memory_mask=None,
         attention_mask=None,
-        return_alignments=False,
-        training=False,
+        return_alignments: bool = False,
+        training: bool = False,
         query_mask=None,
     ):
         self._check(query, memory, memory_mask, attention_mask, query_mask)
@@ -414,11 +416,11 @@ class MultiHeadAttention(Attention):
         return keras.layers.Dense(units, use_bias=self.use_bias, name=name, dtype=self.dtype_policy)
 
     def _read(self, weight):
-        """A weight in the layer's compute dtype: the doors run outside `call` too."""
+        """Return a weight in the layer's compute dtype: `step` runs outside of `call` too."""
         return ops.cast(ops.convert_to_tensor(weight), self.compute_dtype)
 
     def _split(self, rows, heads: int):
-        """[B, T, N * D] to [B, N, T, D]."""
+        """Split [B, T, N * D] into heads [B, N, T, D]."""
         batch, length, width = ops.shape(rows)
         rows = ops.reshape(rows, (batch, length, heads, width // heads))
         return ops.transpose(rows, (0, 2, 1, 3))
@@ -429,7 +431,7 @@ class MultiHeadAttention(Attention):
         return ops.cast(wide * size, heads.dtype) * self._read(factor)
 
     def _biases(self, query, steps, places) -> dict:
-        """What the positions add: see `look`."""
+        """Return the biases of the positions: see `attend_heads`."""
         if self.position is None:
             return {}
         bias = self.position.bias(steps, places)
@@ -442,7 +444,7 @@ class MultiHeadAttention(Attention):
         return biases
 
     def _compare(self, query, key):
-        """Scores [B, N, T, S], in float32 at least."""
+        """Compute scores [B, N, T, S], in float32 at least."""
         if self.score == "dot":
             return dot_product_scores(query, key)
         batch, heads, length, width = ops.shape(query)
@@ -458,7 +460,7 @@ class MultiHeadAttention(Attention):
         return keras.random.randint((2,), 0, top, dtype="int32", seed=self.seed_generator)
 
     def _one_alignment(self, query, prepared, drop=None):
-        """Context [B, K, Dv] of queries [B, K, Dq], and the mean of the heads' alignments."""
+        """Return the context of queries [B, K, Dq], and the mean of the heads' alignments."""
         unknown = {"causal": self.causal, "window": self.window, "position": self.position}
         unknown = {name: value for name, value in unknown.items() if value not in (None, False)}
         if unknown:
@@ -467,7 +469,7 @@ class MultiHeadAttention(Attention):
                 f"and `position` are for `call` alone. Received: {unknown}"
             )
         mask = prepared["mask"]
-        contexts, alignments = self.look(
+        contexts, alignments = self.attend_heads(
             self.project_query(query),
             prepared["keys"],
             prepared["values"],

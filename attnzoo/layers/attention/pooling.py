@@ -1,4 +1,4 @@
-"""Attentive pooling: one vector of many, by places that were learned to matter."""
+"""Attentive pooling: one vector of a sequence, by learned weights of its places."""
 
 import keras
 from keras import ops
@@ -26,7 +26,7 @@ class AttentivePooling(SpecLayer):
     Differs from the papers: Lin's W has no bias (`use_bias=False`).
 
     Args:
-        units: Width U of the space where memory and v meet, in features. At least 1.
+        units: Width U of the hidden layer of the score, in features. At least 1.
         num_hops: H, the number of views. At least 1.
         penalty: Weight of the loss that keeps them apart. At least 0.
         normalizer: `"softmax"`, or `"sparsemax"` or `"entmax15"`.
@@ -102,7 +102,7 @@ class AttentivePooling(SpecLayer):
         return (pooled, alignments) if return_alignments else pooled
 
     def overlap(self, alignments):
-        """How far the hops of one example are from seeing different places: a scalar."""
+        """Return how much the hops of an example share places: a scalar, 0 for none."""
         alignments = ops.cast(alignments, "float32")
         both = ops.matmul(alignments, ops.transpose(alignments, (0, 2, 1)))  # [B, H, H]
         return ops.mean(ops.sum(ops.square(both - ops.eye(self.num_hops)), axis=(1, 2)))
@@ -110,7 +110,9 @@ class AttentivePooling(SpecLayer):
     def compute_mask(self, memory, mask=None):
         return None  # There are no steps left.
 
-    def compute_output_spec(self, memory, mask=None, return_alignments=False, training=False):
+    def compute_output_spec(
+        self, memory, mask=None, return_alignments: bool = False, training: bool = False
+    ):
         check_mask("mask", mask, ranks=(2,))
         warn_of_lost_mask("mask", memory, mask)
         batch, length, width = memory.shape

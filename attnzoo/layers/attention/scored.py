@@ -1,4 +1,4 @@
-"""What the attentions share that compare a query with each row of memory by a score."""
+"""The base of the attentions that compare query and memory by a score."""
 
 from keras import ops
 
@@ -11,8 +11,8 @@ from attnzoo.ops import combine_masks
 class ScoredAttention(Attention):
     """Base of the attentions with a score. A subclass sets `score` in its constructor."""
 
-    def make_score(self, score, arguments: dict) -> Score:
-        """The score of an instance or of a name, with what is left of the constructor's arguments.
+    def make_score(self, score: Score | str, arguments: dict) -> Score:
+        """Make the score of a name, or check an instance.
 
         Raises:
             ValueError: If the score is unknown or needs the alignments of the steps before, or
@@ -39,13 +39,13 @@ class ScoredAttention(Attention):
 
 
 def pop_layer_arguments(arguments: dict) -> dict:
-    """Take out what is the layer's own; the rest is for its score."""
+    """Pop the arguments of the layer itself; the rest is for its score."""
     names = ("name", "dtype", "trainable")
     return {name: arguments.pop(name) for name in names if name in arguments}
 
 
-def narrow(prepared: dict, attention_mask) -> dict:
-    """Put a mask over pairs of query and memory into what was prepared."""
+def mask_prepared(prepared: dict, attention_mask) -> dict:
+    """Join a mask over pairs of query and memory with the mask in `prepared`."""
     mask = prepared["mask"]
     if mask is not None:
         attention_mask = ops.logical_and(mask, attention_mask)

@@ -14,12 +14,12 @@ class MultiHeadSelfAttention(MultiHeadAttention):
     """Multi-head attention of a sequence to itself.
 
     With `causal=True` it goes token by token too: `call_with_cache` keeps the keys and values of
-    what came before, and equals `call`.
+    the tokens before, and equals `call`.
 
     Args: as in `MultiHeadAttention`.
 
     Call arguments:
-        inputs: float [B, T, D]. What asks, and what may be attended to.
+        inputs: float [B, T, D]. Queries and memory in one.
         padding_mask: bool [B, T]. True = a real token. None is the mask that Keras sends along with
             `inputs`, if there is one.
         attention_mask: bool [T, T], [B, T, T] or [B or 1, N or 1, T, T], or None. True = this query
@@ -77,8 +77,8 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         inputs,
         padding_mask=None,
         attention_mask=None,
-        return_alignments=False,
-        training=False,
+        return_alignments: bool = False,
+        training: bool = False,
         mask=None,
         inputs_mask=None,
     ):
@@ -94,7 +94,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
     # === Token by token ===
 
     def initial_cache(self, batch_size, max_length: int) -> dict:
-        """A cache of nothing yet: what `call_with_cache` takes first.
+        """Return an empty cache for the first `call_with_cache`.
 
         Args:
             batch_size: B, in sequences.
@@ -112,7 +112,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         }
 
     def resize_cache(self, cache: dict, max_length: int) -> dict:
-        """The same cache with room for `max_length` tokens, its own room known while tracing.
+        """Resize a cache to `max_length` tokens. Its own length is known while tracing.
 
         Tokens beyond are lost.
         """
@@ -124,11 +124,11 @@ class MultiHeadSelfAttention(MultiHeadAttention):
     def call_with_cache(
         self, inputs, cache: dict, index, padding_mask=None, return_alignments: bool = False
     ):
-        """Some tokens more: one, or a whole prompt at once.
+        """Attend with the next tokens: one, or a whole prompt at once.
 
         Args:
             inputs: float [B, T, D]. The tokens at `index`..`index + T - 1`.
-            cache: What `initial_cache` or the call before gave. `index + T` is at most L.
+            cache: Result of `initial_cache` or of the call before. `index + T` is at most L.
             index: int scalar. How many tokens are in the cache already.
             padding_mask: bool [B, L], or None. True = a real token.
             return_alignments: Whether to return the alignments too.
@@ -143,8 +143,8 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         """
         if not self.causal:
             raise ValueError(
-                "What came before changes with each token unless attention is causal: a cache "
-                f"needs `causal=True`. Received: causal={self.causal}"
+                "A cache needs `causal=True`: else each new token changes the contexts of those "
+                f"before. Received: causal={self.causal}"
             )
         inputs = ops.cast(ops.convert_to_tensor(inputs), self.compute_dtype)  # As `call` has it.
         self._check_cache(inputs, cache, index)
@@ -165,7 +165,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         near = back >= 0
         if self.window is not None:
             near = ops.logical_and(near, back <= self.window)
-        contexts, alignments = self.look(
+        contexts, alignments = self.attend_heads(
             queries,
             cache["key"],
             cache["value"],

@@ -2,7 +2,8 @@
 
 import keras
 
-from attnzoo.layers.attention.scored import ScoredAttention, narrow, pop_layer_arguments
+from attnzoo.layers.attention.scored import ScoredAttention, mask_prepared, pop_layer_arguments
+from attnzoo.layers.scores.base import Score
 from attnzoo.ops import get_normalizer, weighted_sum
 
 
@@ -28,7 +29,7 @@ class SoftAttention(ScoredAttention):
             that has its own.
 
     Example:
-        >>> attention = attnzoo.layers.SoftAttention(score="additive", units=7)
+        >>> attention = attnzoo.layers.SoftAttention(score: Score | str = "additive", units=7)
         >>> context, alignments = attention(query, memory, return_alignments=True)
         >>> context.shape, alignments.shape  # B=2, T=3, S=11, Dm=5
         ((2, 3, 5), (2, 3, 11))
@@ -40,14 +41,14 @@ class SoftAttention(ScoredAttention):
         [Peters et al., 2019](https://arxiv.org/abs/1905.05702) (entmax15).
     """
 
-    def __init__(self, score="additive", *, normalizer: str = "softmax", **kwargs):
+    def __init__(self, score: Score | str = "additive", *, normalizer: str = "softmax", **kwargs):
         super().__init__(**pop_layer_arguments(kwargs))
         self.score = self.make_score(score, kwargs)
         get_normalizer(normalizer)  # Raises if it is unknown.
         self.normalizer = normalizer
 
     def mask_pairs(self, prepared, attention_mask):
-        return narrow(prepared, attention_mask)
+        return mask_prepared(prepared, attention_mask)
 
     def attend(self, query, prepared):
         scores = self.score.compare(query, prepared["key"])  # [B, T, S]
@@ -69,7 +70,7 @@ class BahdanauAttention(SoftAttention):
         alignments[b, t] = softmax over s of v · tanh(W query[b, t] + U memory[b, s] + b)
 
     Args:
-        units: Width of the space where query and memory meet, in features. At least 1.
+        units: Width of the hidden layer of the score, in features. At least 1.
         normalize: Whether v is weight-normalized; see `AdditiveScore`.
         normalizer: As in `SoftAttention`.
 

@@ -1,4 +1,4 @@
-"""What the decoder gives -> LOGITS."""
+"""OUTPUTS OF A DECODER -> LOGITS."""
 
 from attnzoo.layers.output.base import OutputLayer
 from attnzoo.layers.output.marginal_logits import MarginalLogits

@@ -1,11 +1,11 @@
-"""What every output layer is: from what a decoder gives to LOGITS, behind three doors."""
+"""The base of the output layers: OUTPUTS OF A DECODER -> LOGITS."""
 
 
 class OutputLayer:
-    """Mixin of the layers that say what comes next.
+    """Mixin of the layers that make logits of the outputs of a decoder.
 
     A layer that needs the decoder's outputs alone is called with them and has nothing more to do.
-    One that looks at the source too sets `needs_alignments = True`; decoding then uses three doors,
+    One that reads the source too sets `needs_alignments = True`; decoding then uses three methods,
     as it does with an attention:
 
     1. `prepare(memory, memory_mask, copy_token_ids)`: what depends on the source alone, once;
@@ -13,12 +13,12 @@ class OutputLayer:
     3. `step(outputs, alignments, token_ids, prepared, state)`: one step of decoding.
 
     Call arguments:
-        outputs: float [B, T, D]. What the decoder gives.
+        outputs: float [B, T, D]. Outputs of the decoder.
         memory: float [B, S, Dm].
-        alignments: float [B, T, S]. Where the decoder looked.
+        alignments: float [B, T, S]. Alignments of the decoder.
         memory_mask: bool [B, S], or None. True = a real row.
         token_ids: int [B, T], or None. The token that entered the decoder at each step.
-        copy_token_ids: int [B, S], or None. What copying a source token would say.
+        copy_token_ids: int [B, S], or None. The token that copying each place gives.
         return_alignments: Whether to return the alignments too, as this layer knows them.
 
     Returns:
@@ -33,17 +33,17 @@ class OutputLayer:
         return ()
 
     def initial_state(self, prepared):
-        """What is remembered before the first step: a pytree of float tensors [B, ...]."""
+        """Return the state before the first step: a pytree of float tensors [B, ...]."""
         return ()
 
     def step(self, outputs, alignments, token_ids, prepared, state):
-        """One step of decoding, for K hypotheses of each source side by side: R = B * K rows.
+        """Take one step of decoding, for R = B * K rows: K hypotheses of each source.
 
         Args:
             outputs: float [R, D].
             alignments: float [R, S], or None where this layer needs none.
             token_ids: int [R]. The token that entered the decoder.
-            prepared: What `prepare` gave for the B sources.
+            prepared: Result of `prepare` for the B sources.
             state: The pytree from the step before, leaves [R, ...].
 
         Returns:

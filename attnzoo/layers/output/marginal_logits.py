@@ -1,4 +1,4 @@
-"""The output layer of a model that looks at one place, and does not know at which."""
+"""The output layer that sums over the place of a step."""
 
 import keras
 from keras import ops
@@ -11,7 +11,7 @@ from attnzoo.ops import linear, marginal_log_probs
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class MarginalLogits(OutputLayer, SpecLayer):
-    """What a step says, summed over the places where it may have looked.
+    """Log-probabilities of the vocabulary, summed over the place that a step attends to.
 
         readout[b, t, s] = tanh(W [output[b, t]; memory[b, s]])
         p[b, t, s]       = softmax(O readout[b, t, s] + o)
@@ -76,14 +76,14 @@ class MarginalLogits(OutputLayer, SpecLayer):
         self.built = True
 
     def prepare(self, memory, memory_mask=None, copy_token_ids=None):
-        """The memory's part of the readout, once per source: [B, S, Dm] to [B, S, U]."""
+        """Compute the memory's part of the readout, once per source: [B, S, U]."""
         return linear(memory, self._read(self.memory_kernel))
 
     def step(self, outputs, alignments, token_ids, prepared, state):
         batch = ops.shape(prepared)[0]
         query = ops.reshape(outputs, (batch, -1, outputs.shape[-1]))  # [B, K, Dq]
-        beside = ops.reshape(alignments, (batch, -1, ops.shape(prepared)[1]))  # [B, K, S]
-        log_probs = self.marginalize(self.project(query), prepared, beside)
+        weights = ops.reshape(alignments, (batch, -1, ops.shape(prepared)[1]))  # [B, K, S]
+        log_probs = self.marginalize(self.project(query), prepared, weights)
         return ops.reshape(log_probs, (-1, self.vocabulary_size)), alignments, state
 
     def call(
@@ -103,17 +103,17 @@ class MarginalLogits(OutputLayer, SpecLayer):
         return (log_probs, alignments) if return_alignments else log_probs
 
     def project(self, outputs):
-        """The outputs' part of the readout: [B, T, Dq] to [B, T, U]."""
+        """Compute the outputs' part of the readout: [B, T, Dq] to [B, T, U]."""
         return linear(outputs, self._read(self.query_kernel))
 
     def draw_kept(self, query, training: bool):
-        """What dropout keeps of the readouts of [B, T, U], or None."""
+        """Draw the factors of dropout of the readout [B, T, U], or return None."""
         if not (training and self.dropout):
             return None
         return keras.random.dropout(ops.ones_like(query), self.dropout, seed=self.seed_generator)
 
     def marginalize(self, query, key, alignments, kept=None):
-        """Log-probabilities [B, T, V], given what `project` and `prepare` gave."""
+        """Return log-probabilities [B, T, V] of what `project` and `prepare` gave."""
         log_probs = marginal_log_probs(
             query, key, alignments, self._read(self.kernel), self._read(self.bias), kept
         )
@@ -123,7 +123,7 @@ class MarginalLogits(OutputLayer, SpecLayer):
         return mask  # Logits stand where the outputs stood.
 
     def compute_output_spec(
-        self, outputs, memory, alignments, *args, return_alignments=False, **kwargs
+        self, outputs, memory, alignments, *args, return_alignments: bool = False, **kwargs
     ):
         shape = (*outputs.shape[:2], self.vocabulary_size)
         logits = keras.KerasTensor(shape, dtype=self.compute_dtype)
@@ -139,5 +139,5 @@ class MarginalLogits(OutputLayer, SpecLayer):
         }
 
     def _read(self, weight):
-        """A weight in the compute dtype, outside of a layer's `call` too."""
+        """Return a weight in the compute dtype: it runs outside of `call` too."""
         return ops.cast(ops.convert_to_tensor(weight), self.compute_dtype)

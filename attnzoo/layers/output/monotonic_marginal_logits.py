@@ -1,4 +1,4 @@
-"""The output layer of a model that looks at one place a step, never before the last one."""
+"""The output layer that sums over all monotone alignments."""
 
 import keras
 from keras import ops
@@ -23,10 +23,10 @@ _USUAL_MAX_JUMP = 5
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class MonotonicMarginalLogits(MarginalLogits):
-    """What a step says, summed over all ways in which the steps up to it may have read on.
+    """Log-probabilities of the vocabulary, summed over monotone alignments so far.
 
-    The places of the steps are a hidden Markov chain that never goes back. With p[b, t, s] what is
-    said at place s, as in `MarginalLogits`, and y[t] the target of step t,
+    The places of the steps are a hidden Markov chain that never goes back. With p[b, t, s] the
+    probabilities of targets at place s, as in `MarginalLogits`, and y[t] the target of step t,
 
         order 0:  moves[t](s | s') ∝ alignments[t, s]                               for s >= s'
         order 1:  moves[t](s | s') ∝ alignments[t, s] exp(jumps[t, s'][s - s'])     and s - s' <= J
@@ -38,12 +38,11 @@ class MonotonicMarginalLogits(MarginalLogits):
 
     The product of p[t, y[t]] is the sum over all monotone alignments of a target, exactly, and the
     layer gives log p[t]. Before the first step the place is the first real one, so that the first
-    step may look there or further on. The targets that are known at step t are the tokens that
+    step may be there or further on. The targets that are known at step t are the tokens that
     entered the decoder up to it: their evidence comes with the token of the next step.
 
-    The alignments that it returns are the priors: where a step looks, given the targets before it.
-    They follow what each target tells of its place, and so may return to a place that was thought
-    to be left behind.
+    The alignments that it returns are the priors: the place of a step, given the targets before it.
+    They follow the evidence of each target, and so may return to a place that seemed passed.
 
     Differs from the paper: its moves of the first order are the jumps alone, without alignments;
     the readout is that of `MarginalLogits`.
@@ -115,7 +114,7 @@ class MonotonicMarginalLogits(MarginalLogits):
     # === The equations ===
 
     def moves(self, outputs, alignments, prepared):
-        """All there is to know of the moves of [B, T] steps: float32 [B, T, S, ...]."""
+        """Compute the moves of [B, T] steps: float32 [B, T, S, ...]."""
         mask = ops.expand_dims(prepared["mask"], 1)  # [B, 1, S]
         if self.order == 0:
             return free_moves(alignments, mask)
@@ -123,8 +122,8 @@ class MonotonicMarginalLogits(MarginalLogits):
         jumps = ops.expand_dims(ops.cast(jumps, "float32"), 2)  # [B, T, 1, J + 1]
         return jump_moves(alignments, jumps + ops.expand_dims(prepared["jumps"], 1), mask)
 
-    def read_on(self, places, evidence, moves):
-        """From the prior of one step to that of the next, given what was said in between.
+    def next_places(self, places, evidence, moves):
+        """Return the prior of the next step, given the prior and the target of this one.
 
         Args:
             places: float32 [..., S].
@@ -134,12 +133,12 @@ class MonotonicMarginalLogits(MarginalLogits):
         move = move_freely if self.order == 0 else move_by_jumps
         return move(observe(places, evidence), moves)
 
-    def look_back(self, query, token_ids, prepared, kept=None):
-        """Log-probability of tokens [B, T] at each place, by the queries that said them."""
+    def token_evidence(self, query, token_ids, prepared, kept=None):
+        """Return the log-probability of tokens [B, T] at each place, by their queries."""
         kernel, bias = self._read(self.kernel), self._read(self.bias)
         return target_log_probs(query, prepared["key"], token_ids, kernel, bias, kept)
 
-    # === The doors ===
+    # === Step by step ===
 
     def prepare(self, memory, memory_mask=None, copy_token_ids=None):
         if memory_mask is None:
@@ -151,10 +150,10 @@ class MonotonicMarginalLogits(MarginalLogits):
         return prepared
 
     def initial_state(self, prepared):
-        """The place before the first step, and, in place of its query, zeros.
+        """Return the place before the first step, and zeros for its query.
 
-        Places keep their precision. What the start token would be evidence of changes nothing, as
-        there is one place only.
+        Places keep their precision. The evidence of the start token changes nothing, as there is
+        one place only.
         """
         key = prepared["key"]
         start = ops.zeros(ops.shape(key)[:2], dtype="float32")
@@ -169,13 +168,13 @@ class MonotonicMarginalLogits(MarginalLogits):
 
         outputs = side_by_side(outputs, outputs.shape[-1])
         query = self.project(outputs)
-        evidence = self.look_back(
+        evidence = self.token_evidence(
             side_by_side(state["query"], self.hidden_dim),
             ops.reshape(token_ids, (batch, -1)),
             prepared,
         )
         moves = self.moves(outputs, side_by_side(alignments, memory_length), prepared)
-        places = self.read_on(side_by_side(state["places"], memory_length), evidence, moves)
+        places = self.next_places(side_by_side(state["places"], memory_length), evidence, moves)
         log_probs = self.marginalize(query, prepared["key"], places)
         places = ops.reshape(places, (-1, memory_length))
         state = {"places": places, "query": ops.reshape(query, (-1, self.hidden_dim))}
@@ -198,17 +197,19 @@ class MonotonicMarginalLogits(MarginalLogits):
         query = self.project(outputs)
         kept = self.draw_kept(query, training)
         start = self.initial_state(prepared)
-        # The step before said what enters now.
-        evidence = self.look_back(
+        # The token that enters now is the target of the step before.
+        evidence = self.token_evidence(
             _delayed(query), token_ids, prepared, None if kept is None else _delayed(kept)
         )
-        places = self.read_all(start["places"], evidence, self.moves(outputs, alignments, prepared))
+        places = self.all_places(
+            start["places"], evidence, self.moves(outputs, alignments, prepared)
+        )
         log_probs = self.marginalize(query, prepared["key"], places, kept)
         places = ops.cast(places, self.compute_dtype)
         return (log_probs, places) if return_alignments else log_probs
 
-    def read_all(self, start, evidence, moves):
-        """`read_on` over all T steps: from [B, S], [B, T, S] and [B, T, S, M] to [B, T, S]."""
+    def all_places(self, start, evidence, moves):
+        """Take `next_places` over all T steps: [B, S], [B, T, S], [B, T, S, M] to [B, T, S]."""
         width = moves.shape[-1] + 1
         both = ops.concatenate([ops.expand_dims(evidence, -1), moves], axis=-1)
         batch, steps, memory_length, _ = ops.shape(both)
@@ -217,7 +218,7 @@ class MonotonicMarginalLogits(MarginalLogits):
 
         def body(both, places):
             both = ops.reshape(both, (batch, -1, width))  # [B, S, M + 1]
-            places = self.read_on(places, both[..., 0], both[..., 1:])
+            places = self.next_places(places, both[..., 0], both[..., 1:])
             return places, places
 
         return run_loop(body, both, start, "float32")[0]
@@ -233,7 +234,7 @@ class MonotonicMarginalLogits(MarginalLogits):
 
 
 def check_order(order: int, max_jump: int | None):
-    """Raise unless a chain of this order may move so far."""
+    """Raise unless `order` is 0 or 1, and `max_jump` goes with it."""
     if order not in (0, 1) or isinstance(order, bool):
         raise ValueError(f"`order` must be 0 or 1. Received: order={order!r}")
     if max_jump is None:
@@ -247,14 +248,14 @@ def check_order(order: int, max_jump: int | None):
 
 
 def check_token_ids(token_ids):
-    """Raise if there are none."""
+    """Raise if there are no `token_ids`."""
     if token_ids is None:
         raise ValueError(
-            "`token_ids` must be given: what was said so far tells where the steps looked. "
+            "`token_ids` must be given: the tokens so far tell the places of their steps. "
             "Received: token_ids=None"
         )
 
 
 def _delayed(tensor):
-    """Each step gets what was the step before's, the first one zeros."""
+    """Shift by one step: each gets the row of the step before, the first one zeros."""
     return ops.pad(tensor, [[0, 0], [1, 0], [0, 0]])[:, :-1]

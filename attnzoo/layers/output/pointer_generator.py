@@ -1,4 +1,4 @@
-"""The output layer that says a token of its vocabulary, or copies one from the source."""
+"""The output layer that generates a token of its vocabulary, or copies one of the source."""
 
 import keras
 from keras import ops
@@ -73,10 +73,10 @@ class PointerGenerator(OutputLayer, SpecLayer):
         self.built = True
 
     def prepare(self, memory, memory_mask=None, copy_token_ids=None):
-        """What each place would say, once per source: float32 [B, S, V + S]."""
+        """Compute the token that each place copies, once per source: float32 [B, S, V + S]."""
         if copy_token_ids is None:
             raise ValueError(
-                "`copy_token_ids` must say what copying each place of the source would say: a "
+                "`copy_token_ids` must be the token that copying each place of the source gives: a "
                 "preprocessor with `pointer_generator=True` makes them. Received: "
                 "copy_token_ids=None"
             )
@@ -84,9 +84,9 @@ class PointerGenerator(OutputLayer, SpecLayer):
 
     def step(self, outputs, alignments, token_ids, prepared, state):
         batch, length, size = ops.shape(prepared)
-        beside = ops.reshape(outputs, (batch, -1, outputs.shape[-1]))  # [B, K, D]
+        rows = ops.reshape(outputs, (batch, -1, outputs.shape[-1]))  # [B, K, D]
         weights = ops.reshape(alignments, (batch, -1, length))  # [B, K, S]
-        log_probs = self.mix(beside, weights, prepared)
+        log_probs = self.mix(rows, weights, prepared)
         return ops.reshape(log_probs, (-1, size)), alignments, state
 
     def call(
@@ -102,7 +102,7 @@ class PointerGenerator(OutputLayer, SpecLayer):
     ):
         if alignments is None:
             raise ValueError(
-                "`alignments` must say where the decoder looked: a decoder gives them with "
+                "`alignments` must be those of the decoder, which gives them with "
                 "`return_alignments=True`. Received: alignments=None"
             )
         places = self.prepare(memory, memory_mask, copy_token_ids)
@@ -110,7 +110,7 @@ class PointerGenerator(OutputLayer, SpecLayer):
         return (log_probs, alignments) if return_alignments else log_probs
 
     def mix(self, outputs, alignments, places):
-        """Log-probabilities [B, T, V + S], given what `prepare` gave."""
+        """Return log-probabilities [B, T, V + S] of what `prepare` gave."""
         logits = linear(outputs, self._read(self.kernel), self._read(self.bias))
         gate = linear(outputs, self._read(self.gate_kernel), self._read(self.gate_bias))
         log_probs = pointer_log_probs(logits, gate[:, :, 0], alignments, places)
@@ -127,8 +127,8 @@ class PointerGenerator(OutputLayer, SpecLayer):
         memory_mask=None,
         token_ids=None,
         copy_token_ids=None,
-        return_alignments=False,
-        training=False,
+        return_alignments: bool = False,
+        training: bool = False,
     ):
         length = None if copy_token_ids is None else copy_token_ids.shape[1]
         width = None if length is None else self.vocabulary_size + length
@@ -139,5 +139,5 @@ class PointerGenerator(OutputLayer, SpecLayer):
         return {**super().get_config(), "vocabulary_size": self.vocabulary_size}
 
     def _read(self, weight):
-        """A weight in the compute dtype, outside of a layer's `call` too."""
+        """Return a weight in the compute dtype: it runs outside of `call` too."""
         return ops.cast(ops.convert_to_tensor(weight), self.compute_dtype)

@@ -1,4 +1,4 @@
-"""The output layer that is an embedding, the other way round."""
+"""The output layer that shares the weights of the embedding."""
 
 import keras
 
@@ -22,7 +22,7 @@ class TiedLogits(OutputLayer, keras.layers.Layer):
         [Press and Wolf, 2017](https://arxiv.org/abs/1608.05859).
     """
 
-    def __init__(self, embedding, **kwargs):
+    def __init__(self, embedding: keras.layers.Layer, **kwargs):
         super().__init__(**kwargs)
         self.embedding = embedding
         self.supports_masking = True
@@ -41,6 +41,6 @@ class TiedLogits(OutputLayer, keras.layers.Layer):
         return {**super().get_config(), "embedding": embedding}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict):
         embedding = keras.saving.deserialize_keras_object(config["embedding"])
         return cls(**{**config, "embedding": embedding})

@@ -8,7 +8,7 @@ from attnzoo.ops import linear
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class TokenLogits(OutputLayer, keras.layers.Dense):
-    """A dense layer that goes over all steps of all examples as one matrix.
+    """Logits by a dense layer, over all steps of all examples as one matrix.
 
     The same numbers as `keras.layers.Dense`; but most of a training step's arithmetic is done here,
     and as one product of two matrices the step takes a quarter less time on JAX.

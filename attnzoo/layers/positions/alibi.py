@@ -9,7 +9,7 @@ from attnzoo.layers.positions.base import Position, relative_positions
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class AlibiPosition(Position):
-    """What is far away scores lower: each head has a slope of its own.
+    """Linear biases of Press et al.: distant places score lower, by a slope for each head.
 
         scores[b, n, t, s] - slopes[n] |key_positions[s] - query_positions[t]|
         slopes[n]          = 2^(-8 (n + 1) / N)
@@ -52,7 +52,7 @@ class AlibiPosition(Position):
 
 
 def alibi_slopes(num_heads: int) -> list[float]:
-    """The slope of each head, in nats for one token."""
+    """Return the slope of each head, in nats for one token."""
     power = 2 ** (num_heads.bit_length() - 1)  # The largest power of two that is not above N.
     slopes = [2.0 ** (-8.0 * (n + 1) / power) for n in range(power)]
     if power < num_heads:

@@ -1,4 +1,4 @@
-"""What every position method is: hooks at the input of a model, and inside its attentions."""
+"""The base of the positions: hooks at the input of a model, and inside its attentions."""
 
 import keras
 import numpy as np
@@ -7,11 +7,11 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class Position(keras.layers.Layer):
-    """Base of the position methods: how does a model know what stands where?
+    """Base of the position methods, and the one for `position="none"`.
 
     This one does not tell it (`position="none"`). A subclass gives the hooks that its method needs;
     the others go on doing nothing. Positions are int [T], counted in tokens from 0. A step of
-    decoding gives those of its own tokens, [i] for one, and gets what the whole sequence got there.
+    decoding gives those of its own tokens, [i] for one, and gets the rows of the whole sequence.
 
     *At the input*, where `at_input` is True, a model calls the layer once, after the embedding:
 
@@ -31,7 +31,7 @@ class Position(keras.layers.Layer):
                    + position.value_bias(alignments, query_positions, key_positions)  if not None
 
     Keys go into a cache as `rotate` gave them: each is rotated once, by its own position. The
-    positions of S cached keys are 0..S-1; what is not filled yet is for the mask. A fused kernel
+    positions of S cached keys are 0..S-1; the mask hides those not filled yet. A fused kernel
     will do where `needs_alignments` is False: the two score biases add up to one.
 
     Call arguments:
@@ -59,7 +59,7 @@ class Position(keras.layers.Layer):
         self.built = True
 
     def check_sizes(self, **offered):
-        """Raise early if this is for other sizes than those of the layer around it.
+        """Raise unless this is made for the sizes of the layer around it.
 
         Args:
             **offered: What that layer knows, of `num_heads`, `key_dim`, `value_dim`, `max_length`
@@ -69,7 +69,7 @@ class Position(keras.layers.Layer):
             self.check_size(name, offered)
 
     def check_size(self, name: str, offered: dict):
-        """Raise if there is a size of this name, and another one is offered."""
+        """Raise if this has a size of this name, and another one is offered."""
         own = getattr(self, name, None)
         if own is not None and offered.get(name, own) != own:
             raise ValueError(
@@ -78,30 +78,30 @@ class Position(keras.layers.Layer):
             )
 
     def embed(self, x, positions):
-        """Put positions int [T] into x [B, T, D], at the input of a model."""
+        """Add positions int [T] to x [B, T, D], at the input of a model."""
         return x
 
     def rotate(self, query, key, query_positions, key_positions):
-        """Put positions into query [B, N, T, d] and key [B, N, S, d]: the pair of them."""
+        """Return query [B, N, T, d] and key [B, N, S, d] with positions in them."""
         return query, key
 
     def bias(self, query_positions, key_positions):
-        """What positions alone add to scores: float32 [N or 1, T, S], or None."""
+        """Return the bias of scores by positions alone, float32 [N or 1, T, S], or None."""
         return None
 
     def query_bias(self, query, query_positions, key_positions):
-        """What a query [B, N, T, d], rotated and scaled, adds to its scores: [B, N, T, S] or None.
+        """Return the bias of scores by the rotated, scaled query [B, N, T, d], or None.
 
         It is linear in the query, so that scaling either will do.
         """
         return None
 
     def value_bias(self, alignments, query_positions, key_positions):
-        """What alignments [B, N, T, S] add to the context [B, N, T, d], or None."""
+        """Return the bias of the context by alignments [B, N, T, S], or None."""
         return None
 
     def read(self, weight):
-        """A weight in the layer's compute dtype: hooks run outside `call` too."""
+        """Return a weight in the layer's compute dtype: hooks run outside of `call` too."""
         return ops.cast(ops.convert_to_tensor(weight), self.compute_dtype)
 
     def call(self, x, positions=None):
@@ -114,14 +114,14 @@ class Position(keras.layers.Layer):
 
 
 def relative_positions(query_positions, key_positions):
-    """key_positions[s] - query_positions[t], int32 [T, S]: below 0 for what came before."""
+    """Return key_positions[s] - query_positions[t], int32 [T, S]."""
     query_positions = ops.cast(query_positions, "int32")
     key_positions = ops.cast(key_positions, "int32")
     return ops.expand_dims(key_positions, 0) - ops.expand_dims(query_positions, 1)
 
 
 def position_angles(positions, width: int, max_wavelength: float):
-    """positions[t] / max_wavelength^(2 i / width) for i < width / 2, in float32.
+    """Return positions[t] / max_wavelength^(2 i / width) for i < width / 2, in float32.
 
     Half precision would not do: of position 257 it knows no more than that it is about 256.
 

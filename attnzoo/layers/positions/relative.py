@@ -67,7 +67,7 @@ class RelativePosition(Position):
 
     @property
     def needs_alignments(self) -> bool:
-        """Whether `value_bias` gives anything."""
+        """Whether there is a `value_bias`."""
         return self.values
 
     def build(self, x_shape=None):
@@ -109,14 +109,14 @@ class RelativePosition(Position):
         }
 
     def _distances(self, query_positions, key_positions, dtype):
-        """1 where s stands at a distance from t, else 0: [T, S, R]."""
+        """Return 1 where s stands at distance r from t, else 0: [T, S, R]."""
         relative = relative_positions(query_positions, key_positions)
         relative = ops.clip(relative, -self.max_distance, self.max_distance)
         return ops.one_hot(relative + self.max_distance, 2 * self.max_distance + 1, dtype=dtype)
 
 
 def _each_step(rows, matrices):
-    """rows[b, n, t] times matrices[t]: [B, N, T, D] and [T, D, E] to [B, N, T, E]."""
+    """Multiply rows[b, n, t] with matrices[t]: [B, N, T, D], [T, D, E] to [B, N, T, E]."""
     batch, heads, steps, width = ops.shape(rows)
     rows = ops.reshape(ops.transpose(rows, (2, 0, 1, 3)), (steps, -1, width))  # [T, B N, D]
     products = ops.matmul(rows, matrices)  # [T, B N, E]

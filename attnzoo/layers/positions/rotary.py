@@ -12,7 +12,7 @@ from attnzoo.layers.positions.base import (
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class RotaryPosition(Position):
-    """Queries and keys are turned by their positions: products depend on the distance alone.
+    """Rotary position of Su et al.: query and key turn by their positions.
 
         angle[t, i]         = positions[t] / max_wavelength^(2 i / d)
         rotated[t, i]       = cos(angle[t, i]) query[t, i] - sin(angle[t, i]) query[t, i + d/2]
@@ -58,7 +58,7 @@ class RotaryPosition(Position):
         return _turn(query, *query_waves), _turn(key, *waves)
 
     def _waves(self, rows, positions):
-        """Cosines and sines for [B, N, T, d]: the pair of [T, d/2], in its dtype."""
+        """Return cosines and sines for [B, N, T, d]: each [T, d/2], in its dtype."""
         _check_even(rows.shape[-1])
         angles = position_angles(positions, rows.shape[-1], self.max_wavelength)
         return ops.cast(ops.cos(angles), rows.dtype), ops.cast(ops.sin(angles), rows.dtype)

@@ -12,7 +12,7 @@ from attnzoo.layers.positions.base import (
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class SinusoidalPosition(Position):
-    """Waves of many lengths, added at the input.
+    """Sinusoidal position of Vaswani et al.: waves of many lengths, added at the input.
 
         x[b, t, 2 i]     + sin(positions[t] / max_wavelength^(2 i / D))
         x[b, t, 2 i + 1] + cos(positions[t] / max_wavelength^(2 i / D))

@@ -10,12 +10,12 @@ from attnzoo.layers.positions.base import Position, relative_positions
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class T5Position(Position):
-    """A trained number for each head and each bucket of distances, added to the scores.
+    """Relative position of T5: a trained bias of scores for each bucket of distances.
 
         scores[b, n, t, s] + table[bucket(key_positions[s] - query_positions[t]), n]
 
-    A side has n buckets: all of them for what came before, if not `bidirectional` (the rest is
-    bucket 0); else half of them, and as many again for what comes after. On a side
+    A side has n buckets: all of them for tokens before, if not `bidirectional` (the rest is
+    bucket 0); else half of them, and as many again for tokens after. On a side
 
         bucket(r) = r                                                              for r < n / 2
         bucket(r) = n/2 + floor(log(r / (n/2)) / log(max_distance / (n/2)) * n/2)  above, < n
@@ -28,7 +28,7 @@ class T5Position(Position):
 
     Args:
         num_heads: Number of heads N. At least 1.
-        bidirectional: Whether what comes after has buckets too. False for a causal decoder.
+        bidirectional: Whether tokens after have buckets too. False for a causal decoder.
         num_buckets: Number of buckets. At least 2; if `bidirectional` even, and at least 4.
         max_distance: Where the last bucket is full, in tokens. Above n / 2.
 
@@ -100,7 +100,7 @@ class T5Position(Position):
 
 
 def bucket_numbers(num_buckets: int, max_distance: int, bidirectional: bool) -> np.ndarray:
-    """The bucket of each key minus query from -max_distance to max_distance, int32."""
+    """Return the bucket of each distance from -max_distance to max_distance, int32."""
     size = num_buckets // 2 if bidirectional else num_buckets
     side = [_bucket(distance, size, max_distance) for distance in range(max_distance + 1)]
     after = [size + bucket if bidirectional else 0 for bucket in side[1:]]
@@ -108,7 +108,7 @@ def bucket_numbers(num_buckets: int, max_distance: int, bidirectional: bool) -> 
 
 
 def _bucket(distance: int, size: int, max_distance: int) -> int:
-    """The bucket of a distance, of `size` on a side."""
+    """Return the bucket of a distance, of `size` on a side."""
     exact = size // 2
     if distance < exact:
         return distance

@@ -23,8 +23,8 @@ class AttentionCell(keras.layers.Layer):
         context[t] = attention(state[t-1], memory)
         output[t], state[t] = cell([input[t]; context[t]], state[t-1])
 
-    `attend="after"` is the order of Luong et al.: the cell moves first, and its output asks. With
-    `input_feeding` the result is also part of the next input.
+    `attend="after"` is the order of Luong et al.: the cell moves first, and its output is the
+    query. With `input_feeding` the result is also part of the next input.
 
         output[t], state[t] = cell([input[t]; result[t-1]], state[t-1])
         context[t] = attention(output[t], memory)
@@ -38,10 +38,10 @@ class AttentionCell(keras.layers.Layer):
         input_feeding: Whether the result is fed back to the next input; on by default for "after".
             For "before" the context is the cell's input already, and this must not be True; nor
             with an attention that is `marginal`, for which it is off by default.
-        attention_layer: What makes the result of output and context: a Keras layer; a width, for
-            Luong's tanh(W [output; context]) without bias (equation 5); or None, for the bare
+        attention_layer: Layer that makes the result of output and context: a Keras layer; a width,
+            for Luong's tanh(W [output; context]) without bias (equation 5); or None, for the bare
             context ("after") or the bare output ("before").
-        output_attention: Whether the result is what comes out. False gives the cell's own output.
+        output_attention: Whether the result is the output. False gives the cell's own output.
             On by default, unless an attention is `marginal`: its output layer takes the cell's.
 
     Call arguments: `step` takes one step and `prepare` and `initial_state` make ready for it;
@@ -69,12 +69,12 @@ class AttentionCell(keras.layers.Layer):
 
     def __init__(
         self,
-        cell,
-        attention,
+        cell: keras.layers.Layer | list,
+        attention: Attention | str | list,
         *,
         attend: str = "before",
         input_feeding: bool | None = None,
-        attention_layer=None,
+        attention_layer: keras.layers.Layer | int | None = None,
         output_attention: bool | None = None,
         **kwargs,
     ):
@@ -97,8 +97,8 @@ class AttentionCell(keras.layers.Layer):
             input_feeding = attend == "after" and not marginal
         if marginal and (attend == "before" or input_feeding):
             raise ValueError(
-                "What a step says can be summed over the places where it may look only if no later "
-                'step depends on that place: use `attend="after"` and `input_feeding=False`, or '
+                "An attention that is `marginal` sums over the place of each step, so no later "
+                'step may depend on that place: use `attend="after"` and `input_feeding=False`, or '
                 f"another attention. Received: attend={attend!r}, input_feeding={input_feeding} "
                 f"with attention={attention!r}"
             )
@@ -155,7 +155,7 @@ class AttentionCell(keras.layers.Layer):
 
     @property
     def output_width(self) -> int:
-        """Width of what comes out of a step, in features."""
+        """Width of the output of a step, in features."""
         return self.result_width if self.output_attention else output_size(self.cell)
 
     def prepare(self, memory, memory_mask=None) -> tuple:
@@ -163,10 +163,10 @@ class AttentionCell(keras.layers.Layer):
         return tuple(one.prepare(memory, memory_mask) for one in self.attentions)
 
     def initial_state(self, prepared: tuple, cell_state=None) -> dict:
-        """The state before the first step.
+        """Return the state before the first step.
 
         Args:
-            prepared: What `prepare` gave.
+            prepared: Result of `prepare`.
             cell_state: The cell's states, a flat list of float [B, units]; zeros if None.
 
         Returns:
@@ -189,12 +189,12 @@ class AttentionCell(keras.layers.Layer):
         return {"cell": cell_state, "attention": attention, "feed": feed}
 
     def step(self, inputs, prepared: tuple, state: dict):
-        """One decoding step.
+        """Take one decoding step.
 
         Args:
             inputs: float [R, D]. R = B * K rows: K hypotheses for each of the B sources, side by
                 side; the memory is not repeated for them.
-            prepared: What `prepare` gave for the B sources.
+            prepared: Result of `prepare` for the B sources.
             state: From `initial_state` or the step before; leaves [R, ...].
 
         Returns:
@@ -205,12 +205,21 @@ class AttentionCell(keras.layers.Layer):
         output, alignments, state = bound.step(bound.project(inputs[:, None])[:, 0], state)
         return bound.read_out(output), alignments, state
 
-    def bind(self, prepared: tuple, training: bool = False) -> "BoundCell":
-        """Read the weights and join them with a prepared memory, before a loop of steps."""
-        return BoundCell(self, prepared, training)
+    def bind(
+        self, prepared: tuple, training: bool = False, hypotheses: int | None = None
+    ) -> "BoundCell":
+        """Read the weights and join them with a prepared memory, before a loop of steps.
+
+        Args:
+            prepared: Result of `prepare`.
+            training: Whether dropout falls and stochastic attentions draw.
+            hypotheses: K, the rows of each source, where it is known. A graph with open sizes is
+                faster for it.
+        """
+        return BoundCell(self, prepared, training, hypotheses)
 
     def _as_attention(self, attention, name: str) -> Attention:
-        """An attention that was given as such, or by its name."""
+        """Make an attention of its name, or check an instance."""
         if isinstance(attention, str):
             return get_attention(
                 attention, output_size(self.cell), name=name, dtype=self.dtype_policy
@@ -238,7 +247,7 @@ class AttentionCell(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict):
         revive = keras.saving.deserialize_keras_object
         config = copy.deepcopy(config)  # `StackedRNNCells.from_config` empties the one it is given.
         attention = config["attention"]
@@ -254,14 +263,17 @@ class AttentionCell(keras.layers.Layer):
 
 
 class BoundCell:
-    """An `AttentionCell` with its weights read and its memory prepared: what a loop steps through.
+    """An `AttentionCell` with its weights read and its memory prepared, for a loop of steps.
 
     Made by `AttentionCell.bind`, used within one call, never kept.
     """
 
-    def __init__(self, cell: AttentionCell, prepared: tuple, training: bool):
+    def __init__(
+        self, cell: AttentionCell, prepared: tuple, training: bool, hypotheses: int | None
+    ):
         self.layer = cell
         self.prepared = prepared
+        self.hypotheses = hypotheses
         self.equations = bind(cell.cell, cell.inputs_width, training)
         self.query_index = query_index(cell.cell)
         # Without feedback the attention layer has no place in the loop: it is applied afterwards.
@@ -269,33 +281,33 @@ class BoundCell:
         self.reads_out_later = cell.output_attention and wants_context and not cell.input_feeding
 
     def project(self, inputs):
-        """The inputs' part of the cell, all steps at once: [B, T, D] to [B, T, P]."""
+        """Compute the inputs' part of the cell, all steps at once: [B, T, D] to [B, T, P]."""
         return self.equations.project(inputs)
 
     def draw_noise(self, steps) -> list:
-        """What the stochastic attentions draw for all steps of training: float [B, T, R] each."""
+        """Draw the noise of the stochastic attentions for all steps: float [B, T, R] each."""
         return [
             one.draw_noise(prepared, steps) if one.stochastic else None
             for one, prepared in zip(self.layer.attentions, self.prepared, strict=True)
         ]
 
     def step(self, projected, state: dict):
-        """One step: [R, P] to what `read_out` takes [R, E], the alignments and the next state."""
+        """Take one step: [R, P] to [R, E] for `read_out`, the alignments and the next state."""
         output, alignments, _, state = self.training_step(projected, state, None)
         return output, alignments, state
 
     def training_step(self, projected, state: dict, noise: list | None):
-        """As `step`, with the noise of this step; the query [R, Dq] comes out before the state."""
+        """Take one step as `step`, with its noise. It returns the query [R, Dq] too."""
         if self.layer.attend == "before":
             query = state["cell"][self.query_index]
-            context, alignments, remembered = self.look(query, state["attention"], noise)
+            context, alignments, remembered = self.attend(query, state["attention"], noise)
             output, cell_state = self.equations.step(projected, context, state["cell"])
             feed = ()
         else:
             late = state["feed"] if self.layer.input_feeding else None
             output, cell_state = self.equations.step(projected, late, state["cell"])
             query = output
-            context, alignments, remembered = self.look(query, state["attention"], noise)
+            context, alignments, remembered = self.attend(query, state["attention"], noise)
             feed = self.result(output, context) if self.layer.input_feeding else ()
         state = {"cell": cell_state, "attention": remembered, "feed": feed}
         if self.reads_out_later:
@@ -304,13 +316,12 @@ class BoundCell:
             output = feed
         return output, alignments, query, state
 
-    def look(self, query, states: tuple, noise: list | None = None):
+    def attend(self, query, states: tuple, noise: list | None = None):
         """Attend with R = B * K queries to B memories: context [R, Dv], alignments [R, S].
 
-        With noise, one float [R, N] or None for each attention, a stochastic one explores.
+        With noise, one float [R, N] or None for each attention, a stochastic one draws.
         """
-        batch = ops.shape(self.prepared[0]["value"])[0]
-        query = ops.reshape(query, (batch, -1, self.layer.query_width))  # [B, K, Dq]
+        query = self._by_source(query)  # [B, K, Dq]
         contexts, alignments, remembered = [], [], []
         noise = noise or [None] * len(states)
         for one, prepared, state, drawn in zip(
@@ -318,32 +329,37 @@ class BoundCell:
         ):
             stateful = bool(tree.flatten(state))
             if stateful:
-                state = tree.map_structure(
-                    lambda leaf: ops.reshape(leaf, (batch, -1, *ops.shape(leaf)[1:])), state
-                )
+                state = tree.map_structure(self._by_source, state)
             if drawn is None:
                 context, aligned, state = one.step(query, prepared, state)
             else:
-                drawn = ops.reshape(drawn, (batch, -1, ops.shape(drawn)[-1]))
-                context, aligned, state = one.explore(query, prepared, state, drawn)
+                drawn = self._by_source(drawn)
+                context, aligned, state = one.noisy_step(query, prepared, state, drawn)
             contexts.append(_rows(context))
             alignments.append(_rows(aligned))
             remembered.append(tree.map_structure(_rows, state) if stateful else state)
         context = contexts[0] if len(contexts) == 1 else ops.concatenate(contexts, axis=-1)
-        return context, self.pack(alignments), tuple(remembered)
+        return context, self.one_or_tuple(alignments), tuple(remembered)
 
-    def pack(self, alignments: list):
-        """One tensor for one attention, a tuple for a list of them."""
+    def _by_source(self, rows):
+        """Reshape rows [B * K, ...] to [B, K, ...], with K known if possible."""
+        if self.hypotheses == 1:
+            return ops.expand_dims(rows, 1)  # The batch size may be open here.
+        batch = ops.shape(self.prepared[0]["value"])[0]
+        return ops.reshape(rows, (batch, self.hypotheses or -1, *ops.shape(rows)[1:]))
+
+    def one_or_tuple(self, alignments: list):
+        """Return one tensor for one attention, a tuple for a list of them."""
         return tuple(alignments) if self.layer.several else alignments[0]
 
     def result(self, output, context):
-        """What output and context make together."""
+        """Return the result of output and context."""
         if self.layer.attention_layer is not None:
             return self.layer.attention_layer(ops.concatenate([output, context], axis=-1))
         return context if self.layer.attend == "after" else output
 
     def read_out(self, output):
-        """From what `step` gave to what the layer gives, any number of steps at once."""
+        """Return the outputs of the layer for those of `step`, any number of steps at once."""
         if not self.reads_out_later:
             return output
         width = output_size(self.layer.cell)
@@ -351,12 +367,12 @@ class BoundCell:
 
 
 def _rows(tensor):
-    """[B, K, ...] to [B * K, ...]."""
+    """Reshape [B, K, ...] to [B * K, ...]."""
     return ops.reshape(tensor, (-1, *ops.shape(tensor)[2:]))
 
 
 def _as_cell(cell):
-    """One Keras cell of one or several, given as an instance or in serialized form."""
+    """Return one Keras cell for one or several."""
     if isinstance(cell, (list, tuple)):
         return keras.layers.StackedRNNCells([_as_cell(one) for one in cell])
     if not (hasattr(cell, "state_size") and hasattr(cell, "call")):

@@ -14,7 +14,7 @@ from attnzoo.layers.rnn.equations import state_sizes
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class AttentionRNN(SpecLayer):
-    """Runs an `AttentionCell` over a sequence, beside a memory.
+    """Recurrent layer that runs an `AttentionCell` over a sequence, with a memory.
 
     Memory and inputs are projected once, outside the loop. Where the order is "after", nothing is
     fed back and no attention has a state, there is no attention in the loop at all: the cell runs
@@ -24,8 +24,8 @@ class AttentionRNN(SpecLayer):
         cell: An `AttentionCell`.
 
     Call arguments:
-        inputs: float [B, T, D]. What enters the cell, such as embedded target tokens.
-        memory: float [B, S, Dm]. What may be attended to.
+        inputs: float [B, T, D]. Inputs of the cell, such as embedded target tokens.
+        memory: float [B, S, Dm]. Rows to attend to, such as encoder outputs.
         memory_mask: bool [B, S], or None. True = a real row. None is the mask that Keras sends
             along with `memory`, if there is one: the recurrent layers of Keras 3.16 and later send
             none, so pass it there.
@@ -54,7 +54,7 @@ class AttentionRNN(SpecLayer):
         ((2, 3, 5), (2, 3, 11))
     """
 
-    def __init__(self, cell, **kwargs):
+    def __init__(self, cell: AttentionCell, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(cell, AttentionCell):
             raise ValueError(f"`cell` must be an `AttentionCell`. Received: cell={cell!r}")
@@ -79,12 +79,12 @@ class AttentionRNN(SpecLayer):
     ):
         self._check(inputs, memory, memory_mask, initial_state, inputs_mask)
         prepared = self.cell.prepare(memory, memory_mask)
-        bound = self.cell.bind(prepared, training=bool(training))
+        bound = self.cell.bind(prepared, training=bool(training), hypotheses=1)
         state = initial_state
         if not isinstance(state, dict):
             state = self.cell.initial_state(prepared, cell_state=state)
         noise = bound.draw_noise(ops.shape(inputs)[1]) if training else []
-        looking_back = [one.looks_back and bool(training) for one in self.cell.attentions]
+        reviewing = [one.needs_training_pass and bool(training) for one in self.cell.attentions]
         stateless = not tree.flatten(state["attention"])
         if self.cell.attend == "after" and not self.cell.input_feeding and stateless:
             outputs, alignments, queries, state = self._in_parallel(bound, inputs, state, noise)
@@ -94,11 +94,11 @@ class AttentionRNN(SpecLayer):
                 inputs,
                 state,
                 noise,
-                return_alignments=return_alignments or any(looking_back),
-                return_queries=any(looking_back),
+                return_alignments=return_alignments or any(reviewing),
+                return_queries=any(reviewing),
             )
         for n, one in enumerate(self.cell.attentions):
-            if looking_back[n]:
+            if reviewing[n]:
                 aligned = alignments[n] if self.cell.several else alignments
                 one.after_training(
                     TrainingPass(queries, prepared[n], aligned, noise[n], inputs_mask, causal=True)
@@ -109,7 +109,7 @@ class AttentionRNN(SpecLayer):
         return tuple(results) if len(results) > 1 else outputs
 
     def _in_parallel(self, bound: BoundCell, inputs, state, noise):
-        """The cell over all steps, then the attention over all steps at once."""
+        """Run the cell over all steps, then the attention over all steps at once."""
 
         def body(projected, cell_state):
             return bound.equations.step(projected, None, cell_state)
@@ -120,7 +120,7 @@ class AttentionRNN(SpecLayer):
         contexts, alignments = [], []
         for n, (one, prepared) in enumerate(zip(self.cell.attentions, bound.prepared, strict=True)):
             if noise and noise[n] is not None:
-                context, aligned, _ = one.explore(outputs, prepared, (), noise[n])
+                context, aligned, _ = one.noisy_step(outputs, prepared, (), noise[n])
             else:
                 context, aligned = one.attend(outputs, prepared)
             contexts.append(context)
@@ -128,7 +128,7 @@ class AttentionRNN(SpecLayer):
         queries = outputs
         if bound.reads_out_later:
             outputs = bound.read_out(ops.concatenate([outputs, *contexts], axis=-1))
-        return outputs, bound.pack(alignments), queries, {**state, "cell": cell_state}
+        return outputs, bound.one_or_tuple(alignments), queries, {**state, "cell": cell_state}
 
     def _in_a_loop(
         self, bound: BoundCell, inputs, state, noise, *, return_alignments, return_queries
@@ -159,7 +159,7 @@ class AttentionRNN(SpecLayer):
         start = self.cell.query_width if return_queries else 0
         queries = outputs[:, :, :start] if return_queries else None
         outputs = bound.read_out(outputs[:, :, start:width])
-        return outputs, bound.pack(alignments), queries, state
+        return outputs, bound.one_or_tuple(alignments), queries, state
 
     def _check(self, inputs, memory, memory_mask, initial_state, inputs_mask):
         check_attention_inputs(inputs, memory, memory_mask)
@@ -182,9 +182,9 @@ class AttentionRNN(SpecLayer):
         memory,
         memory_mask=None,
         initial_state=None,
-        return_alignments=False,
-        return_state=False,
-        training=False,
+        return_alignments: bool = False,
+        return_state: bool = False,
+        training: bool = False,
         inputs_mask=None,
     ):
         self._check(inputs, memory, memory_mask, initial_state, inputs_mask)
@@ -217,12 +217,12 @@ class AttentionRNN(SpecLayer):
         return {**super().get_config(), "cell": keras.saving.serialize_keras_object(self.cell)}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict):
         return cls(**{**config, "cell": keras.saving.deserialize_keras_object(config["cell"])})
 
 
 def _join(projected, noise: list):
-    """Noise beside the projected inputs, [B, T, P + R], and what parts them again in a step."""
+    """Join noise with the projected inputs, [B, T, P + R]; return a function to split them."""
     drawn = [one for one in noise if one is not None]
     if not drawn:
         return projected, lambda inputs_t: (inputs_t, None)

@@ -1,5 +1,7 @@
 """The bridge from an encoder's final state to a decoder's first."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
@@ -10,7 +12,7 @@ _KINDS = ("dense", "copy", "zeros")
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class Bridge(keras.layers.Layer):
-    """Makes the decoder's first states of the encoder's final ones.
+    """Layer that makes the decoder's first states of the encoder's final ones.
 
         dense   state[i] = tanh(W[i] [final states] + b[i])
         copy    state[i] = final state[i], of equal widths
@@ -40,7 +42,7 @@ class Bridge(keras.layers.Layer):
         [Bahdanau et al., 2015](https://arxiv.org/abs/1409.0473), appendix A.2.2.
     """
 
-    def __init__(self, state_sizes, *, kind: str = "dense", **kwargs):
+    def __init__(self, state_sizes: Sequence[int], *, kind: str = "dense", **kwargs):
         super().__init__(**kwargs)
         if kind not in _KINDS:
             raise ValueError(

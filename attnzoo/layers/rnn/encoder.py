@@ -1,5 +1,7 @@
 """A stack of recurrent layers that reads a source."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
@@ -11,7 +13,7 @@ from attnzoo.layers.rnn.equations import bind, output_size, state_sizes
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class RNNEncoder(SpecLayer):
-    """Reads a sequence with a stack of recurrent cells, in one direction or both.
+    """Encoder that reads a sequence with a stack of recurrent cells, in one direction or both.
 
         forward[s]  = cell(inputs[s], forward[s-1])
         backward[s] = cell'(inputs[s], backward[s+1])
@@ -47,7 +49,14 @@ class RNNEncoder(SpecLayer):
         [Schuster and Paliwal, 1997](https://doi.org/10.1109/78.650093).
     """
 
-    def __init__(self, cells, backward_cells=None, *, dropout: float = 0.0, **kwargs):
+    def __init__(
+        self,
+        cells: Sequence,
+        backward_cells: Sequence | None = None,
+        *,
+        dropout: float = 0.0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.cells = list(cells)
         self.backward_cells = list(backward_cells or [])
@@ -112,7 +121,7 @@ class RNNEncoder(SpecLayer):
         return outputs, states
 
     def _layers_of_cells(self):
-        """The layers from the input up: each a forward cell, then perhaps a backward one."""
+        """Return the layers from the input up, each with one cell or two."""
         if not self.backward_cells:
             return [(cell,) for cell in self.cells]
         return list(zip(self.cells, self.backward_cells, strict=True))
@@ -121,7 +130,7 @@ class RNNEncoder(SpecLayer):
         top = self._layers_of_cells()[-1]
         return mask, [None for cell in top for _ in state_sizes(cell)]
 
-    def compute_output_spec(self, inputs, mask=None, training=False):
+    def compute_output_spec(self, inputs, mask=None, training: bool = False):
         batch, length = inputs.shape[:2]
         top = self._layers_of_cells()[-1]
         width = sum(output_size(cell) for cell in top)
@@ -139,7 +148,7 @@ class RNNEncoder(SpecLayer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict):
         revive = keras.saving.deserialize_keras_object
         return cls(
             **{

@@ -1,7 +1,7 @@
-"""A Keras RNN cell's equations, parted into what can be done before the loop and what cannot.
+"""A Keras RNN cell's equations, split into the part before the loop and the part in it.
 
 Most of a cell's input is known for all steps at once: its product with the kernel is one large
-matrix product, outside the loop. What is known only in the loop (a context, what is fed back, the
+matrix product, outside the loop. The part known only in the loop (a context, fed-back results, the
 output of the cell below) comes in *late*. Both halves use the Keras cell's own weights, read once.
 """
 
@@ -14,7 +14,7 @@ from attnzoo.ops import linear
 
 
 def bind(cell, early_width: int, training: bool = False):
-    """Read a cell's weights and give its equations.
+    """Read a cell's weights and return its equations.
 
     Args:
         cell: A built Keras cell. LSTM, GRU, SimpleRNN and stacks of cells are taken apart; any
@@ -54,7 +54,7 @@ class _AnyCell:
 
 
 class _Gates:
-    """What LSTM, GRU and SimpleRNN share: one kernel over the input, one over the state."""
+    """Base of LSTM, GRU and SimpleRNN: one kernel over the input, one over the state."""
 
     def __init__(self, cell, early_width, training):
         self.cell = cell
@@ -67,7 +67,7 @@ class _Gates:
         self.late_kernel = kernel[early_width:]
         self.recurrent_kernel = read(cell.recurrent_kernel)
         self.bias = read(cell.bias) if cell.use_bias else None
-        # What comes late and the state are multiplied in one go.
+        # The late inputs and the state are multiplied in one product.
         self.loop_kernel = ops.concatenate([self.late_kernel, self.recurrent_kernel], axis=0)
         self.dropout = cell.dropout if training else 0.0
         self.recurrent_dropout = cell.recurrent_dropout if training else 0.0
@@ -199,18 +199,18 @@ class _Whole:
 
 
 def state_sizes(cell) -> list[int]:
-    """The widths of a cell's states, flat: of a stack, from the lowest cell up."""
+    """Return the widths of a cell's states, flat: of a stack, from the lowest cell up."""
     return [int(size) for size in keras.tree.flatten(cell.state_size)]
 
 
 def output_size(cell) -> int:
-    """The width of a cell's output, in features."""
+    """Return the width of a cell's output, in features."""
     size = getattr(cell, "output_size", None)
     return int(size) if size is not None else state_sizes(cell)[0]
 
 
 def query_index(cell) -> int:
-    """Which of a cell's flat states is the hidden state of its topmost cell."""
+    """Return the index, in a cell's flat states, of the hidden state of its topmost cell."""
     cells = cell.cells if isinstance(cell, keras.layers.StackedRNNCells) else [cell]
     return sum(len(state_sizes(one)) for one in cells[:-1])
 

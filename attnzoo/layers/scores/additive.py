@@ -22,7 +22,7 @@ class AdditiveScore(Score):
     Memory stays far below [B, T, S, U]: see `attnzoo.ops.additive_scores`.
 
     Args:
-        units: Width U of the space where query and key meet, in features. At least 1.
+        units: Width U of the hidden layer of the score, in features. At least 1.
         normalize: Whether to learn the length of v apart from its direction.
 
     Call arguments:
@@ -85,7 +85,7 @@ class AdditiveScore(Score):
         return additive_scores(query, key, self.read_vector())
 
     def read_vector(self):
-        """The vector v, [U]."""
+        """Return the vector v, [U]."""
         vector = self.read(self.vector)
         if self.normalize:
             vector = vector * (self.read(self.length) * ops.rsqrt(ops.sum(ops.square(vector))))

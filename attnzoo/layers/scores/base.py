@@ -1,11 +1,11 @@
-"""What every score is: QUERY x KEY -> SCORES."""
+"""The base of the scores: QUERY x KEY -> SCORES."""
 
 import keras
 from keras import ops
 
 
 class Score(keras.layers.Layer):
-    """Base of the scores: how well does a query match a memory row?
+    """Base of the scores: how well a query matches a row of memory.
 
     A subclass says how memory becomes keys (`project`, once per source) and how a query is compared
     with keys (`compare`, at every decoding step). Scores are raw: the attention masks and
@@ -16,8 +16,8 @@ class Score(keras.layers.Layer):
     takes the alignments of the steps before says `needs_history = True`: see `HistoryScore`.
 
     Call arguments:
-        query: float [B, T, Dq]. What asks.
-        memory: float [B, S, Dm]. What may be attended to.
+        query: float [B, T, Dq].
+        memory: float [B, S, Dm].
 
     Returns:
         float [B, T, S]. Scores before mask and normalization.
@@ -44,7 +44,7 @@ class Score(keras.layers.Layer):
         raise NotImplementedError(f"`{type(self).__name__}` must implement `compare(query, key)`.")
 
     def read(self, weight):
-        """A weight in the layer's compute dtype: `project` and `compare` run outside `call` too."""
+        """Return a weight in the compute dtype: `compare` runs outside of `call` too."""
         return ops.cast(ops.convert_to_tensor(weight), self.compute_dtype)
 
     def call(self, query, memory):

@@ -8,7 +8,7 @@ from attnzoo.layers.scores.history import HistoryScore
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class CoverageScore(HistoryScore):
-    """Coverage score of See et al.: additive, told how much of each place was attended to.
+    """Coverage score of See et al.: additive, with the sum of the alignments so far.
 
         scores[b, t, s] = v · tanh(W query[b, t] + key[b, s] + w history[b, t, s])
 
@@ -16,7 +16,7 @@ class CoverageScore(HistoryScore):
     in a `CoverageAttention`.
 
     Args:
-        units: Width U of the space where all meet, in features. At least 1.
+        units: Width U of the hidden layer of the score, in features. At least 1.
         normalize: Whether v is weight-normalized; see `AdditiveScore`.
 
     Call arguments:

@@ -1,4 +1,4 @@
-"""Additive score that also sees where the attention has been."""
+"""Additive score with the history of the alignments."""
 
 from keras import ops
 
@@ -7,11 +7,11 @@ from attnzoo.ops import additive_scores, linear
 
 
 class HistoryScore(AdditiveScore):
-    """Base of the additive scores with a term for what was attended to before.
+    """Base of the additive scores with a term for the alignments before.
 
         scores[b, t, s] = v · tanh(W query[b, t] + key[b, s] + place(history)[b, t, s])
 
-    A subclass says what the history, one number for each place, adds there (`place`). The attention
+    A subclass makes a term of the history, one number for each place (`place`). The attention
     that uses it keeps the history: see `HistoryAttention`.
 
     Call arguments:
@@ -32,7 +32,7 @@ class HistoryScore(AdditiveScore):
     placewise = False  # A place's history is not at hand where the place is compared alone.
 
     def place(self, history):
-        """What the history [B, T, S] adds at each place, [B, T, S, U]."""
+        """Return the term of the history [B, T, S] at each place, [B, T, S, U]."""
         raise NotImplementedError(f"`{type(self).__name__}` must implement `place(history)`.")
 
     def missing_history(self) -> str:

@@ -11,11 +11,11 @@ from attnzoo.ops.sizes import known_size
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class LocationScore(Score):
-    """Location score of Luong et al.: the query alone says where to look.
+    """Location score of Luong et al.: it depends on the query alone.
 
         scores[b, t, s] = (W query[b, t])[s]
 
-    What the memory holds plays no part, only how long it is.
+    The content of the memory plays no part, only its length.
 
     Args:
         max_length: Longest memory that can be attended to, in steps. At least 1.

@@ -9,16 +9,16 @@ from attnzoo.ops import linear, location_features
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class LocationSensitiveScore(HistoryScore):
-    """Location-sensitive score of Chorowski et al.: additive, with an eye on the last alignments.
+    """Location-sensitive score of Chorowski et al.: additive, with the last alignments.
 
         features[b, t]  = F * history[b, t]        (a convolution along the memory)
         scores[b, t, s] = v · tanh(W query[b, t] + key[b, s] + L features[b, t, s])
 
-    where key = U memory + b, and the history is what the attention keeps: the alignments of the
+    where key = U memory + b, and the attention keeps the history: the alignments of the
     step before, or the sum of all before it. It belongs in a `LocationSensitiveAttention`.
 
     Args:
-        units: Width U of the space where all meet, in features. At least 1.
+        units: Width U of the hidden layer of the score, in features. At least 1.
         filters: Number N of filters of the convolution. At least 1.
         kernel_size: Width J of a filter, in places. At least 1, odd.
         normalize: Whether v is weight-normalized; see `AdditiveScore`.

@@ -1,5 +1,7 @@
 """Transformer blocks: attention and feed-forward, each around a residual stream."""
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
 
@@ -9,6 +11,7 @@ from attnzoo.layers.attention.self_attention import MultiHeadSelfAttention
 from attnzoo.layers.base import SpecLayer, constructor_arguments
 from attnzoo.layers.lookup import score_class
 from attnzoo.layers.masks import first_mask
+from attnzoo.layers.positions.base import Position
 from attnzoo.layers.scores.base import Score
 from attnzoo.layers.sharing import part_config
 from attnzoo.layers.transformer.feed_forward import FeedForward
@@ -17,14 +20,14 @@ NORMS = {
     "layer": keras.layers.LayerNormalization,
     "rms": keras.layers.RMSNormalization,
 }
-# What a block tells its self-attention by itself.
+# Arguments of the self-attention that the block sets itself.
 OWN = ("num_heads", "key_dim", "output_dim", "causal", "position", "name", "dtype")
 
 
 class TransformerBlock(SpecLayer):
-    """What the encoder's block and the decoder's have in common.
+    """Base of the blocks of encoder and decoder.
 
-    A block is a few branches, each beside the residual stream x:
+    A block is a few branches, each added to the residual stream x:
 
         norm_first:      x = x + dropout(branch(norm(x)))
         not norm_first:  x = norm(x + dropout(branch(x)))
@@ -40,8 +43,8 @@ class TransformerBlock(SpecLayer):
         dropout: Probability of dropping a feature of a branch, and of the feed-forward's hidden
             layer. In [0, 1).
         stochastic_depth: Probability of leaving out a branch in training, for each example by
-            itself; what is kept is scaled up. In [0, 1).
-        epsilon: What the norms add to the variance. Above 0.
+            itself; the others are scaled up. In [0, 1).
+        epsilon: Number that the norms add to the variance. Above 0.
         position: Acts in the self-attention: a `Position`, a name such as `"rotary"`, or None.
         attention: dict of further arguments of the self-attention, such as `dropout`, `window`,
             `num_key_value_heads`, `qk_norm` or `use_bias`; or None.
@@ -55,13 +58,13 @@ class TransformerBlock(SpecLayer):
         num_heads: int,
         *,
         feed_forward_dim: int,
-        activation="relu",
+        activation: str | Callable = "relu",
         norm: str = "layer",
         norm_first: bool = True,
         dropout: float = 0.0,
         stochastic_depth: float = 0.0,
         epsilon: float = 1e-5,
-        position=None,
+        position: Position | str | None = None,
         attention: dict | None = None,
         **kwargs,
     ):
@@ -117,7 +120,7 @@ class TransformerBlock(SpecLayer):
         width = x_shape[-1]
         if width != self.hidden_dim:
             raise ValueError(
-                f"The block is {self.hidden_dim} features wide; what enters must be as wide. "
+                f"`x` must be as wide as the block, {self.hidden_dim} features. "
                 f"Received: x.shape={tuple(x_shape)}"
             )
         self.self_attention.build(x_shape)
@@ -127,24 +130,24 @@ class TransformerBlock(SpecLayer):
         self.dropout_layer.build(x_shape)
         self.built = True
 
-    def beside(self, x, norm, branch, training: bool = False):
-        """The stream after a branch: a function of x to what is added, and anything more.
+    def add_residual(self, x, norm: keras.layers.Layer, branch: Callable, training: bool = False):
+        """Add a branch to the residual stream: a function of x to what is added, and more.
 
         Returns:
             x float [B, T, D], and what more the branch gave.
         """
         added, *more = branch(norm(x) if self.norm_first else x)
-        added = self._keep_some(self.dropout_layer(added, training=training), training)
+        added = self._drop_branches(self.dropout_layer(added, training=training), training)
         x = x + added
         return (x if self.norm_first else norm(x)), *more
 
-    def feed(self, x, training: bool = False):
-        """The stream after the feed-forward."""
+    def add_feed_forward(self, x, training: bool = False):
+        """Add the feed-forward to the residual stream."""
 
         def branch(x):
             return (self.feed_forward(x, training=training),)
 
-        return self.beside(x, self.feed_forward_norm, branch, training)[0]
+        return self.add_residual(x, self.feed_forward_norm, branch, training)[0]
 
     def compute_mask(self, x, mask=None):
         return mask
@@ -171,7 +174,8 @@ class TransformerBlock(SpecLayer):
     def _make_norm(self, name):
         return NORMS[self.norm](epsilon=self.epsilon, name=name, dtype=self.dtype_policy)
 
-    def _keep_some(self, added, training):
+    def _drop_branches(self, added, training):
+        """Drop the branch of some examples: stochastic depth."""
         if not (training and self.stochastic_depth):
             return added
         shape = (ops.shape(added)[0], 1, 1)
@@ -235,17 +239,17 @@ class TransformerEncoderBlock(TransformerBlock):
         padding_mask = first_mask(padding_mask, mask, x_mask)
 
         def branch(x):
-            looked = self.self_attention(
+            attended = self.self_attention(
                 x,
                 padding_mask=padding_mask,
                 attention_mask=attention_mask,
                 return_alignments=return_alignments,
                 training=training,
             )
-            return looked if return_alignments else (looked,)
+            return attended if return_alignments else (attended,)
 
-        x, *alignments = self.beside(x, self.self_attention_norm, branch, training)
-        x = self.feed(x, training)
+        x, *alignments = self.add_residual(x, self.self_attention_norm, branch, training)
+        x = self.add_feed_forward(x, training)
         return (x, *alignments) if return_alignments else x
 
     def compute_output_spec(
@@ -253,8 +257,8 @@ class TransformerEncoderBlock(TransformerBlock):
         x,
         padding_mask=None,
         attention_mask=None,
-        return_alignments=False,
-        training=False,
+        return_alignments: bool = False,
+        training: bool = False,
         mask=None,
         x_mask=None,
     ):
@@ -302,7 +306,7 @@ class TransformerDecoderBlock(TransformerBlock):
         float [B, N, T, T].
 
     Raises:
-        ValueError: As in `TransformerEncoderBlock`; if a cache or what was prepared is of another
+        ValueError: As in `TransformerEncoderBlock`; if a cache or the prepared memory is of another
             batch, or a cache has no room.
 
     Example:
@@ -349,28 +353,28 @@ class TransformerDecoderBlock(TransformerBlock):
     ):
         padding_mask = first_mask(padding_mask, x_mask)
 
-        def look_back(x):
-            looked = self.self_attention(
+        def attend_self(x):
+            attended = self.self_attention(
                 x,
                 padding_mask=padding_mask,
                 return_alignments=return_self_alignments,
                 training=training,
             )
-            return looked if return_self_alignments else (looked,)
+            return attended if return_self_alignments else (attended,)
 
-        def look_over(x):
-            looked = self.cross_attention(
+        def attend_memory(x):
+            attended = self.cross_attention(
                 x,
                 memory,
                 memory_mask=memory_mask,
                 return_alignments=return_alignments,
                 training=training,
             )
-            return looked if return_alignments else (looked,)
+            return attended if return_alignments else (attended,)
 
-        x, *own = self.beside(x, self.self_attention_norm, look_back, training)
-        x, *alignments = self.beside(x, self.cross_attention_norm, look_over, training)
-        x = self.feed(x, training)
+        x, *own = self.add_residual(x, self.self_attention_norm, attend_self, training)
+        x, *alignments = self.add_residual(x, self.cross_attention_norm, attend_memory, training)
+        x = self.add_feed_forward(x, training)
         return (x, *alignments, *own) if alignments or own else x
 
     # === Step by step ===
@@ -380,20 +384,20 @@ class TransformerDecoderBlock(TransformerBlock):
         return self.cross_attention.prepare(memory, memory_mask)
 
     def initial_cache(self, batch_size, max_length: int) -> dict:
-        """A cache of nothing yet, for R sequences of at most `max_length` tokens: batch first."""
+        """Return an empty cache for R sequences of at most `max_length` tokens: batch first."""
         return self.self_attention.initial_cache(batch_size, max_length)
 
     def resize_cache(self, cache: dict, max_length: int) -> dict:
-        """The same cache with room for `max_length` tokens; those beyond are lost."""
+        """Resize a cache to `max_length` tokens; those beyond are lost."""
         return self.self_attention.resize_cache(cache, max_length)
 
     def call_with_cache(self, x, prepared: dict, cache: dict, index):
-        """Some steps more: one, or a whole prompt at once.
+        """Take the next steps: one, or a whole prompt at once.
 
         Args:
             x: float [R, T, D]. R = B * K rows: K hypotheses for each of the B sources, side by
                 side; the memory is not repeated for them.
-            prepared: What `prepare` gave for the B sources.
+            prepared: Result of `prepare` for the B sources.
             cache: From `initial_cache` or the call before; leaves [R, ...].
             index: int scalar. How many steps are in the cache already.
 
@@ -402,29 +406,29 @@ class TransformerDecoderBlock(TransformerBlock):
         """
         x = ops.cast(ops.convert_to_tensor(x), self.compute_dtype)  # As `call` has it.
 
-        def look_back(x):
+        def attend_self(x):
             return self.self_attention.call_with_cache(x, cache, index)
 
-        def look_over(x):
-            return self._look_over(x, prepared)
+        def attend_memory(x):
+            return self._attend_memory(x, prepared)
 
-        x, cache = self.beside(x, self.self_attention_norm, look_back)
-        x, alignments = self.beside(x, self.cross_attention_norm, look_over)
-        return self.feed(x), alignments, cache
+        x, cache = self.add_residual(x, self.self_attention_norm, attend_self)
+        x, alignments = self.add_residual(x, self.cross_attention_norm, attend_memory)
+        return self.add_feed_forward(x), alignments, cache
 
-    def _look_over(self, x, prepared):
+    def _attend_memory(self, x, prepared):
         """Attend with rows [R, T, D] to B memories: context [R, T, D], alignments [R, N, T, S]."""
         rows, steps, width = ops.shape(x)
         batch = ops.shape(prepared["value"])[0]
         if None not in (prepared["value"].shape[0], x.shape[0]) and rows % batch:
             raise ValueError(
-                "There must be as many rows for each source that was prepared. "
+                "Each source that was prepared must have as many rows. "
                 f"Received: {batch} sources with x.shape={tuple(x.shape)}"
             )
         attention, mask = self.cross_attention, prepared["mask"]
         # No query sees another, so that all of one source's hypotheses and steps stand in a row.
         together = ops.reshape(x, (batch, -1, width))  # [B, K T, D]
-        contexts, alignments = attention.look(
+        contexts, alignments = attention.attend_heads(
             attention.project_query(together),
             prepared["keys"],
             prepared["values"],
@@ -443,9 +447,9 @@ class TransformerDecoderBlock(TransformerBlock):
         memory,
         padding_mask=None,
         memory_mask=None,
-        return_alignments=False,
-        training=False,
-        return_self_alignments=False,
+        return_alignments: bool = False,
+        training: bool = False,
+        return_self_alignments: bool = False,
         x_mask=None,
     ):
         padding_mask = first_mask(padding_mask, x_mask)
@@ -472,7 +476,7 @@ def _check_attention(attention):
     own = {name: value for name, value in attention.items() if name in OWN}
     if own:
         raise ValueError(
-            f"`attention` must leave out what the block sets itself, {OWN}. Received: {own}"
+            f"`attention` must leave out the arguments that the block sets, {OWN}. Received: {own}"
         )
     known = {*constructor_arguments(MultiHeadAttention), "trainable"} - {*OWN}
     score = attention.get("score")

@@ -1,12 +1,14 @@
 """Feed-forward."""
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
 
 from attnzoo.checks import check_positive, check_rate
 from attnzoo.layers.dense import apply_dense
 
-# What a gated feed-forward is called, and what its gate goes through.
+# Gated feed-forwards by name, and the activations of their gates.
 GATES = {"glu": "sigmoid", "reglu": "relu", "geglu": "gelu", "swiglu": "silu"}
 
 
@@ -33,7 +35,7 @@ class FeedForward(keras.layers.Layer):
 
     Args:
         hidden_dim: Width U between the two layers, in features. At least 1.
-        activation: What Keras knows by a name, a function, or one of `"glu"`, `"reglu"`, `"geglu"`
+        activation: A name that Keras knows, a function, or one of `"glu"`, `"reglu"`, `"geglu"`
             and `"swiglu"`.
         dropout: Probability of dropping a hidden feature. In [0, 1).
         use_bias: Whether o, w and g are there.
@@ -63,7 +65,7 @@ class FeedForward(keras.layers.Layer):
         self,
         hidden_dim: int,
         *,
-        activation="relu",
+        activation: str | Callable = "relu",
         dropout: float = 0.0,
         use_bias: bool = True,
         **kwargs,
@@ -77,9 +79,10 @@ class FeedForward(keras.layers.Layer):
         self.dropout = dropout
         self.use_bias = use_bias
         self.supports_masking = True
-        bent = GATES[activation] if self.gated else self.activation
-        self.hidden_dense = self._dense("hidden", hidden_dim, None if self.gated else bent)
-        self.gate_dense = self._dense("gate", hidden_dim, bent) if self.gated else None
+        hidden_activation = None if self.gated else self.activation
+        self.hidden_dense = self._dense("hidden", hidden_dim, hidden_activation)
+        gate_activation = GATES[activation] if self.gated else None
+        self.gate_dense = self._dense("gate", hidden_dim, gate_activation) if self.gated else None
         self.dropout_layer = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
         self.output_dense = None  # As wide as x is.
 

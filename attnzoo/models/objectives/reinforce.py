@@ -11,7 +11,7 @@ constant = ops.stop_gradient  # What a draw is charged with is a number.
 
 
 class ReinforceMixin:
-    """What a model needs to train a `HardAttention` with `estimator="reinforce"` under plain `fit`.
+    """Trains a `HardAttention` with `estimator="reinforce"` under plain `fit`.
 
     Put it before `keras.Model` in the bases of a model with a `call` of its own; for a functional
     model there is `ReinforceModel`, which says what this does.
@@ -25,8 +25,6 @@ class ReinforceMixin:
         ...         query, memory = inputs
         ...         return self.attention(query, memory, training=training)
     """
-
-    _draws = ()
 
     def compile(self, *args, **kwargs):
         """As `keras.Model.compile`."""
@@ -43,76 +41,16 @@ class ReinforceMixin:
     # Keras calls a model in one of these two ways.
 
     def __call__(self, *args, **kwargs):
-        if self._is_part() and not is_collecting():
+        if is_part(self):
             return super().__call__(*args, **kwargs)  # If nobody charges them, attentions warn.
-        with collect_draws() as draws:
-            outputs = super().__call__(*args, **kwargs)
-        self._keep(draws)
-        return outputs
+        return call_and_collect(self, super().__call__, *args, **kwargs)
 
     def stateless_call(self, *args, **kwargs):
-        with collect_draws() as draws:
-            outputs = super().stateless_call(*args, **kwargs)
-        self._keep(draws)
-        return outputs
-
-    def _is_part(self) -> bool:
-        """Whether another model calls, whose loss it is then that counts."""
-        if keras.backend.backend() == "jax":  # There a model that trains is called statelessly.
-            return True
-        return self._get_call_context().entry_layer is not self
-
-    def _keep(self, draws):
-        if draws and self._draws:
-            warnings.warn(
-                "What `HardAttention` drew in the pass before was charged with no loss, and its "
-                "scores learn nothing from it: train with `fit` or `train_on_batch`, or let a loop "
-                "of your own call `compute_loss` after each pass in training.",
-                stacklevel=3,
-            )
-        # From here to `compute_loss` and no longer; out of sight of what tracks layers and weights.
-        object.__setattr__(self, "_draws", draws)
+        return call_and_collect(self, super().stateless_call, *args, **kwargs)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The compiled loss. In training its gradient includes that of the draws."""
-        draws = self._draws
-        self._keep(())
-        charges = bool(training and draws)
-        single = self._single_loss(y, y_pred) if charges else None
-        loss = super().compute_loss(
-            x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
-        )
-        if not charges:
-            return loss
-
-        def reduce(values):
-            given = _Loss(lambda *_: values, single.reduction, single.dtype)
-            return given(y, y_pred, sample_weight)
-
-        unreduced = _Loss(single.call, None, single.dtype)
-        losses = unreduced(y, constant(y_pred))
-        charged = reduce(sum(surrogate(losses, one) for one in draws))
-        average = reduce(losses) / ops.maximum(reduce(ops.ones_like(losses)), 1e-7)
-        for one in draws:
-            one.layer.update_baseline(average)
-        # A gradient and no value: the number that is reported is the loss.
-        return loss + ops.cast(charged - ops.stop_gradient(charged), loss.dtype)
-
-    def _single_loss(self, y, y_pred):
-        """The compiled loss as a `keras.losses.Loss`."""
-        names = "`loss_weights`" if getattr(self, "_weighs_losses", False) else None
-        names = "several outputs" if tree.is_nested(y_pred) or tree.is_nested(y) else names
-        loss = getattr(self, "loss", None)
-        names = "no loss" if loss is None else names
-        names = "losses in a list or dict" if tree.is_nested(loss) else names
-        if names is not None:
-            raise ValueError(
-                '`HardAttention` with `estimator="reinforce"` needs a model with one output, one '
-                "loss and no `loss_weights`: it is that loss which the draws are charged with. "
-                f"Received: {names}"
-            )
-        loss = keras.losses.get(loss)
-        return loss if isinstance(loss, keras.losses.Loss) else _Loss(_with_equal_ranks(loss))
+        return charged_loss(self, super().compute_loss, x, y, y_pred, sample_weight, training)
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -152,8 +90,86 @@ class ReinforceModel(ReinforceMixin, keras.Model):
     """
 
 
+def is_part(model) -> bool:
+    """Whether another model calls, whose loss it is then that counts; a collector is outermost."""
+    if is_collecting():
+        return False
+    if keras.backend.backend() == "jax":  # There a model that trains is called statelessly.
+        return True
+    return model._get_call_context().entry_layer is not model
+
+
+def call_and_collect(model, call, *args, **kwargs):
+    """Call a model, and keep what its attentions drew for `charged_loss`."""
+    with collect_draws() as draws:
+        outputs = call(*args, **kwargs)
+    _keep(model, draws)
+    return outputs
+
+
+def charged_loss(model, compute_loss, x, y, y_pred, sample_weight, training):
+    """Compute a model's loss, and charge the draws of its last pass with it.
+
+    Args:
+        model: The model. `_weighs_losses` says whether it was compiled with `loss_weights`.
+        compute_loss: Its own function of all that follows to the compiled loss.
+
+    Returns:
+        The compiled loss. In training its gradient includes that of the draws.
+    """
+    draws = getattr(model, "_draws", ())
+    _keep(model, ())
+    charges = bool(training and draws)
+    single = _single_loss(model, y, y_pred) if charges else None
+    loss = compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
+    if not charges:
+        return loss
+
+    def reduce(values):
+        given = _Loss(lambda *_: values, single.reduction, single.dtype)
+        return given(y, y_pred, sample_weight)
+
+    unreduced = _Loss(single.call, None, single.dtype)
+    losses = unreduced(y, constant(y_pred))
+    charged = reduce(sum(surrogate(losses, one) for one in draws))
+    average = reduce(losses) / ops.maximum(reduce(ops.ones_like(losses)), 1e-7)
+    for one in draws:
+        one.layer.update_baseline(average)
+    # A gradient and no value: the number that is reported is the loss.
+    return loss + ops.cast(charged - ops.stop_gradient(charged), loss.dtype)
+
+
+def _keep(model, draws):
+    if draws and getattr(model, "_draws", ()):
+        warnings.warn(
+            "What `HardAttention` drew in the pass before was charged with no loss, and its "
+            "scores learn nothing from it: train with `fit` or `train_on_batch`, or let a loop "
+            "of your own call `compute_loss` after each pass in training.",
+            stacklevel=4,
+        )
+    # From here to `compute_loss` and no longer; out of sight of what tracks layers and weights.
+    object.__setattr__(model, "_draws", draws)
+
+
+def _single_loss(model, y, y_pred):
+    """The compiled loss as a `keras.losses.Loss`."""
+    names = "`loss_weights`" if getattr(model, "_weighs_losses", False) else None
+    names = "several outputs" if tree.is_nested(y_pred) or tree.is_nested(y) else names
+    loss = getattr(model, "loss", None)
+    names = "no loss" if loss is None else names
+    names = "losses in a list or dict" if tree.is_nested(loss) else names
+    if names is not None:
+        raise ValueError(
+            '`HardAttention` with `estimator="reinforce"` needs a model with one output, one '
+            "loss and no `loss_weights`: it is that loss which the draws are charged with. "
+            f"Received: {names}"
+        )
+    loss = keras.losses.get(loss)
+    return loss if isinstance(loss, keras.losses.Loss) else _Loss(_with_equal_ranks(loss))
+
+
 def surrogate(losses, draws: Draws):
-    """What has the gradient that the draws of one attention are owed.
+    """Return a number for each loss whose gradient is that of the draws of one attention.
 
         values[b, t'] = sum over t <= t' of log p[b, t] * (loss[b, t'] - baseline[b, t])
 
@@ -183,27 +199,29 @@ def surrogate(losses, draws: Draws):
 def _surrogate(losses, draws, by_step: bool):
     layer, shape = draws.layer, losses.shape
 
-    def beside(values):
-        """Put [B, T], or [B], beside the losses."""
+    def align(values):
+        """Reshape [B, T], or [B], so that it broadcasts with the losses."""
         if not len(shape):
             return ops.sum(values)  # A loss that is a number already: it is every example's.
         return ops.reshape(values, (*ops.shape(values), *[1] * (len(shape) - len(values.shape))))
 
-    def so_far(values):
-        return beside(ops.cumsum(values, axis=1) if by_step else ops.sum(values, axis=1))
+    def accumulate(values):
+        return align(ops.cumsum(values, axis=1) if by_step else ops.sum(values, axis=1))
 
     examples = 1 if len(shape) else ops.shape(draws.log_probs)[0]
     expected = constant(draws.baseline)
-    values = losses * so_far(draws.log_probs) - so_far(draws.log_probs * expected)
+    values = losses * accumulate(draws.log_probs) - accumulate(draws.log_probs * expected)
     if layer.entropy_weight:
         entropy = draws.entropy
         if not by_step:
             real = ops.maximum(ops.sum(draws.real, axis=1), 1.0)
             entropy = ops.sum(entropy, axis=1) / real
-        values = values - layer.entropy_weight * beside(entropy) / examples
+        values = values - layer.entropy_weight * align(entropy) / examples
     if layer.baseline == "learned":
         drawn, expected = draws.drawn, draws.baseline
-        error = so_far(drawn * ops.square(expected)) - 2.0 * losses * so_far(drawn * expected)
+        error = accumulate(drawn * ops.square(expected)) - 2.0 * losses * accumulate(
+            drawn * expected
+        )
         values = values + error / ops.cast(ops.shape(expected)[1] * examples, error.dtype)
     return values
 

@@ -57,18 +57,18 @@ class ScheduledSampling:
 
     @property
     def variables(self) -> list:
-        """What a step of training reads and writes."""
+        """The state that a step of training reads and writes."""
         return [self.probability, self.seed_generator.state]
 
-    def toss(self, shape):
-        """A coin and a number for each token: bool [B, T], and float32 [B, T] in [0, 1)."""
+    def draw_coins(self, shape):
+        """Draw a coin and a number for each token: bool [B, T], and float32 [B, T] in [0, 1)."""
         coins, uniforms = (
             keras.random.uniform(shape, dtype="float32", seed=self.seed_generator) for _ in "ab"
         )
         return coins < ops.convert_to_tensor(self.probability), uniforms
 
     def mix(self, task, inputs: dict) -> dict:
-        """The inputs of a pass of training, with some of the target's tokens drawn anew.
+        """Return the inputs of a pass of training, with some of the target's tokens drawn anew.
 
         Args:
             task: A `Seq2SeqTask`. Its `make_next` gives the distributions to draw from.
@@ -78,7 +78,7 @@ class ScheduledSampling:
             dict, `inputs` with other `decoder_token_ids` int [B, T].
         """
         inputs = {name: ops.convert_to_tensor(inputs[name]) for name in task.input}
-        coins, uniforms = self.toss(ops.shape(inputs["decoder_token_ids"]))
+        coins, uniforms = self.draw_coins(ops.shape(inputs["decoder_token_ids"]))
 
         def draw(inputs):
             variables = [*task.trainable_variables, *task.non_trainable_variables]

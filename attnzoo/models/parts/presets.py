@@ -28,7 +28,7 @@ def explain_preset_errors(preset, cls=None, arguments=()):
         ValueError: If the name is unknown, the directory holds no preset or one of another class,
             or loading fails.
     """
-    place = _place_of(preset)
+    place = _directory_of(preset)
     if "://" not in place:
         _check_place(preset, place, cls)
     try:
@@ -36,7 +36,7 @@ def explain_preset_errors(preset, cls=None, arguments=()):
     except (OSError, KeyError, TypeError, ValueError) as error:
         if not os.path.isdir(place) or any(name in str(error) for name in arguments):
             raise
-        task, _ = _held(place)
+        task, _ = _classes_in(place)
         if isinstance(error, (TypeError, ValueError)) and _starts_anew(cls, task):
             raise ValueError(
                 f"{error} The preset holds a {task.__name__}, from which a {cls.__name__} takes "
@@ -52,7 +52,7 @@ def explain_preset_errors(preset, cls=None, arguments=()):
 def _check_place(preset, place, cls):
     """Raise unless there is a preset of this class, whole or not."""
     if not os.path.isdir(place):
-        names = sorted(name for name, at in PRESETS.items() if _fits(cls, *_held(at)))
+        names = sorted(name for name, at in PRESETS.items() if _fits(cls, *_classes_in(at)))
         rule = f"one of {names}, a directory" if names else "a directory (no built-in one fits)"
         kind = "" if cls is None else f" for a {cls.__name__}"
         raise ValueError(
@@ -68,7 +68,7 @@ def _check_place(preset, place, cls):
                 "command, given again, goes on."
             )
         raise ValueError(f"{why} Received: preset={preset!r}, which holds {files}")
-    task, backbone = _held(place)
+    task, backbone = _classes_in(place)
     if not _fits(cls, task, backbone):
         held = backbone if issubclass(cls, keras_hub.models.Backbone) or task is None else task
         loads = held
@@ -80,7 +80,7 @@ def _check_place(preset, place, cls):
         )
 
 
-def _held(place):
+def _classes_in(place):
     """The classes of the task and of the backbone in a preset's directory, None where unknown."""
     found = []
     for file in ("task.json", "config.json"):
@@ -131,7 +131,7 @@ def check_head(cls, preset, arguments: dict):
     if not asked or "num_classes" in arguments:
         return
     try:
-        saved = _read(_place_of(preset), "task.json")
+        saved = _read(_directory_of(preset), "task.json")
         if keras.saving.get_registered_object(saved["registered_name"]) is not cls:
             return
         own = {name: saved["config"][name] for name in asked}
@@ -173,7 +173,7 @@ def task_class(preset):
         return cls
 
 
-def _place_of(preset) -> str:
+def _directory_of(preset) -> str:
     """The directory of a built-in name, or of a run's preset; anything else as it is."""
     try:
         place = os.fspath(preset)

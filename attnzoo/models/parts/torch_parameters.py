@@ -1,63 +1,67 @@
-"""What KerasHub's models lack on torch: parameters, and the order of variables."""
+"""Parameters that torch knows, and variables in one order on all backends."""
 
 import keras
 
 
-class HubModelMixin:
-    """Torch's parameters, and variables in one order on all backends.
+def in_order_of_attributes(model):
+    """Sort a model's layers as they were set, as they are on other backends already.
 
-    On torch KerasHub keeps the attributes of a model from Keras until the model is made. Torch then
-    knows no parameters of it, and its variables come in the order of the functional graph, not in
-    that of the attributes, as on the other backends; an optimizer in a file goes by that order.
-
-    It stands before a backbone or a task of KerasHub in the bases of a class.
+    On torch KerasHub keeps the attributes of a model from Keras until the model is made. Its
+    variables would come in the order of the functional graph, not in that of the attributes; an
+    optimizer in a file goes by the order.
     """
+    if keras.backend.backend() == "torch":
+        places = {id(layer): place for place, layer in enumerate(_layers_of(vars(model)))}
+        model._layers.sort(key=lambda layer: places[id(layer)])
 
-    _known_to_torch = ()
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        if keras.backend.backend() == "torch":
-            places = {id(layer): place for place, layer in enumerate(_layers_of(vars(self)))}
-            self._layers.sort(key=lambda layer: places[id(layer)])
+def known_to_torch(cls):
+    """Let the models of a class register their variables as parameters, before torch asks for them.
 
-    # === Torch calls these ===
-
-    def named_parameters(self, *args, **kwargs):
-        self._register_parameters()
-        return super().named_parameters(*args, **kwargs)
-
-    def state_dict(self, *args, **kwargs):
-        self._register_parameters()
-        return super().state_dict(*args, **kwargs)
-
-    def load_state_dict(self, *args, **kwargs):
-        self._register_parameters()
-        return super().load_state_dict(*args, **kwargs)
-
-    def _register_parameters(self):
-        """Let torch know all variables; anew where LoRA or quantization changed them."""
-        import torch
-
-        parameters = [variable.value for variable in self.variables]
-        if [*map(id, self._known_to_torch)] == [*map(id, parameters)]:
-            return
-        names = _unique_names(self.variables)
-        # Torch would take a list for what belongs to a file, and Keras for a container of layers.
-        object.__setattr__(self, "_known_to_torch", tuple(parameters))
-        self.add_module(
-            "weights_by_path", torch.nn.ParameterDict(dict(zip(names, parameters, strict=True)))
-        )
+    A class decorator, for the base of our backbones and that of our tasks. On torch KerasHub's
+    models have no parameters of their own.
+    """
+    cls._known_to_torch = ()
+    if keras.backend.backend() == "torch":
+        for name in ("named_parameters", "state_dict", "load_state_dict"):
+            setattr(cls, name, _after_registration(cls, name))
+    return cls
 
 
 def functional_variables(model) -> list:
-    """Variables in the order of the functional graph, as torch once had those of our models."""
+    """Return variables in the order of the functional graph, as torch once had those of models."""
     found = {}
     for layer in model.layers:
-        nested = isinstance(layer, HubModelMixin)
+        nested = hasattr(layer, "_known_to_torch")
         variables = functional_variables(layer) if nested else layer.variables
         found.update((id(variable), variable) for variable in variables)
     return [*found.values()]
+
+
+def _after_registration(cls, name: str):
+    """A method of torch's modules that registers the parameters first."""
+
+    def method(self, *args, **kwargs):
+        _register_parameters(self)
+        return getattr(super(cls, self), name)(*args, **kwargs)
+
+    method.__name__ = name
+    return method
+
+
+def _register_parameters(model):
+    """Register all variables with torch; anew where LoRA or quantization changed them."""
+    import torch
+
+    parameters = [variable.value for variable in model.variables]
+    if [*map(id, model._known_to_torch)] == [*map(id, parameters)]:
+        return
+    names = _unique_names(model.variables)
+    # Torch would take a list for what belongs to a file, and Keras for a container of layers.
+    object.__setattr__(model, "_known_to_torch", tuple(parameters))
+    model.add_module(
+        "weights_by_path", torch.nn.ParameterDict(dict(zip(names, parameters, strict=True)))
+    )
 
 
 def _layers_of(attributes: dict) -> list:

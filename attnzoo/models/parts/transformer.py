@@ -1,16 +1,14 @@
-"""What Transformer backbones are made of: embeddings, positions, stacks of blocks, last norms."""
+"""The parts of Transformer backbones: embeddings, positions, stacks of blocks, last norms."""
 
 import keras
-import keras_hub
 from keras import ops
 
 from attnzoo.checks import check_positive, check_rate
 from attnzoo.layers.lookup import get_position
 from attnzoo.layers.names import POSITIONS
 from attnzoo.layers.transformer.blocks import NORMS
+from attnzoo.models.parts.backbone import Backbone
 from attnzoo.models.parts.policies import policy_for, quantize_again
-from attnzoo.models.parts.presets import explain_preset_errors
-from attnzoo.models.parts.torch_parameters import HubModelMixin
 
 
 class TransformerParts:
@@ -86,7 +84,7 @@ class TransformerParts:
         )
 
     def make_scale(self):
-        """What brings an embedding to the size of positions."""
+        """Return the layer that scales embeddings to the size of positions."""
         return keras.layers.Rescaling(self.hidden_dim**0.5, **self._named("scale"))
 
     def make_position(self, name: str):
@@ -146,12 +144,14 @@ class TransformerParts:
         return {"name": name, "dtype": policy_for(self.dtype, name)}
 
 
-class TransformerBackbone(HubModelMixin, keras_hub.models.Backbone):
+class TransformerBackbone(Backbone):
     """Base of the Transformer backbones.
 
     A subclass makes its layers from `TransformerParts`, among them `scale` and
     `embedding_dropout`, and hands the parts on to this constructor.
     """
+
+    has_heads = True
 
     def __init__(self, parts: TransformerParts, **kwargs):
         super().__init__(dtype=parts.dtype, **kwargs)
@@ -186,12 +186,6 @@ class TransformerBackbone(HubModelMixin, keras_hub.models.Backbone):
         for layer in self._flatten_layers(include_self=False):
             if getattr(layer, "lora_enabled", False) and getattr(layer, "bias", None) is not None:
                 layer.bias.trainable = False
-
-    @classmethod
-    def from_preset(cls, preset, load_weights: bool = True, **kwargs):
-        """Load a backbone from a preset; `preset` is what a task's `from_preset` takes."""
-        with explain_preset_errors(preset, cls, kwargs) as place:
-            return super().from_preset(place, load_weights=load_weights, **kwargs)
 
     def get_config(self):
         return {

@@ -3,8 +3,7 @@
 import numpy as np
 
 from attnzoo.checks import check_positive
-from attnzoo.data.tokenizers import in_graph
-from attnzoo.models.preprocessing.packing import as_lists
+from attnzoo.models.preprocessing.forms import form
 from attnzoo.whitespace import split_words
 
 
@@ -14,8 +13,8 @@ class ClassLabels:
     Args:
         class_names: Different strings, at least one; or None for classes that are numbers.
         num_classes: How many, at least 1; None counts the names.
-        separated: Whether names stand in one string, with white space between them: then no name
-            may have any.
+        separated: Whether several labels may stand in one string, with white space between them:
+            then no name may have any.
 
     Raises:
         ValueError: If neither is given, they do not agree, a name is there twice or not a string,
@@ -28,6 +27,7 @@ class ClassLabels:
     """
 
     def __init__(self, class_names=None, num_classes: int | None = None, separated: bool = False):
+        self.separated = separated
         if class_names is None:
             if num_classes is None:
                 raise ValueError(
@@ -35,7 +35,7 @@ class ClassLabels:
                     "numbers. Received: class_names=None, num_classes=None"
                 )
             check_positive(num_classes=num_classes)
-            self.class_names, self.num_classes = None, num_classes
+            self.class_names, self.num_classes, self._places = None, num_classes, {}
             return
         if isinstance(class_names, (str, bytes)):
             raise ValueError(
@@ -57,6 +57,7 @@ class ClassLabels:
                 f"Received: num_classes={num_classes} with {len(class_names)} names"
             )
         self.class_names, self.num_classes = class_names, len(class_names)
+        self._places = {name: place for place, name in enumerate(class_names)}
 
     def ids(self, labels):
         """The ids of labels.
@@ -71,62 +72,39 @@ class ClassLabels:
         Raises:
             ValueError: If a label is outside the classes, or is a name where there are none.
         """
-        if in_graph():
-            return self._ids_in_graph(labels)
-        known = {name: i for i, name in enumerate(self.class_names or [])}
+        used = form()
+        return used.label_ids(used.split_words(labels) if self.separated else labels, self)
 
-        def convert(label, position):
-            if isinstance(label, (list, tuple)):
-                return [convert(one, position) for one in label]
-            if isinstance(label, bytes):
-                label = label.decode("utf-8")
-            if isinstance(label, str):
-                self._need_names(label)
-                if label in known:
-                    return known[label]
-            elif isinstance(label, (int, np.integer)) and 0 <= label < self.num_classes:
-                return int(label)
-            place = "" if position is None else f" at position {position}"
-            raise ValueError(f"A label must be {self._rule()}. Received: {label!r}{place}")
-
-        labels = as_lists(labels)
-        if not isinstance(labels, (list, tuple)):
-            return convert(labels, None)
-        return [convert(one, position) for position, one in enumerate(labels)]
+    def id(self, label, place: str = "") -> int:
+        """Return the id of one label; `place` is where a message says that it is."""
+        if isinstance(label, bytes):
+            label = label.decode("utf-8")
+        if isinstance(label, str):
+            self.need_names(label)
+            if label in self._places:
+                return self._places[label]
+        elif isinstance(label, (int, np.integer)) and 0 <= label < self.num_classes:
+            return int(label)
+        raise ValueError(f"A label must be {self.rule()}. Received: {label!r}{place}")
 
     def names(self, ids) -> list:
         """The names of ids int [B], or the ids again where classes have no names."""
         ids = [int(i) for i in ids]
         return ids if self.class_names is None else [self.class_names[i] for i in ids]
 
-    def _ids_in_graph(self, labels):
-        import tensorflow as tf
+    def get_config(self) -> dict:
+        """Return the arguments of a task that has these classes."""
+        return {"num_classes": self.num_classes, "class_names": self.class_names}
 
-        if isinstance(labels, tf.RaggedTensor):
-            return labels.with_flat_values(self._ids_in_graph(labels.flat_values))
-        labels = tf.convert_to_tensor(labels)
-        if labels.dtype == tf.string:
-            self._need_names("a string")
-            same = tf.equal(labels[..., None], tf.constant(self.class_names))  # [..., C]
-            ids = tf.argmax(tf.cast(same, tf.int32), axis=-1, output_type=tf.int32)
-            known = tf.reduce_any(same, axis=-1)
-        else:
-            ids = tf.cast(labels, tf.int32)
-            known = (ids >= 0) & (ids < self.num_classes) & (tf.cast(ids, labels.dtype) == labels)
-        received = tf.boolean_mask(labels, ~known)[:1]
-        message = f"A label must be {self._rule()}. Received:"
-        with tf.control_dependencies(
-            [tf.debugging.Assert(tf.reduce_all(known), [message, received])]
-        ):
-            return tf.identity(ids)
-
-    def _need_names(self, label):
+    def need_names(self, label):
+        """Raise on a label that is a string, where classes have no names."""
         if self.class_names is None:
             raise ValueError(
                 "Labels that are strings need `class_names`. "
                 f"Received: {label!r} with class_names=None"
             )
 
-    def _rule(self):
+    def rule(self) -> str:
+        """Return what a label may be."""
         numbers = f"a whole number in [0, {self.num_classes})"
         return numbers if self.class_names is None else f"one of {self.class_names}, or {numbers}"

@@ -1,29 +1,20 @@
 """From raw strings to the token ids that an encoder reads."""
 
+import os
+
 import keras
 import keras_hub
-import numpy as np
 
 import attnzoo.data.tokenizers  # noqa: F401 - Registers what a preset may hold.
 from attnzoo.checks import check_positive
-from attnzoo.data.tokenizers import in_graph
 from attnzoo.models.parts.presets import explain_preset_errors
+from attnzoo.models.preprocessing.forms import form
 from attnzoo.models.preprocessing.input_checks import as_texts
-from attnzoo.models.preprocessing.packing import (
-    BUILDING,
-    TruncationMixin,
-    as_batch,
-    as_ragged,
-    check_truncate,
-    find_special_tokens,
-    fit_length,
-    lengths_up_to,
-    pack_rows,
-    tokenize_rows,
-)
+from attnzoo.models.preprocessing.packing import BUILDING, check_table, find_special_tokens
+from attnzoo.models.preprocessing.truncation import Truncation, check_truncate
 
 
-class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
+class EncoderPreprocessor(keras_hub.models.Preprocessor):
     """Tokenizes, packs and pads texts: `ids [END]`, or `[START] ids [END]`. Labels go through.
 
     A batch is padded to its longest text and a little more, to one of few lengths, for each of
@@ -57,12 +48,13 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
             text is empty, or one is too long and `truncate="error"`.
     """
 
-    # A preset of another task has a tokenizer and no preprocessor of this class.
+    # A preset of another task has no preprocessor of this class: of its own, this takes over these.
     tokenizer_cls = keras_hub.tokenizers.Tokenizer
+    packing_arguments = ("sequence_length", "add_start", "add_end", "truncate")
 
     def __init__(
         self,
-        tokenizer,
+        tokenizer: keras_hub.tokenizers.Tokenizer,
         *,
         sequence_length: int = 512,
         add_start: bool = False,
@@ -83,6 +75,7 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
         self.add_start = add_start
         self.add_end = add_end
         self.truncate = truncate
+        self._truncation = Truncation()
 
     def build(self, input_shape):
         # Only now: a tokenizer from a preset has no vocabulary before its assets are loaded.
@@ -92,7 +85,7 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
                 self.built = True
 
     def find_tokens(self):
-        """Look up the ids that the tokenizer has for what is no text."""
+        """Look up the special ids of the tokenizer."""
         find_special_tokens(self.tokenizer)
 
     def call(
@@ -108,14 +101,17 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
         return keras.utils.pack_x_y_sample_weight(packed, y, sample_weight)
 
     def pack_texts(self, x, *, sequence_length=None, truncate=None) -> dict:
-        """What a call gives of texts alone; the arguments are those of a call."""
+        """Return the packed texts of a call, without labels."""
         if not self.built:
             self.build(None)
-        is_one, texts = as_batch(x)
+        is_one, texts = form().as_batch(x)
         ids = self.tokenize(texts)
         length = self.length_of(ids, sequence_length, truncate, is_one)
         packed = self.pack_tokens(ids, length)
         return {name: value[0] for name, value in packed.items()} if is_one else packed
+
+    def check_labels(self, texts, label_ids):
+        """Raise on labels that do not fit their texts; those of whole texts always do."""
 
     def check_texts(self, texts):
         """Raise on texts that are empty, or too long where `truncate="error"`.
@@ -130,27 +126,26 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
 
     def tokenize(self, texts):
         """Ids of B texts, unpacked: lists of int; in a graph a `tf.RaggedTensor` [B, (S)]."""
-        if in_graph():
-            return as_ragged(self.tokenizer(texts))
-        return tokenize_rows(self.tokenizer, as_texts(texts))
+        used = form()
+        return used.tokenize(self.tokenizer, used.check_texts(texts))
 
     def length_of(self, ids, sequence_length=None, truncate=None, fixed: bool = False):
-        """The length to pad to; this is where too long texts are met.
+        """Return the length to pad to; warn of longer texts, or raise.
 
         Args:
             ids: As `tokenize` gives them.
             sequence_length, truncate: As in a call.
             fixed: Whether it is the longest there may be, whatever the batch holds.
         """
-        check_truncate(truncate or self.truncate)
+        truncate = truncate or self.truncate
+        check_truncate(truncate)
         check_positive(sequence_length=sequence_length or self.sequence_length)
         limit = min(sequence_length or self.sequence_length, self.sequence_length)
         fixed = fixed or sequence_length is not None
-        if in_graph():
-            return self._length_in_graph(ids, limit, truncate, fixed)
-        lengths = np.array([len(row) for row in ids]) + self.add_start + self.add_end
-        self.meet_long(lengths, limit, truncate)
-        return limit if fixed else fit_length(lengths.max(initial=0), limit)
+        used = form()
+        lengths = used.count_tokens(ids) + self.add_start + self.add_end
+        lengths = used.apply_truncation(lengths, lengths, limit, truncate, self._truncation)
+        return used.padded_length(lengths, limit, fixed)
 
     def pack_tokens(self, ids, length):
         """Special tokens and padding around ids: the dict that a call returns."""
@@ -173,7 +168,7 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
             int32 [B, S], and the mask bool [B, S] of what is no padding.
         """
         start, end, padding = special
-        return pack_rows(
+        return form().pack_rows(
             rows,
             length,
             start=start if self.add_start else None,
@@ -187,6 +182,11 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
         ids = packed["token_ids"][packed["padding_mask"]]
         return [self.tokenizer.id_to_token(int(i)) for i in ids]
 
+    def check_backbone(self, backbone):
+        """Raise if texts could be longer than `backbone` has positions, or have unknown ids."""
+        check_table(backbone, sequence_length=self.sequence_length)
+        self.check_vocabulary(backbone)
+
     def check_vocabulary(self, backbone):
         """Raise if the tokenizer could give an id that `backbone` has no embedding for."""
         try:
@@ -199,17 +199,8 @@ class EncoderPreprocessor(TruncationMixin, keras_hub.models.Preprocessor):
                 f"{known}. Received: vocabulary_size={backbone.vocabulary_size}"
             )
 
-    def _length_in_graph(self, ids, limit, truncate, fixed):
-        import tensorflow as tf
-
-        lengths = tf.cast(ids.row_lengths(), tf.int32) + self.add_start + self.add_end
-        longest = tf.reduce_max(lengths)
-        with tf.control_dependencies(self.meet_long(lengths, limit, truncate)):
-            lengths = tf.constant([limit] if fixed else lengths_up_to(limit))
-            return lengths[tf.searchsorted(lengths, [tf.minimum(longest, limit)])[0]]
-
     @classmethod
-    def from_preset(cls, preset, **kwargs):
+    def from_preset(cls, preset: str | os.PathLike, **kwargs):
         """Load a preprocessor from a preset; `preset` is what a task's `from_preset` takes."""
         with explain_preset_errors(preset, cls, kwargs) as place:
             return super().from_preset(place, **kwargs)

@@ -1,4 +1,4 @@
-"""What a task can be given: texts, token ids, datasets of batches; else one clear error."""
+"""Checks of inputs: texts, token ids, datasets of batches; else one clear error."""
 
 import keras
 import numpy as np

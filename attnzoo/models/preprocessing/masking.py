@@ -3,12 +3,12 @@
 import random
 
 import keras
+import keras_hub
 import numpy as np
 
-from attnzoo.data.tokenizers import in_graph
+from attnzoo.models.preprocessing import eager
 from attnzoo.models.preprocessing.encoder import EncoderPreprocessor
-from attnzoo.models.preprocessing.input_checks import as_texts
-from attnzoo.models.preprocessing.packing import as_batch, as_ragged, weigh
+from attnzoo.models.preprocessing.forms import form
 
 # How the mask token is written in a text; and how vocabularies that have one spell it.
 MASK = "[MASK]"
@@ -58,7 +58,7 @@ class MaskingPreprocessor(EncoderPreprocessor):
 
     def __init__(
         self,
-        tokenizer,
+        tokenizer: keras_hub.tokenizers.Tokenizer,
         *,
         mask_rate: float = 0.15,
         mask_token_rate: float = 0.8,
@@ -113,12 +113,12 @@ class MaskingPreprocessor(EncoderPreprocessor):
                 "Hidden tokens are their own labels: `y` must be None. "
                 f"Received: y of type {type(y).__name__}"
             )
-        is_one, texts = as_batch(x)
+        is_one, texts = form().as_batch(x)
         if is_one:
             sequence_length = sequence_length or self.sequence_length
         packed = self.pack_texts(texts, sequence_length=sequence_length, truncate=truncate)
         x, y, weight = self.hide_tokens(packed)
-        weight = weigh(weight, sample_weight)
+        weight = form().weigh(weight, sample_weight)
         if is_one:
             x, y, weight = {name: value[0] for name, value in x.items()}, y[0], weight[0]
         return keras.utils.pack_x_y_sample_weight(x, y, weight)
@@ -137,12 +137,15 @@ class MaskingPreprocessor(EncoderPreprocessor):
         """
         if not self.built:
             self.build(None)
-        if in_graph():
-            token_ids, positions, y, weight = self._hide_in_graph(packed["token_ids"])
-        else:
-            token_ids, positions, y, weight = self._hide(
-                packed["token_ids"], self._draw if generator is None else generator
-            )
+        names = ("mask_rate", "mask_token_rate", "random_token_rate")
+        token_ids, positions, y, weight = form().hide_tokens(
+            packed["token_ids"],
+            {name: getattr(self, name) for name in names},
+            self.special_token_ids,
+            self.ordinary_token_ids,
+            self.mask_token_id,
+            self._random(generator),
+        )
         return {**packed, "token_ids": token_ids, "mask_positions": positions}, y, weight
 
     def pack_masks(self, texts) -> dict:
@@ -160,63 +163,23 @@ class MaskingPreprocessor(EncoderPreprocessor):
         """
         if not self.built:
             self.build(None)
-        if in_graph():
-            ids = self._tokenize_masks_in_graph(texts)
-            packed = self.pack_tokens(ids, self.length_of(ids))
-            return {**packed, **self.find_masks(packed["token_ids"])}
         ids = self.tokenize_masks(texts)
         packed = self.pack_tokens(ids, self.length_of(ids))
-        is_hidden = packed["token_ids"] == self.mask_token_id
-        for position, (text, row) in enumerate(zip(texts, is_hidden, strict=True)):
-            if not row.any():
-                raise ValueError(
-                    f"A text to be filled in must have a {MASK} within its first "
-                    f"{self.sequence_length} tokens. Received: {text!r} at position {position}"
-                )
-        most = int(is_hidden.sum(axis=1).max())
-        positions = np.argsort(~is_hidden, axis=1, kind="stable")[:, :most].astype("int32")
-        is_mask = np.arange(most) < is_hidden.sum(axis=1, keepdims=True)
-        return {**packed, "mask_positions": positions * is_mask, "is_mask": is_mask}
+        found = form().find_masks(packed["token_ids"], self.mask_token_id)
+        if form() is eager:
+            for position, (text, row) in enumerate(zip(texts, found["is_mask"], strict=True)):
+                if not row.any():
+                    raise ValueError(
+                        f"A text to be filled in must have a {MASK} within its first "
+                        f"{self.sequence_length} tokens. Received: {text!r} at position {position}"
+                    )
+        return {**packed, **found}
 
-    def tokenize_masks(self, texts) -> list[list[int]]:
-        """Ids of texts in which `"[MASK]"` may stand, unpacked."""
+    def tokenize_masks(self, texts):
+        """Return the ids of texts in which `"[MASK]"` may stand, unpacked."""
         if not self.built:
             self.build(None)
-        rows = []
-        for text in as_texts(texts):
-            row = []
-            for count, part in enumerate(text.split(MASK)):
-                row += [self.mask_token_id] * (count > 0)
-                row += self.tokenize([part])[0] if part.strip() else []
-            rows.append(row)
-        return rows
-
-    def _tokenize_masks_in_graph(self, texts):
-        """`tokenize_masks`, with TensorFlow's operations: a `tf.RaggedTensor` [B, (S)]."""
-        import tensorflow as tf
-
-        parts = tf.strings.split(texts, MASK)  # [B, (P)]
-        blank = tf.strings.strip(parts.flat_values) == ""
-        ids = as_ragged(self.tokenizer(tf.where(blank, "", parts.flat_values)))
-        mask = tf.fill([ids.nrows(out_type=tf.int32), 1], self.mask_token_id)
-        ids = tf.concat([tf.cast(ids, tf.int32), tf.RaggedTensor.from_tensor(mask)], axis=1)
-        # A mask behind each part, but the last.
-        return parts.with_flat_values(ids).merge_dims(1, 2)[:, :-1]
-
-    def find_masks(self, token_ids):
-        """In a graph, the places of the mask token in ids [B, S].
-
-        Returns:
-            dict of `mask_positions` int32 [B, M] and `is_mask` bool [B, M], M at least 1.
-        """
-        import tensorflow as tf
-
-        is_hidden = token_ids == self.mask_token_id
-        counts = tf.reduce_sum(tf.cast(is_hidden, tf.int32), axis=1, keepdims=True)
-        most = tf.maximum(tf.reduce_max(counts), 1)  # Also where there is none.
-        order = tf.argsort(tf.cast(~is_hidden, tf.int32), axis=1, stable=True)
-        is_mask = tf.range(most) < counts
-        return {"mask_positions": tf.where(is_mask, order[:, :most], 0), "is_mask": is_mask}
+        return form().tokenize_masks(self.tokenizer, texts, MASK, self.mask_token_id)
 
     def check_vocabulary(self, backbone):
         """Raise if there could be an id that `backbone` has no embedding for."""
@@ -244,25 +207,11 @@ class MaskingPreprocessor(EncoderPreprocessor):
         known = set(self.tokenizer.get_vocabulary())
         return [int(self.tokenizer.token_to_id(token)) for token in spellings if token in known]
 
-    def _hide(self, token_ids, draw):
-        """Hidden ids [B, S], positions, what was there, and weights [B, M]."""
-        batch, length = token_ids.shape
-        may = ~np.isin(token_ids, self.special_token_ids)
-        most = max(1, round(self.mask_rate * length))
-        wanted = np.maximum(np.rint(self.mask_rate * may.sum(axis=1)), 1)
-        count = np.minimum(wanted, may.sum(axis=1))
-        drawn = np.where(may, draw.random((batch, length)), 2.0)  # Those that may come first.
-        places = np.argsort(drawn, axis=1)[:, :most]
-        chosen = np.arange(most) < count[:, None]
-        there = np.take_along_axis(token_ids, places, axis=1)
-        lot = draw.random((batch, most))
-        other = draw.choice(self.ordinary_token_ids, (batch, most))
-        new = np.where(lot < self.mask_token_rate + self.random_token_rate, other, there)
-        new = np.where(lot < self.mask_token_rate, self.mask_token_id, new)
-        token_ids = token_ids.copy()
-        np.put_along_axis(token_ids, places, np.where(chosen, new, there).astype("int32"), axis=1)
-        positions = np.where(chosen, places, 0).astype("int32")
-        return token_ids, positions, np.where(chosen, there, 0), chosen.astype("float32")
+    def _random(self, generator):
+        """The source of random numbers: a generator, or the one that goes on from call to call."""
+        if form() is eager:
+            return self._draw if generator is None else generator
+        return self._make_draw_in_graph()
 
     def _make_draw_in_graph(self):
         """Function of a shape to numbers in [0, 1), its state outside of all graphs.
@@ -275,40 +224,6 @@ class MaskingPreprocessor(EncoderPreprocessor):
             with tf.init_scope(), tf.device("CPU:0"):  # As datasets are.
                 self._draw_in_graph = tf.random.Generator.from_seed(self._first_seed).uniform
         return self._draw_in_graph
-
-    def _hide_in_graph(self, token_ids):
-        """`_hide`, with TensorFlow's operations."""
-        import tensorflow as tf
-
-        batch, length = tf.unstack(tf.shape(token_ids))
-        special = tf.constant(self.special_token_ids, tf.int32)
-        may = tf.reduce_all(token_ids[:, :, None] != special, axis=-1)
-        allowed = tf.reduce_sum(tf.cast(may, tf.float32), axis=1)
-        most = tf.cast(tf.round(self.mask_rate * tf.cast(length, tf.float32)), tf.int32)
-        most = tf.maximum(most, 1)
-        count = tf.minimum(tf.maximum(tf.round(self.mask_rate * allowed), 1.0), allowed)
-
-        draw = self._make_draw_in_graph()
-        drawn = tf.where(may, draw([batch, length]), -1.0)
-        places = tf.math.top_k(drawn, most).indices  # [B, M]
-        chosen = tf.cast(tf.range(most), tf.float32) < count[:, None]
-        there = tf.gather(token_ids, places, batch_dims=1)
-        lot = draw([batch, most])
-        ordinary = tf.constant(self.ordinary_token_ids)
-        which = tf.cast(draw([batch, most]) * float(len(self.ordinary_token_ids)), tf.int32)
-        other = tf.gather(ordinary, tf.minimum(which, len(self.ordinary_token_ids) - 1))
-        new = tf.where(lot < self.mask_token_rate + self.random_token_rate, other, there)
-        new = tf.where(lot < self.mask_token_rate, self.mask_token_id, new)
-        new = tf.where(chosen, new, there)
-        rows = tf.broadcast_to(tf.range(batch)[:, None], [batch, most])
-        token_ids = tf.tensor_scatter_nd_update(token_ids, tf.stack([rows, places], axis=-1), new)
-        zero = tf.zeros_like(there)
-        return (
-            token_ids,
-            tf.where(chosen, places, zero),
-            tf.where(chosen, there, zero),
-            tf.cast(chosen, tf.float32),
-        )
 
     def get_config(self):
         return {

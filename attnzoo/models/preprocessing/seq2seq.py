@@ -1,29 +1,25 @@
 """From raw strings to token ids of two sides and back, with a tokenizer for each."""
 
+import os
+
 import keras
 import keras_hub
 import numpy as np
-from keras import ops
 
 from attnzoo.checks import check_positive
 from attnzoo.data.copying import copy_ids, extend_ids, spell_ids
-from attnzoo.data.tokenizers import CharacterTokenizer, SymbolTokenizer, in_graph
+from attnzoo.data.tokenizers import CharacterTokenizer, SymbolTokenizer
 from attnzoo.models.parts.presets import explain_preset_errors
+from attnzoo.models.preprocessing import eager
+from attnzoo.models.preprocessing.forms import form
 from attnzoo.models.preprocessing.input_checks import as_texts, need_as_many
 from attnzoo.models.preprocessing.packing import (
     BUILDING,
-    TruncationMixin,
-    as_batch,
     as_lists,
-    as_ragged,
-    check_truncate,
+    check_table,
     find_special_tokens,
-    fit_length,
-    is_symbolic_tensorflow,
-    pack_rows,
-    tokenize_rows,
-    weigh,
 )
+from attnzoo.models.preprocessing.truncation import Truncation, check_truncate
 
 # A pointer-generator goes with these alone.
 SYMBOL_TOKENIZERS = (CharacterTokenizer, SymbolTokenizer)
@@ -31,7 +27,7 @@ SYMBOL_TOKENIZERS = (CharacterTokenizer, SymbolTokenizer)
 SOURCE_FILE, TARGET_FILE = "source_tokenizer.json", "tokenizer.json"
 
 
-class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocessor):
+class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
     """Tokenizes, packs and pads the two sides of a sequence-to-sequence task.
 
     Each family has a subclass of its own, which names its `backbone_cls`.
@@ -71,10 +67,12 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
             TensorFlow's error); with a pointer-generator, if a tokenizer is not ours.
     """
 
+    packing_arguments = ()  # A preset of another task has none of these.
+
     def __init__(
         self,
-        source_tokenizer,
-        tokenizer,
+        source_tokenizer: keras_hub.tokenizers.Tokenizer,
+        tokenizer: keras_hub.tokenizers.Tokenizer,
         *,
         encoder_sequence_length: int = 64,
         decoder_sequence_length: int = 64,
@@ -95,6 +93,7 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
         )
         self.pointer_generator = pointer_generator
         self.truncate = truncate
+        self._truncation = Truncation()
         for name, one in (("source_tokenizer", source_tokenizer), ("tokenizer", tokenizer)):
             if pointer_generator and not isinstance(one, SYMBOL_TOKENIZERS):
                 raise ValueError(
@@ -139,7 +138,7 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
         is_one, packed, ids = self._pack_source(
             source, target, encoder_sequence_length or self.encoder_sequence_length, length
         )
-        token_ids, padding_mask = pack_rows(ids, length + 1, **self._special(ends=True))
+        token_ids, padding_mask = form().pack_rows(ids, length + 1, **self._special(ends=True))
         inputs = {
             **packed,
             "decoder_token_ids": token_ids[:, :-1],
@@ -149,7 +148,7 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
         if is_one:
             inputs, y, weight = keras.tree.map_structure(lambda rows: rows[0], (inputs, y, weight))
         if sample_weight is not None:
-            weight = weigh(weight, sample_weight)
+            weight = form().weigh(weight, sample_weight)
         return keras.utils.pack_x_y_sample_weight(inputs, y, weight)
 
     def generate_preprocess(
@@ -182,7 +181,7 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
             source, target = (x.get(side) for side in ("encoder_text", "decoder_text"))
         length = decoder_sequence_length or sequence_length or self.decoder_sequence_length
         is_one, packed, ids = self._pack_source(source, target, encoder_sequence_length, length)
-        token_ids, padding_mask = pack_rows(ids, length, **self._special(ends=False))
+        token_ids, padding_mask = form().pack_rows(ids, length, **self._special(ends=False))
         packed = {**packed, "decoder_token_ids": token_ids, "decoder_padding_mask": padding_mask}
         return {name: rows[0] for name, rows in packed.items()} if is_one else packed
 
@@ -204,29 +203,23 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
         token_ids, padding_mask = x["decoder_token_ids"], x["decoder_padding_mask"]
         if self.pointer_generator:
             return self._spell(token_ids, padding_mask, x.get("encoder_text"))
-        if is_symbolic_tensorflow(token_ids):
-            return self.tokenizer.detokenize(self._strip_in_graph(token_ids, padding_mask))
-        token_ids = ops.convert_to_numpy(token_ids)
-        padding_mask = ops.convert_to_numpy(padding_mask).astype(bool)
-        if token_ids.ndim == 3:
-            return [
-                self.generate_postprocess({"decoder_token_ids": ids, "decoder_padding_mask": mask})
-                for ids, mask in zip(token_ids, padding_mask, strict=True)
-            ]
-        special = self._special_token_ids()
-        kept = [
-            [int(i) for i in ids[mask] if int(i) not in special]
-            for ids, mask in zip(token_ids, padding_mask, strict=True)
-        ]
-        # An empty list in a batch of lists has no rank of its own for some tokenizers.
-        return [self.tokenizer.detokenize(ids) if ids else "" for ids in kept]
+        used = form()
+        ids, shown = used.shown_ids(token_ids, padding_mask, self._special_token_ids())
+        if len(ids.shape) == 2:
+            return used.detokenize(self.tokenizer, ids, shown)
+        return [used.detokenize(self.tokenizer, *row) for row in zip(ids, shown, strict=True)]
 
-    def check_vocabularies(self, backbone):
-        """Raise if a tokenizer could give an id that `backbone` has no embedding for.
+    def check_backbone(self, backbone):
+        """Raise if a side could be longer than `backbone` has positions, or have unknown ids.
 
         With a pointer-generator they must agree on V, from where on ids are symbols of the source;
         where the backbone has one embedding, tokenizers must agree on what each id means.
         """
+        check_table(
+            backbone,
+            encoder_sequence_length=self.encoder_sequence_length,
+            decoder_sequence_length=self.decoder_sequence_length,
+        )
         points = getattr(backbone, "pointer_generator", False)
         if self.pointer_generator != points:
             raise ValueError(
@@ -279,7 +272,7 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
             ("source", self.source_tokenizer, sources, self.encoder_sequence_length),
             ("target", self.tokenizer, targets, self.decoder_sequence_length),
         ):
-            self._met(tokenize_rows(tokenizer, texts), length, kind)
+            self._apply_truncation(eager.tokenize(tokenizer, texts), length, kind)
 
     def tokens(self, text: str, side: str = "target") -> list[str]:
         """The tokens of one text as strings, cut like a batch and with its end token, for labels.
@@ -318,20 +311,8 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
             Lists of strings, without the end token; inside a `tf.function` a tensor.
         """
         kept = (length or self.encoder_sequence_length) - 1
-        lowercase = self.tokenizer.lowercase
-
-        def cut(symbols):
-            if symbols and isinstance(symbols[0], list):
-                return [cut(row) for row in symbols]
-            return [symbol.lower() if lowercase else symbol for symbol in symbols[:kept]]
-
         symbols = self.source_tokenizer.symbols(source)
-        if not is_symbolic_tensorflow(source):
-            return cut(symbols)
-        import tensorflow as tf
-
-        symbols = symbols[:, :kept] if isinstance(symbols, tf.RaggedTensor) else symbols[:kept]
-        return tf.strings.lower(symbols, encoding="utf-8") if lowercase else symbols
+        return form().cut_symbols(symbols, kept, self.tokenizer.lowercase)
 
     def _pack_source(self, source, target, source_length, target_limit):
         """Whether it is one text; the sources, packed; and the ids of their targets, unpacked.
@@ -339,14 +320,16 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
         Without a `source_length` sources are padded to one of few lengths that holds them, and
         without a target nothing is said yet.
         """
-        is_one, source = as_batch(source)
-        source = source if in_graph() else as_texts(source, "source")
+        used = form()
+        is_one, source = used.as_batch(source)
+        source = used.check_texts(source, "source")
         limit = source_length or self.encoder_sequence_length
-        ids = self._met(_tokenize(self.source_tokenizer, source), limit, "source")
-        if source_length is None and not in_graph():
-            limit = fit_length(1 + max(map(len, ids)), limit)
+        ids = used.tokenize(self.source_tokenizer, source)
+        ids = self._apply_truncation(ids, limit, "source")
+        if source_length is None and used is eager:
+            limit = used.padded_length(1 + used.count_tokens(ids), limit)
         end, padding = self.source_tokenizer.end_token_id, self.source_tokenizer.pad_token_id
-        token_ids, padding_mask = pack_rows(ids, limit, end=end, padding=padding)
+        token_ids, padding_mask = form().pack_rows(ids, limit, end=end, padding=padding)
         packed = {"encoder_token_ids": token_ids, "encoder_padding_mask": padding_mask}
         symbols = None
         if self.pointer_generator:
@@ -354,22 +337,23 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
             # What copying says is the target's affair: the end of the source is the target's end.
             end, padding = self.tokenizer.end_token_id, self.tokenizer.pad_token_id
             copies = copy_ids(symbols, self.tokenizer)
-            packed["copy_token_ids"], _ = pack_rows(copies, limit, end=end, padding=padding)
+            packed["copy_token_ids"], _ = form().pack_rows(copies, limit, end=end, padding=padding)
         return is_one, packed, self._target_ids(source, target, symbols, target_limit)
 
     def _target_ids(self, source, target, source_symbols, limit):
         """Ids of targets, unpacked; with a pointer-generator they may say the source's symbols."""
         if target is None:
             target = self._empty_decoder_text(source)
-        _, target = as_batch(target)
-        if not in_graph():
-            target = as_texts(target, "target", may_be_blank=True)
+        used = form()
+        _, target = used.as_batch(target)
+        target = used.check_texts(target, "target", may_be_blank=True)
+        if used is eager:
             need_as_many(sources=source, targets=target)
         if self.pointer_generator:
             ids = extend_ids(self.tokenizer.symbols(target), source_symbols, self.tokenizer)
         else:
-            ids = _tokenize(self.tokenizer, target)
-        return self._met(ids, limit, "target")
+            ids = used.tokenize(self.tokenizer, target)
+        return self._apply_truncation(ids, limit, "target")
 
     def _special(self, ends: bool) -> dict:
         """The target's special tokens, as `pack_rows` takes them; a beginning has no end."""
@@ -377,16 +361,11 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
         end = {"end": tokenizer.end_token_id} if ends else {}
         return {"start": tokenizer.start_token_id, "padding": tokenizer.pad_token_id, **end}
 
-    def _met(self, ids, limit, kind):
-        """The same ids, unpacked, when those of too long texts were met."""
-        if not in_graph():
-            self.meet_long([len(row) + 1 for row in ids], limit, kind=kind)
-            return ids
-        import tensorflow as tf
-
-        lengths = tf.cast(ids.row_lengths(), tf.int32) + 1
-        with tf.control_dependencies(self.meet_long(lengths, limit, kind=kind)):
-            return tf.identity(ids)
+    def _apply_truncation(self, ids, limit, kind):
+        """Return the same ids, after a warning of those that are too long, or an error."""
+        used = form()
+        lengths = used.count_tokens(ids) + 1
+        return used.apply_truncation(ids, lengths, limit, self.truncate, self._truncation, kind)
 
     def _spell(self, token_ids, padding_mask, source):
         """The text of ids that may be the source's symbols."""
@@ -395,36 +374,18 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
                 "To make text of what a pointer-generator says, `x` must have the sources, as "
                 "`encoder_text`. Received: encoder_text=None"
             )
-        special = self._special_token_ids()
-        symbols = self.source_symbols(source)
-        if is_symbolic_tensorflow(token_ids):
-            shown = self._shown_in_graph(token_ids, padding_mask)
-            return spell_ids(token_ids, shown, symbols, self.tokenizer)
-        ids = ops.convert_to_numpy(token_ids)
-        shown = ops.convert_to_numpy(padding_mask).astype(bool) & ~np.isin(ids, list(special))
-        if ids.ndim == 2:
-            return spell_ids(ids.tolist(), shown, symbols, self.tokenizer)
+        special, symbols = self._special_token_ids(), self.source_symbols(source)
+        ids, shown = form().shown_ids(token_ids, padding_mask, special)
+        if len(ids.shape) == 2:
+            return spell_ids(ids, shown, symbols, self.tokenizer)
         return [
             spell_ids(one, real, [row] * len(one), self.tokenizer)
-            for one, real, row in zip(ids.tolist(), shown, symbols, strict=True)
+            for one, real, row in zip(ids, shown, symbols, strict=True)
         ]
 
     def _special_token_ids(self):
         tokenizer = self.tokenizer
         return {tokenizer.start_token_id, tokenizer.end_token_id, tokenizer.pad_token_id}
-
-    def _strip_in_graph(self, token_ids, padding_mask):
-        import tensorflow as tf
-
-        return tf.ragged.boolean_mask(token_ids, self._shown_in_graph(token_ids, padding_mask))
-
-    def _shown_in_graph(self, token_ids, padding_mask):
-        import tensorflow as tf
-
-        kept = tf.cast(padding_mask, tf.bool)
-        for special in self._special_token_ids():
-            kept = tf.logical_and(kept, tf.not_equal(token_ids, special))
-        return kept
 
     def save_to_preset(self, preset_dir):
         """Write the tokenizers, each with files of its own, and the config."""
@@ -438,7 +399,7 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
         super().save_to_preset(preset_dir)
 
     @classmethod
-    def from_preset(cls, preset, **kwargs):
+    def from_preset(cls, preset: str | os.PathLike, **kwargs):
         """Load a preprocessor from a preset; `preset` is what a task's `from_preset` takes."""
         with explain_preset_errors(preset, cls, kwargs) as place:
             return super().from_preset(place, **kwargs)
@@ -458,8 +419,3 @@ class Seq2SeqPreprocessor(TruncationMixin, keras_hub.models.Seq2SeqLMPreprocesso
         revive = keras.saving.deserialize_keras_object
         names = ("source_tokenizer", "tokenizer")
         return cls(**{**config, **{name: revive(config[name]) for name in names}})
-
-
-def _tokenize(tokenizer, texts):
-    """Ids of texts, unpacked: lists of int; in a graph a `tf.RaggedTensor` [B, (T)]."""
-    return as_ragged(tokenizer(texts)) if in_graph() else tokenize_rows(tokenizer, texts)

@@ -5,10 +5,10 @@ import operator
 import keras
 import numpy as np
 
+from attnzoo.models.preprocessing import eager, graph
 from attnzoo.models.preprocessing.encoder import EncoderPreprocessor
 from attnzoo.models.preprocessing.input_checks import as_texts, need_as_many
-from attnzoo.models.preprocessing.packing import as_lists, need_some, weigh
-from attnzoo.models.preprocessing.tagging import tokenize_words
+from attnzoo.models.preprocessing.packing import as_lists, need_some
 from attnzoo.whitespace import WHITE_SPACE, find_spans
 
 
@@ -52,7 +52,7 @@ class SpanPreprocessor(EncoderPreprocessor):
         )
 
     def pack_spans(self, x, y=None, sample_weight=None, *, sequence_length=None, truncate=None):
-        """What a call does."""
+        """Pack pairs, perhaps with spans: see the class."""
         pairs = as_pairs(x)
         if not self.built:
             self.build(None)
@@ -73,7 +73,9 @@ class SpanPreprocessor(EncoderPreprocessor):
             starts = np.flatnonzero(span_mask[row])
             if words[1] < len(starts):
                 places[row], weight[row] = starts[list(words)], 1.0
-        return keras.utils.pack_x_y_sample_weight(packed, places, weigh(weight, sample_weight))
+        return keras.utils.pack_x_y_sample_weight(
+            packed, places, eager.weigh(weight, sample_weight)
+        )
 
     def pack_in_graph(self, questions, contexts) -> dict:
         """Pack questions and contexts, `tf.Tensor`s of strings [B], in a graph.
@@ -87,7 +89,7 @@ class SpanPreprocessor(EncoderPreprocessor):
         if not self.built:
             self.build(None)
         words, *spans = find_words_in_graph(contexts)
-        ids, firsts, lengths = tokenize_words(self.tokenizer, words)
+        ids, firsts, lengths = graph.tokenize_words(self.tokenizer, words)
         marks = [
             firsts.with_flat_values(tf.repeat(one.flat_values, lengths) * firsts.flat_values)
             for one in spans

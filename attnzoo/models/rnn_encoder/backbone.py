@@ -1,17 +1,16 @@
 """The network: tokens are embedded and read by a stack of recurrent layers."""
 
 import keras
-import keras_hub
 
 from attnzoo.checks import check_positive
+from attnzoo.models.parts.backbone import Backbone
+from attnzoo.models.parts.inputs import text_inputs
 from attnzoo.models.parts.policies import policy_for
-from attnzoo.models.parts.presets import explain_preset_errors
 from attnzoo.models.parts.rnn_cells import check_cells, make_encoder
-from attnzoo.models.parts.torch_parameters import HubModelMixin
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class RNNEncoderBackbone(HubModelMixin, keras_hub.models.Backbone):
+class RNNEncoderBackbone(Backbone):
     """Recurrent encoder: one vector for each token, in the light of those around it.
 
     How a text's vectors become one is left to the task on top: a tagger needs them all, and
@@ -103,10 +102,7 @@ class RNNEncoderBackbone(HubModelMixin, keras_hub.models.Backbone):
         )
 
         # === Functional Model ===
-        inputs = {
-            "token_ids": keras.Input((None,), dtype="int32", name="token_ids"),
-            "padding_mask": keras.Input((None,), dtype="bool", name="padding_mask"),
-        }
+        inputs = text_inputs()
         embedded = self.embedding_dropout(self.token_embedding(inputs["token_ids"]))
         outputs, _ = self.encoder(embedded, mask=inputs["padding_mask"])
         super().__init__(inputs=inputs, outputs={"sequence_output": outputs}, dtype=dtype, **kwargs)
@@ -136,12 +132,6 @@ class RNNEncoderBackbone(HubModelMixin, keras_hub.models.Backbone):
     def default_lora_layer_names(self):
         """The layers that `enable_lora` adapts unless it is told others."""
         return ["token_embedding"]
-
-    @classmethod
-    def from_preset(cls, preset, load_weights: bool = True, **kwargs):
-        """Load a backbone from a preset; `preset` is what a task's `from_preset` takes."""
-        with explain_preset_errors(preset, cls, kwargs) as place:
-            return super().from_preset(place, load_weights=load_weights, **kwargs)
 
     def get_config(self):
         return {

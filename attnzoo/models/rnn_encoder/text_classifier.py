@@ -5,8 +5,10 @@ import keras
 from attnzoo.checks import check_positive, check_rate
 from attnzoo.layers import AttentivePooling
 from attnzoo.models.parts.policies import policy_for
+from attnzoo.models.preprocessing.class_labels import ClassLabels
 from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
 from attnzoo.models.rnn_encoder.preprocessor import RNNTextClassifierPreprocessor
+from attnzoo.models.tasks.labelled import make_class_layers
 from attnzoo.models.tasks.text_classifier import TextClassifierTask
 
 
@@ -63,8 +65,8 @@ class RNNTextClassifier(TextClassifierTask):
 
     def __init__(
         self,
-        backbone,
-        preprocessor=None,
+        backbone: RNNEncoderBackbone,
+        preprocessor: RNNTextClassifierPreprocessor | None = None,
         *,
         class_names: list[str] | None = None,
         num_classes: int | None = None,
@@ -80,7 +82,11 @@ class RNNTextClassifier(TextClassifierTask):
             check_positive(attention_units=attention_units)
 
         # === Layers ===
-        self.start(backbone, preprocessor, class_names, num_classes)
+        if preprocessor is not None:
+            preprocessor.check_backbone(backbone)
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.labels = ClassLabels(class_names, num_classes)
         self.pooling = AttentivePooling(
             backbone.hidden_dim if attention_units is None else attention_units,
             num_hops=num_hops,
@@ -89,7 +95,9 @@ class RNNTextClassifier(TextClassifierTask):
             name="pooling",
             dtype=policy_for(backbone.dtype_policy, "pooling"),
         )
-        self.make_head(dropout, "class_logits")
+        self.output_dropout, self.output_dense = make_class_layers(
+            backbone, self.num_classes, dropout, "class_logits"
+        )
 
         # === Functional Model ===
         inputs = backbone.input
@@ -102,18 +110,15 @@ class RNNTextClassifier(TextClassifierTask):
         self.normalizer = normalizer
         self.dropout = dropout
 
-    def read(self, inputs):
-        """Logits float [B, C] and alignments float [B, H, S] of the backbone's inputs."""
-        outputs = self.backbone(inputs)["sequence_output"]
-        pooled, alignments = self.pooling(
-            outputs, mask=inputs["padding_mask"], return_alignments=True
-        )
+    def read(self, inputs: dict) -> dict:
+        """Return logits float [B, C] and alignments float [B, H, S] of the backbone's inputs."""
+        outputs, mask = self.backbone(inputs)["sequence_output"], inputs["padding_mask"]
+        pooled, alignments = self.pool(outputs, mask, return_alignments=True)
         return {"logits": self.output_dense(self.output_dropout(pooled)), "alignments": alignments}
 
-    def finish(self, outputs, padding_mask):
-        """Logits float [B, C] of the backbone's output."""
-        pooled = self.pooling(outputs, mask=padding_mask)
-        return self.output_dense(self.output_dropout(pooled))
+    def pool(self, outputs, mask, **kwargs):
+        """Call the pooling, a layer."""
+        return self.pooling(outputs, mask=mask, **kwargs)
 
     def get_config(self):
         return {

@@ -3,8 +3,10 @@
 import keras
 
 from attnzoo.checks import check_rate
+from attnzoo.models.preprocessing.class_labels import ClassLabels
 from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
 from attnzoo.models.rnn_encoder.preprocessor import RNNTokenTaggerPreprocessor
+from attnzoo.models.tasks.labelled import make_class_layers
 from attnzoo.models.tasks.token_tagger import TokenTaggerTask
 
 
@@ -45,8 +47,8 @@ class RNNTokenTagger(TokenTaggerTask):
 
     def __init__(
         self,
-        backbone,
-        preprocessor=None,
+        backbone: RNNEncoderBackbone,
+        preprocessor: RNNTokenTaggerPreprocessor | None = None,
         *,
         class_names: list[str] | None = None,
         num_classes: int | None = None,
@@ -56,8 +58,14 @@ class RNNTokenTagger(TokenTaggerTask):
         check_rate(dropout=dropout)
 
         # === Layers ===
-        self.start(backbone, preprocessor, class_names, num_classes)
-        self.make_head(dropout, "tag_logits")
+        if preprocessor is not None:
+            preprocessor.check_backbone(backbone)
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.labels = ClassLabels(class_names, num_classes, separated=True)
+        self.output_dropout, self.output_dense = make_class_layers(
+            backbone, self.num_classes, dropout, "tag_logits"
+        )
 
         # === Functional Model ===
         inputs = backbone.input
@@ -65,11 +73,6 @@ class RNNTokenTagger(TokenTaggerTask):
 
         # === Config ===
         self.dropout = dropout
-
-    def read(self, inputs):
-        """Logits float [B, S, C] of the backbone's inputs."""
-        outputs = self.backbone(inputs)["sequence_output"]
-        return {"logits": self.output_dense(self.output_dropout(outputs))}
 
     def get_config(self):
         return {**super().get_config(), "dropout": self.dropout}

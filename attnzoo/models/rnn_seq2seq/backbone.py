@@ -1,25 +1,27 @@
 """The network: source tokens are read once, target tokens attend to them step by step."""
 
+import functools
+
 import keras
-import keras_hub
 from keras import ops
 
 from attnzoo.checks import check_positive
-from attnzoo.layers import AttentionCell, AttentionRNN, Bridge
+from attnzoo.layers import Bridge
 from attnzoo.layers.lookup import get_attention
 from attnzoo.layers.rnn.equations import state_sizes
+from attnzoo.models.parts.backbone import Backbone
 from attnzoo.models.parts.embeddings import source_and_target
+from attnzoo.models.parts.inputs import pair_inputs
 from attnzoo.models.parts.policies import policy_for, quantize_again
-from attnzoo.models.parts.presets import explain_preset_errors
-from attnzoo.models.parts.rnn_cells import check_cells, make_cell, make_encoder
-from attnzoo.models.parts.torch_parameters import HubModelMixin
+from attnzoo.models.parts.rnn_cells import check_cells, make_encoder
+from attnzoo.models.rnn_seq2seq.decoder import check_output_layer, make_decoder
 
 # Of our tokenizers, which are the only ones that a pointer-generator goes with.
 UNKNOWN_TOKEN_ID = 1
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class RNNSeq2SeqBackbone(HubModelMixin, keras_hub.models.Backbone):
+class RNNSeq2SeqBackbone(Backbone):
     """Recurrent sequence-to-sequence network with attention.
 
     A bidirectional encoder reads the source; a bridge makes the decoder's first state of the
@@ -98,6 +100,7 @@ class RNNSeq2SeqBackbone(HubModelMixin, keras_hub.models.Backbone):
         [See et al., 2017](https://arxiv.org/abs/1704.04368) (pointer-generator).
     """
 
+    # More than 14 arguments: each is a key of presets and files, and a choice of its own.
     def __init__(
         self,
         source_vocabulary_size: int,
@@ -137,90 +140,86 @@ class RNNSeq2SeqBackbone(HubModelMixin, keras_hub.models.Backbone):
             recurrent_dropout=recurrent_dropout,
         )
 
+        policy = policy_for(dtype, "decoder")
+        mechanism = get_attention(attention, hidden_dim, name="attention", dtype=policy)
+        check_output_layer(mechanism, attention, tie_embeddings, pointer_generator)
+
+        # === Config ===
+        self.source_vocabulary_size = source_vocabulary_size
+        self.target_vocabulary_size = target_vocabulary_size
+        self.embedding_dim = embedding_dim
+        self.hidden_dim = hidden_dim
+        self.num_encoder_layers = num_encoder_layers
+        self.num_decoder_layers = num_decoder_layers
+        self.cell = cell
+        self.bidirectional = bidirectional
+        self.bridge = bridge
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.tie_embeddings = tie_embeddings
+        self.share_embeddings = share_embeddings
+        self.pointer_generator = pointer_generator
+        self.marginal = mechanism.marginal
+
         # === Layers ===
+        self._make_layers(mechanism, attend, input_feeding, dtype)
 
-        def make_embedding(size, name):
-            cls = keras.layers.ReversibleEmbedding
-            if name == "source_embedding":  # Nothing is ever read back to a source token.
-                cls = keras.layers.Embedding
-            return cls(size, embedding_dim, name=name, dtype=policy_for(dtype, name))
+        # === Functional Model ===
+        inputs = pair_inputs(copies=pointer_generator)
+        super().__init__(inputs=inputs, outputs=self.connect(inputs), dtype=dtype, **kwargs)
+        quantize_again(self, dtype)
 
+        # The layers say what None stands for; and an attention comes after those that have it.
+        self.attend = self.decoder.cell.attend
+        self.input_feeding = self.decoder.cell.input_feeding
+        self.attention = attention if isinstance(attention, str) else mechanism
+
+    def _make_layers(self, mechanism, attend, input_feeding, dtype):
+        """Make the layers, in the order of their variables in files."""
+        recurrent = {
+            "cell": self.cell,
+            "recurrent_dropout": self.recurrent_dropout,
+            "hidden_dim": self.hidden_dim,
+        }
         self.source_embedding, self.target_embedding = source_and_target(
-            make_embedding, source_vocabulary_size, target_vocabulary_size, share_embeddings
+            functools.partial(_make_embedding, self.embedding_dim, dtype),
+            self.source_vocabulary_size,
+            self.target_vocabulary_size,
+            self.share_embeddings,
         )
-        self.embedding_dropout = keras.layers.Dropout(
-            dropout, name="embedding_dropout", dtype=policy_for(dtype, "embedding_dropout")
-        )
-        self.readout_dropout = keras.layers.Dropout(
-            dropout, name="readout_dropout", dtype=policy_for(dtype, "readout_dropout")
-        )
-        recurrent = {"cell": cell, "recurrent_dropout": recurrent_dropout}
+        self.embedding_dropout = _make_dropout(self.dropout, "embedding_dropout", dtype)
+        self.readout_dropout = _make_dropout(self.dropout, "readout_dropout", dtype)
         self.encoder = make_encoder(
-            hidden_dim=hidden_dim,
-            num_layers=num_encoder_layers,
-            bidirectional=bidirectional,
-            dropout=dropout,
+            num_layers=self.num_encoder_layers,
+            bidirectional=self.bidirectional,
+            dropout=self.dropout,
             dtype=policy_for(dtype, "encoder"),
             **recurrent,
         )
-        policy = policy_for(dtype, "decoder")
-        mechanism = get_attention(attention, hidden_dim, name="attention", dtype=policy)
-        self.marginal = mechanism.marginal
-        self.pointer_generator = pointer_generator
-        if self.marginal and tie_embeddings:
-            raise ValueError(
-                "Where the output layer reads out every place, it has weights of its own: use "
-                "`tie_embeddings=False`, or another attention. Received: "
-                f"tie_embeddings=True with attention={attention!r}"
-            )
-        if pointer_generator and (self.marginal or tie_embeddings):
-            raise ValueError(
-                "A pointer-generator is an output layer with weights of its own, and reads the "
-                "readout: use `tie_embeddings=False` and an attention that is not marginal, or "
-                "`pointer_generator=False`. Received: pointer_generator=True with "
-                f"tie_embeddings={tie_embeddings}, attention={attention!r}"
-            )
-        with_alignments = self.marginal or pointer_generator
-        if attend is None:
-            attend = mechanism.decoder_order
-        decoder_cells = [
-            make_cell(units=hidden_dim, name=f"decoder_{i}", dtype=policy, **recurrent)
-            for i in range(num_decoder_layers)
-        ]
-        attention_cell = AttentionCell(
-            decoder_cells[0] if num_decoder_layers == 1 else decoder_cells,
+        self.decoder = make_decoder(
             mechanism,
+            num_layers=self.num_decoder_layers,
             attend=attend,
             input_feeding=input_feeding,
-            attention_layer=None if self.marginal else hidden_dim,
-            output_attention=not self.marginal,
-            name="attention_cell",
-            dtype=policy,
+            dtype=policy_for(dtype, "decoder"),
+            **recurrent,
         )
-        self.decoder = AttentionRNN(attention_cell, name="decoder", dtype=policy)
         self.state_bridge = Bridge(
-            state_sizes(attention_cell.cell),
-            kind=bridge,
+            state_sizes(self.decoder.cell.cell),
+            kind=self.bridge,
             name="bridge",
             dtype=policy_for(dtype, "bridge"),
         )
         self.tied_projection = None
-        if tie_embeddings:
+        if self.tie_embeddings:
+            policy = policy_for(dtype, "tied_projection")
             self.tied_projection = keras.layers.Dense(
-                embedding_dim,
-                name="tied_projection",
-                dtype=policy_for(dtype, "tied_projection"),
+                self.embedding_dim, name="tied_projection", dtype=policy
             )
 
-        # === Functional Model ===
-        inputs = {
-            "encoder_token_ids": keras.Input((None,), dtype="int32", name="encoder_token_ids"),
-            "encoder_padding_mask": keras.Input((None,), dtype="bool", name="encoder_padding_mask"),
-            "decoder_token_ids": keras.Input((None,), dtype="int32", name="decoder_token_ids"),
-            "decoder_padding_mask": keras.Input((None,), dtype="bool", name="decoder_padding_mask"),
-        }
-        if pointer_generator:
-            inputs["copy_token_ids"] = keras.Input((None,), dtype="int32", name="copy_token_ids")
+    def connect(self, inputs: dict) -> dict:
+        """Return the outputs of the network, for its inputs."""
+        with_alignments = self.marginal or self.pointer_generator
         memory, decoder_state = self.encode(
             inputs["encoder_token_ids"], inputs["encoder_padding_mask"]
         )
@@ -233,35 +232,11 @@ class RNNSeq2SeqBackbone(HubModelMixin, keras_hub.models.Backbone):
             inputs_mask=inputs["decoder_padding_mask"],
         )
         outputs, alignments = outputs if with_alignments else (outputs, None)
-        super().__init__(
-            inputs=inputs,
-            outputs={
-                "encoder_sequence_output": memory,
-                "decoder_sequence_output": self.finish(outputs),
-                **({"alignments": alignments} if with_alignments else {}),
-            },
-            dtype=dtype,
-            **kwargs,
-        )
-        quantize_again(self, dtype)
-
-        # === Config ===
-        self.source_vocabulary_size = source_vocabulary_size
-        self.target_vocabulary_size = target_vocabulary_size
-        self.embedding_dim = embedding_dim
-        self.hidden_dim = hidden_dim
-        self.num_encoder_layers = num_encoder_layers
-        self.num_decoder_layers = num_decoder_layers
-        self.cell = cell
-        self.bidirectional = bidirectional
-        self.attention = attention if isinstance(attention, str) else mechanism
-        self.attend = attend
-        self.input_feeding = attention_cell.input_feeding
-        self.bridge = bridge
-        self.dropout = dropout
-        self.recurrent_dropout = recurrent_dropout
-        self.tie_embeddings = tie_embeddings
-        self.share_embeddings = share_embeddings
+        return {
+            "encoder_sequence_output": memory,
+            "decoder_sequence_output": self.readout(outputs),
+            **({"alignments": alignments} if with_alignments else {}),
+        }
 
     def encode(self, token_ids, padding_mask):
         """Read the source: memory float [B, S, hidden_dim], and the decoder cell's first states."""
@@ -276,8 +251,8 @@ class RNNSeq2SeqBackbone(HubModelMixin, keras_hub.models.Backbone):
             token_ids = ops.where(known, token_ids, UNKNOWN_TOKEN_ID)
         return self.embedding_dropout(self.target_embedding(token_ids))
 
-    def finish(self, decoder_outputs):
-        """From the decoder's outputs, any number of steps, to what the output layer takes."""
+    def readout(self, decoder_outputs):
+        """Return the inputs of the output layer, for the outputs of any number of steps."""
         if self.marginal:
             return decoder_outputs  # The output layer reads out, place by place.
         outputs = self.readout_dropout(decoder_outputs)
@@ -300,12 +275,6 @@ class RNNSeq2SeqBackbone(HubModelMixin, keras_hub.models.Backbone):
         if self.share_embeddings:
             return ["token_embedding"]
         return ["source_embedding", "target_embedding"]
-
-    @classmethod
-    def from_preset(cls, preset, load_weights: bool = True, **kwargs):
-        """Load a backbone from a preset; `preset` is what a task's `from_preset` takes."""
-        with explain_preset_errors(preset, cls, kwargs) as place:
-            return super().from_preset(place, load_weights=load_weights, **kwargs)
 
     def get_config(self):
         attention = self.attention
@@ -331,3 +300,14 @@ class RNNSeq2SeqBackbone(HubModelMixin, keras_hub.models.Backbone):
             "share_embeddings": self.share_embeddings,
             "pointer_generator": self.pointer_generator,
         }
+
+
+def _make_embedding(embedding_dim: int, dtype, size: int, name: str):
+    cls = keras.layers.ReversibleEmbedding
+    if name == "source_embedding":  # Nothing is ever read back to a source token.
+        cls = keras.layers.Embedding
+    return cls(size, embedding_dim, name=name, dtype=policy_for(dtype, name))
+
+
+def _make_dropout(rate: float, name: str, dtype):
+    return keras.layers.Dropout(rate, name=name, dtype=policy_for(dtype, name))

@@ -47,9 +47,14 @@ class RNNSeq2SeqLM(Seq2SeqTask):
     preprocessor_cls = RNNSeq2SeqLMPreprocessor
     _asked_coverage_loss = None
 
-    def __init__(self, backbone, preprocessor=None, **kwargs):
+    def __init__(
+        self,
+        backbone: RNNSeq2SeqBackbone,
+        preprocessor: RNNSeq2SeqLMPreprocessor | None = None,
+        **kwargs,
+    ):
         if preprocessor is not None:
-            preprocessor.check_vocabularies(backbone)
+            preprocessor.check_backbone(backbone)
 
         # === Layers ===
         self.backbone = backbone
@@ -91,9 +96,9 @@ class RNNSeq2SeqLM(Seq2SeqTask):
             one.coverage_loss = weight
         self._asked_coverage_loss = weight
 
-    def own_compile_config(self):
+    def task_compile_config(self):
         """The part of the config that only a task understands."""
-        return {**super().own_compile_config(), "coverage_loss": self._asked_coverage_loss}
+        return {**super().task_compile_config(), "coverage_loss": self._asked_coverage_loss}
 
     def logits(self, inputs, outputs, memory, alignments=None, **kwargs):
         """The output layer over all steps: [B, T, D] of the decoder to logits [B, T, V]."""
@@ -125,7 +130,7 @@ class RNNSeq2SeqLM(Seq2SeqTask):
             initial_state=decoder_state,
             return_alignments=True,
         )
-        outputs = backbone.finish(outputs)
+        outputs = backbone.readout(outputs)
         if self.output_layer.needs_alignments:
             return self.logits(inputs, outputs, memory, alignments, return_alignments=True)
         return self.logits(inputs, outputs, memory), alignments
@@ -156,7 +161,7 @@ class RNNSeq2SeqLM(Seq2SeqTask):
             previous = ops.take(prompt, index - 1, axis=1)  # [R]
             projected = bound.project(backbone.embed_target(previous[:, None]))[:, 0]
             outputs, alignments, state = bound.step(projected, cache["state"])
-            hidden = backbone.finish(bound.read_out(outputs))
+            hidden = backbone.readout(bound.read_out(outputs))
             logits, alignments, remembered = self.output_layer.step(
                 hidden, alignments, previous, source, cache["output"]
             )

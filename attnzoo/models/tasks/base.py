@@ -1,15 +1,25 @@
-"""What our tasks add to KerasHub's: how they train, and how they are saved and loaded."""
+"""The base of all tasks: training, results in NumPy, presets by name."""
 
 import os
 
 import keras
+import numpy as np
+from keras import ops
 
-from attnzoo.layers.output import TokenLogits
-from attnzoo.models.parts.policies import policy_for, short_collections
 from attnzoo.models.parts.presets import check_head, explain_preset_errors, saved_dtype
-from attnzoo.models.parts.torch_parameters import HubModelMixin, functional_variables
-from attnzoo.models.preprocessing.input_checks import check_batched, is_dataset
+from attnzoo.models.parts.torch_parameters import (
+    functional_variables,
+    in_order_of_attributes,
+    known_to_torch,
+)
+from attnzoo.models.preprocessing.input_checks import (
+    as_texts,
+    check_batched,
+    check_ids,
+    is_dataset,
+)
 from attnzoo.models.preprocessing.packing import BUILDING
+from attnzoo.models.tasks import fitting, reading, saving
 from attnzoo.models.tasks.batch_sizes import check_distribution, fill_samples
 from attnzoo.models.tasks.compiled_methods import CompiledMethods
 from attnzoo.models.tasks.compiling import (
@@ -17,40 +27,23 @@ from attnzoo.models.tasks.compiling import (
     build_optimizer,
     keeps_training,
     num_replicas,
-    with_own,
+    with_task_config,
     with_training_kept,
-    without_own,
+    without_task_config,
 )
-from attnzoo.models.tasks.samples import (
-    is_samples,
-    make_dataset,
-    need_batches,
-    need_no_samples,
-    need_targets,
-    need_weights,
-    split_samples,
-)
-from attnzoo.models.tasks.training_batches import (
-    FinishedBatches,
-    check_batches,
-    check_specs,
-    packed_batches,
-)
+from attnzoo.models.tasks.samples import need_targets, need_weights, weights_of_ids
+from attnzoo.models.tasks.training_batches import check_specs
 from attnzoo.training import SmoothedCrossEntropy, TokenAccuracy
 
-_QUANTIZABLE = (
-    keras.layers.Dense,
-    keras.layers.EinsumDense,
-    keras.layers.Embedding,
-    keras.layers.ReversibleEmbedding,
-    TokenLogits,
-)
 
+@known_to_torch
+class Task:
+    """Base of all tasks: how they are compiled, trained, asked, saved and loaded.
 
-class TaskMixin(HubModelMixin):
-    """Compilation that a file keeps, batches of ids in `fit`, presets by name.
-
-    It stands before a task of KerasHub in the bases of a class.
+    It stands before a task of KerasHub in the bases of a class. A task that reads texts and writes
+    none gives `head(outputs, inputs)`: of the backbone's output float [B, S, D], and its inputs, a
+    dict of `logits` float [..., C] or other results. A task with classes has `labels`, a
+    `ClassLabels`.
 
     Several threads may ask one task at once, also for the first time: all methods that answer are
     safe. What changes a task is not, and needs it for itself: `compile`, `fit`, `evaluate`,
@@ -58,13 +51,19 @@ class TaskMixin(HubModelMixin):
     """
 
     targets_name = "Targets"  # As a sentence about those of this task begins.
-    head_arguments = ()  # Of the constructor: what the weights on top of the backbone depend on.
+    head_arguments = ()  # Of the constructor: those that the weights of the head depend on.
+    has_classes = False  # Whether the constructor takes `class_names` and `num_classes`.
     labels_in_rows = True  # Whether each sample has a row of classes to learn, not one class.
-    text_kinds = ("text",)  # What the texts of a sample are called, in the order they come in.
-    labels_itself = False  # Whether what is to be learned is made of the texts.
+    text_kinds = ("text",)  # The names of the texts of a sample, in the order they come in.
+    labels_itself = False  # Whether the targets are made of the texts.
+    labels = None  # A `ClassLabels`, where there are classes.
     compiled_with = None
     _compiled_methods = None
     _builds_as_functional = False
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        in_order_of_attributes(self)
 
     # === Compilation ===
 
@@ -127,6 +126,7 @@ class TaskMixin(HubModelMixin):
         arguments = {
             "optimizer": keras.optimizers.get(optimizer),
             "loss": loss,
+            "metrics": None,  # KerasHub's classifiers have some of their own.
             "weighted_metrics": weighted_metrics,
             "jit_compile": jit_compile,
             **kwargs,
@@ -138,16 +138,16 @@ class TaskMixin(HubModelMixin):
         super().compile(**{**arguments, "jit_compile": jit_compile})
 
     def make_loss(self, label_smoothing: float):
-        """The loss that "auto" stands for."""
+        """Return the loss that "auto" stands for."""
         return SmoothedCrossEntropy(label_smoothing)
 
     def make_accuracy(self):
-        """The metric that "auto" stands for."""
+        """Return the metric that "auto" stands for."""
         return TokenAccuracy()
 
     @property
     def compiled_methods(self) -> CompiledMethods:
-        """Calls methods of this task, compiled: see there."""
+        """The methods of this task, compiled: see there."""
         if self._compiled_methods is None:
             with BUILDING:  # Several threads may ask for the first time at once.
                 if self._compiled_methods is None:
@@ -155,24 +155,24 @@ class TaskMixin(HubModelMixin):
         return self._compiled_methods
 
     def get_compile_config(self):
-        """What `compile` was given, for saving."""
+        """Return the arguments of `compile`, for saving."""
         config = super().get_compile_config()
         if config is None:  # It never was compiled.
             return None
         # As it was asked for: the next backend may resolve "auto" in another way.
         config["jit_compile"] = self.compiled_with.arguments["jit_compile"]
-        return with_own(config, self.own_compile_config())
+        return with_task_config(config, self.task_compile_config())
 
-    def own_compile_config(self) -> dict:
-        """The part of the config that only a task understands."""
+    def task_compile_config(self) -> dict:
+        """Return the part of the config that only a task understands."""
         return {
             "optimizer_built": self.optimizer is not None and self.optimizer.built,
             "optimizer_order": "functional" if self._builds_as_functional else "made",
         }
 
     def compile_from_config(self, config):
-        """Compile with what `get_compile_config` gave; a used optimizer gets its weights."""
-        config = keras.saving.deserialize_keras_object(without_own(config))
+        """Compile with what `get_compile_config` returned; a used optimizer gets its weights."""
+        config = keras.saving.deserialize_keras_object(without_task_config(config))
         has_weights = config.pop("optimizer_built", False)
         order = config.pop("optimizer_order", "functional")
         self.compile(**config)
@@ -192,13 +192,13 @@ class TaskMixin(HubModelMixin):
         self,
         x=None,
         y=None,
-        batch_size=None,
+        batch_size: int | None = None,
         *,
         shuffle: bool = True,
         sample_weight=None,
         class_weight: dict | None = None,
         validation_data=None,
-        validation_split=None,
+        validation_split: float | None = None,
         validation_batch_size: int | None = None,
         **kwargs,
     ):
@@ -229,149 +229,180 @@ class TaskMixin(HubModelMixin):
                 is unknown, `validation_split` is asked of a dataset, or leaves nothing on a side;
                 and what a task says of its samples.
         """
-        ids = isinstance(x, keras.utils.PyDataset)
-        if validation_data is not None and ids != isinstance(
-            validation_data, keras.utils.PyDataset
-        ):
-            raise ValueError(
-                "`x` and `validation_data` must both be a `keras.utils.PyDataset` of token ids, or "
-                f"neither. Received: x of type {type(x).__name__}, validation_data of type "
-                f"{type(validation_data).__name__}"
-            )
-        samples = self._samples_of("x", x, y, batch_size, sample_weight)
-        validating = None
-        if validation_data is not None:
-            validating = self._validation_samples_of(validation_data, validation_batch_size)
-        elif validation_split:
-            if samples is None:
-                raise ValueError(
-                    "`validation_split` is of samples; of a dataset, split off `validation_data`. "
-                    f"Received: validation_split={validation_split}, x of type {type(x).__name__}"
-                )
-            samples, validating = split_samples(samples, validation_split)
-        if samples is not None:
-            x = make_dataset(samples, batch_size, shuffle)
-        if validating is not None:
-            size = validation_batch_size or batch_size
-            validation_data = make_dataset(validating, size, shuffle=False)
-        if samples is None and not ids and not hasattr(x, "element_spec"):  # A dataset of grain.
+        x, validation_data = fitting.make_datasets(
+            self,
+            (x, y, sample_weight),
+            batch_size,
+            shuffle,
+            validation_data,
+            validation_split,
+            validation_batch_size,
+        )
+        is_ids = isinstance(x, keras.utils.PyDataset)
+        if not is_ids and not hasattr(x, "element_spec"):  # A dataset of grain.
             kwargs.update(validation_data=validation_data, class_weight=class_weight)
             return super().fit(x, **kwargs)
         # Else TensorFlow makes its variables in a first trace of the step, and needs a second.
         build_optimizer(self)
         if class_weight is not None:
             class_weight = self.class_weights(class_weight), self.labels_in_rows
-        x = self._batches_of(x, class_weight)
+        x = fitting.pack_dataset(self, x, class_weight)
         if validation_data is not None:
-            validation_data = self._batches_of(validation_data)
+            validation_data = fitting.pack_dataset(self, validation_data)
         # A dataset of `tf.data` has an order of its own.
         return keras.Model.fit(
-            self, x, shuffle=shuffle and ids, validation_data=validation_data, **kwargs
+            self, x, shuffle=shuffle and is_ids, validation_data=validation_data, **kwargs
         )
 
-    def evaluate(self, x=None, y=None, batch_size=None, *, sample_weight=None, **kwargs):
-        """Loss and metrics. `x`, `y` and the others as in `fit`."""
+    def evaluate(
+        self, x=None, y=None, batch_size: int | None = None, *, sample_weight=None, **kwargs
+    ):
+        """Return loss and metrics. `x`, `y` and the others are as in `fit`."""
         if kwargs.get("_use_cached_eval_dataset"):  # From within `fit`, which has seen it.
             return keras.Model.evaluate(self, x, **kwargs)
-        samples = self._samples_of("x", x, y, batch_size, sample_weight)
-        if samples is not None:
-            x = make_dataset(samples, batch_size, shuffle=False)
-        return keras.Model.evaluate(self, self._batches_of(x), **kwargs)
+        x = fitting.make_dataset_of(self, "x", (x, y, sample_weight), batch_size)
+        return keras.Model.evaluate(self, fitting.pack_dataset(self, x), **kwargs)
 
     def make_samples(self, x, y=None, sample_weight=None) -> tuple:
-        """What is to be batched of `x`, `y` and their weights: arrays with a row for each sample.
+        """Return samples, targets and weights as arrays with a row for each sample.
 
-        Raises what there is to say against them, before training begins.
+        Raises what is wrong with them, before training begins.
         """
+        if isinstance(x, dict) and isinstance(x.get("token_ids"), np.ndarray):
+            self.check_token_ids(x)
         need_targets(self.targets_name, x, y)
         need_weights(x, sample_weight)
         return x, y, sample_weight
 
     def make_validation_samples(self, data) -> tuple:
-        """The same of `validation_data`."""
+        """Return the same of `validation_data`."""
         return self.make_samples(*(data if isinstance(data, (tuple, list)) else [data]))
 
     def check_dataset(self, dataset):
-        """Raise if something speaks against a dataset that shows what it has."""
+        """Raise on a dataset whose elements the task cannot learn from, where it shows them."""
         if self.preprocessor is not None and hasattr(dataset, "element_spec"):
             name = None if self.labels_itself else self.targets_name
             check_specs(dataset.element_spec, self.text_kinds, name)
 
+    def label_ids(self, y):
+        """Return the ids of a batch's labels."""
+        return self.labels.ids(y)
+
     def class_weights(self, class_weight: dict):
-        """The weights of all classes, float32 [C], from a dict of some of them."""
-        raise ValueError(
-            "There are no classes to weigh here: give each sample a weight, as `sample_weight`. "
-            f"Received: class_weight={class_weight!r}"
-        )
+        """Return the weights of all classes, float32 [C], from a dict of some ids or names."""
+        if self.labels is None:
+            raise ValueError(
+                "There are no classes to weigh here: give each sample a weight, as "
+                f"`sample_weight`. Received: class_weight={class_weight!r}"
+            )
+        return weights_of_ids(class_weight, self.labels.num_classes, self.labels.id)
+
+    def preprocess_samples(self, x, y=None, sample_weight=None):
+        """Return packed ids of texts, and ids of labels where there are classes."""
+        if y is not None and self.labels is not None:
+            y = self.label_ids(y)
+        return super().preprocess_samples(x, y, sample_weight)
 
     def pack_batch(self, x, y=None, sample_weight=None):
-        """`preprocess_samples` of a batch to train or to measure on, in a graph."""
+        """Return `preprocess_samples` of a batch to train or to measure on, in a graph."""
         return self.preprocess_samples(x, y, sample_weight)
 
-    def _samples_of(self, name, x, y, batch_size, sample_weight):
-        """What to batch; None if `x` is batches already."""
-        if x is None or is_samples(x):
-            return self.make_samples(x, y, sample_weight)
-        need_batches(name, x)
-        need_no_samples(name, x, y=y, batch_size=batch_size, sample_weight=sample_weight)
-        check_batches(name, x)
-        self.check_dataset(x)
-        return None
+    # === Reading texts ===
 
-    def _validation_samples_of(self, data, batch_size):
-        """The same of `validation_data`."""
-        if not is_samples(data):
-            return self._samples_of("validation_data", data, None, batch_size, None)
-        if isinstance(data, (tuple, list)) and is_dataset(data[0] if len(data) else None):
-            raise ValueError(
-                "A dataset to validate with must not be in a tuple. "
-                f"Received: validation_data={data!r}"
-            )
-        try:
-            return self.make_validation_samples(data)
-        except ValueError as error:
-            raise ValueError(f"{error}, in `validation_data`") from error
+    def read(self, inputs: dict) -> dict:
+        """Return the results for the backbone's inputs, and what else the task's model takes."""
+        backbone = self.backbone
+        outputs = backbone({name: inputs[name] for name in backbone.input})["sequence_output"]
+        return self.head(outputs, inputs)
 
-    def _batches_of(self, dataset, class_weight=None):
-        """Batches of ids, from a dataset of any kind."""
-        options = {"class_weight": class_weight, "int_masks": num_replicas(self) > 1}
-        if not isinstance(dataset, keras.utils.PyDataset):
-            return packed_batches(dataset, self.pack_batch, **options)
-        return FinishedBatches(dataset, **options) if any(options.values()) else dataset
+    def read_alignments(self, inputs: dict) -> dict:
+        """Return the alignments of all blocks and heads, float [B, L, N, S, S]: a dict."""
+        return {"alignments": self.encode_with_alignments(inputs)[1]}
 
-    # === Presets ===
+    def encode_with_alignments(self, inputs: dict):
+        """Return the backbone's output float [B, S, D], and the alignments of its heads."""
+        mask = inputs["padding_mask"]
+        outputs, alignments = self.backbone.encode(
+            inputs["token_ids"], mask, return_alignments=True
+        )
+        real = ops.cast(mask, alignments.dtype)[:, None, None, :, None]  # Padding asks nothing.
+        return outputs, alignments * real
 
-    def quantize(self, mode=None, config=None, filters=None, **kwargs):
-        """Quantize the weights, as `keras.Model.quantize` does; a preset or file keeps them so.
+    def inputs_of(self, method: str) -> list[str]:
+        """Return the names of the inputs of a method that reads."""
+        return list(self.input if method == "read" else self.backbone.input)
+
+    def compute_results(self, inputs: dict, method: str) -> dict:
+        """Return the results of a method in float32, with `probabilities` in place of logits."""
+        results = getattr(self, method)(inputs)
+        results = {name: ops.cast(value, "float32") for name, value in results.items()}
+        if "logits" in results:
+            results["probabilities"] = ops.softmax(results.pop("logits"), axis=-1)
+        return results
+
+    def read_on_batch(self, packed: dict, method: str = "read") -> dict:
+        """Return `compute_results`, compiled, of one packed batch: NumPy arrays."""
+        inputs = {name: packed[name] for name in self.inputs_of(method)}
+        return self.compiled_methods("compute_results", inputs, method=method)
+
+    def pack_texts(self, texts) -> dict:
+        """Return the backbone's inputs of texts, a dict of arrays, with what else is needed."""
+        return self.preprocessor(texts)
+
+    def check_inputs(self, texts):
+        """Return texts as a list of strings, or raise what is wrong with them.
+
+        Without a preprocessor they are the backbone's inputs.
+        """
+        if self.preprocessor is None:
+            self.check_token_ids(texts)
+            return texts
+        texts = as_texts(texts)
+        self.preprocessor.check_texts(texts)
+        return texts
+
+    def check_token_ids(self, inputs):
+        """Raise on what are no inputs of the backbone."""
+        sizes = dict.fromkeys(self.backbone.input)
+        check_ids(inputs, {**sizes, "token_ids": self.backbone.vocabulary_size})
+
+    def alignments(self, texts, *, batch_size: int = 32):
+        """Return `head_alignments`: among the many there is no one that stands for all."""
+        return self.head_alignments(texts, batch_size=batch_size)
+
+    def head_alignments(self, texts, *, batch_size: int = 32):
+        """Return where each token looked, in each head of each block.
 
         Args:
-            mode: `"int8"`, or another of Keras's.
-            config: A `keras.quantizers.QuantizationConfig`, in place of a mode.
-            filters: Which layers, as there. None is those that Keras can quantize: `Dense`,
-                `EinsumDense`, `Embedding` and `ReversibleEmbedding`, also inside other layers, and
-                our `TokenLogits`. Recurrent cells and scores stay as they are.
-            **kwargs: As there.
-        """
-        filters = _is_quantizable if filters is None else filters
-        with short_collections():
-            super().quantize(mode, config=config, filters=filters, **kwargs)
-        # KerasHub saves which layers of a backbone are quantized: here are those on top of it too.
-        policy = self.backbone.dtype_policy
-        policy = getattr(policy, "default_policy", policy)
-        policies = keras.dtype_policies.DTypePolicyMap(default_policy=policy)
-        for layer in self._flatten_layers():
-            if layer.quantization_mode is not None:
-                policies[layer.path] = policy_for(layer.dtype_policy, layer.path)
-        self.backbone.dtype_policy = policies
+            texts: A string or strings, or whatever else the task reads; without a preprocessor, its
+                inputs.
+            batch_size: How many texts at a time. At least 1.
 
-    def predict(self, x, batch_size=None, **kwargs):
-        """What the model gives, as `keras.Model.predict` does.
+        Returns:
+            float32 [B, L, N, S, S], a NumPy array: `alignments[b, l, n, t, s]` is how much token t
+            took from token s. Rows sum to 1 over a text's tokens, with the special ones as
+            `preprocessor.tokens(text)` names them. Padding is 0, as row and as column.
+
+        Raises:
+            ValueError: If the backbone is no Transformer, there is no text, one is empty, or a
+                token id is outside the vocabulary.
+        """
+        if not self.backbone.has_heads:
+            raise ValueError(
+                "Alignments of heads are those of a Transformer. Received: backbone of type "
+                f"{type(self.backbone).__name__}"
+            )
+        results = reading.read_texts(self, texts, batch_size, "read_alignments")
+        return reading.cut_padding(results)
+
+    def predict(self, x, batch_size: int | None = None, **kwargs):
+        """Return the outputs of the model, as `keras.Model.predict` does.
 
         Samples are filled to one of few numbers of rows, and the outputs are cut again. Several
         threads may call; they are served one after the other.
 
         Args:
-            x: What the task reads, or a dataset of batches of it.
+            x: The task's inputs, or a dataset of batches of them.
             batch_size: How many samples at a time, where `x` is no dataset; 32 if None.
             **kwargs: As in `keras.Model.predict`: `verbose`, `steps`, `callbacks`.
 
@@ -392,31 +423,43 @@ class TaskMixin(HubModelMixin):
         return keras.tree.map_structure(lambda rows: rows[:count], outputs)
 
     def make_predict_samples(self, x):
-        """What is to be batched for `predict`: a list, or a dict of lists or arrays.
+        """Return the samples of `predict`, a list or a dict of lists or arrays, or raise."""
+        return self.check_inputs(x)
 
-        Raises what there is to say against it.
+    # === Saving and loading ===
+
+    def quantize(self, mode=None, config=None, filters=None, **kwargs):
+        """Quantize the weights, as `keras.Model.quantize` does; a preset or file keeps them so.
+
+        Args:
+            mode: `"int8"`, or another of Keras's.
+            config: A `keras.quantizers.QuantizationConfig`, in place of a mode.
+            filters: Which layers, as there. None is those that Keras can quantize: `Dense`,
+                `EinsumDense`, `Embedding` and `ReversibleEmbedding`, also inside other layers, and
+                our `TokenLogits`. Recurrent cells and scores stay as they are.
+            **kwargs: As there.
         """
-        return self.check_read(x)
+        filters = saving.is_quantizable if filters is None else filters
+        with saving.quantizing(self):
+            super().quantize(mode, config=config, filters=filters, **kwargs)
 
     def save_task_weights(self, filepath):
         """Save the weights that are not the backbone's; a preset holds no optimizer."""
-        optimizer, self.optimizer = self.optimizer, None
-        try:
+        with saving.without_optimizer(self):
             super().save_task_weights(filepath)
-        finally:
-            self.optimizer = optimizer
 
     def load_task_weights(self, filepath):
         """Load what `save_task_weights` wrote."""
-        optimizer, self.optimizer = self.optimizer, None
-        try:
+        with saving.without_optimizer(self):
             super().load_task_weights(filepath)
-        finally:
-            self.optimizer = optimizer
+
+    def get_config(self):
+        classes = {} if self.labels is None else self.labels.get_config()
+        return {**super().get_config(), **classes}
 
     @classmethod
-    def from_preset(cls, preset, load_weights: bool = True, **kwargs):
-        """Load a task from a preset.
+    def from_preset(cls, preset: str | os.PathLike, load_weights: bool = True, **kwargs):
+        """Load a task from a preset: its own, or another task's on the same backbone.
 
         Args:
             preset: A built-in name (see `attnzoo.presets`), a directory that `save_to_preset`
@@ -424,19 +467,22 @@ class TaskMixin(HubModelMixin):
                 knows (`kaggle://`, `hf://`).
             load_weights: Whether to load the weights too.
             **kwargs: As in `keras_hub.models.Task.from_preset`. `dtype` is the one the preset was
-                saved with, unless it is given.
+                saved with, unless it is given. With `class_names` or `num_classes` the preset's
+                classes are left behind: all but the backbone starts anew. From another task's
+                preset, the preprocessor takes over the tokenizer and how texts are packed.
 
         Raises:
             ValueError: If the name is unknown, the directory is damaged or holds a preset of
                 another class, or an argument asks for a head that the preset has no weights for.
         """
+        if cls.has_classes:
+            kwargs = saving.with_classes(kwargs)
         check_head(cls, preset, kwargs)
+        with explain_preset_errors(preset, cls, kwargs) as place:
+            packing = saving.packing_of_another(cls, place)
+        if packing is not None and "preprocessor" not in kwargs:
+            kwargs["preprocessor"] = cls.preprocessor_cls.from_preset(place, **packing)
         with explain_preset_errors(preset, cls, kwargs) as place:
             if os.path.isdir(place):
                 kwargs.setdefault("dtype", saved_dtype(place))
             return super().from_preset(place, load_weights=load_weights, **kwargs)
-
-
-def _is_quantizable(layer) -> bool:
-    # Of these very types: Keras refuses what is derived from its own, unless that says otherwise.
-    return type(layer) in _QUANTIZABLE

@@ -32,7 +32,7 @@ class CompiledMethods:
         self._task = task
         self._kept = ((), {})  # The task's variables, and what was compiled with them.
 
-    def __call__(self, method: str, inputs: dict, **arguments) -> dict:
+    def __call__(self, method: str, inputs: dict, /, **arguments) -> dict:
         """Call a method on `inputs`, arrays with the batch first, and return NumPy arrays.
 
         The batch is filled to one of few numbers of rows, and the outputs are cut again.
@@ -72,7 +72,7 @@ class CompiledMethods:
         return compiled
 
     def _kept_for(self, variables):
-        """What was compiled with these variables: after LoRA or quantization there are others."""
+        """Return the methods compiled with these variables: LoRA and quantization make others."""
         known, kept = self._kept
         if [*map(id, known)] == [*map(id, variables)]:
             return kept

@@ -1,4 +1,4 @@
-"""What `compile` keeps of the time before, and what a file keeps of it."""
+"""The arguments of `compile`: those that stay when it is called again, and those in files."""
 
 import keras
 
@@ -17,7 +17,7 @@ _OWN = "task"
 
 
 class Compiled:
-    """What a task was compiled with.
+    """The arguments that a task was compiled with.
 
     Args:
         arguments: Those of `keras.Model.compile`.
@@ -30,8 +30,8 @@ class Compiled:
         self.variables = list(variables)
 
 
-def asked_for(arguments: dict) -> dict:
-    """The arguments of `compile` that are not as they are where nobody gives them."""
+def given_arguments(arguments: dict) -> dict:
+    """Return the arguments of `compile` that differ from their defaults."""
     return {name: value for name, value in arguments.items() if not _is_default(name, value)}
 
 
@@ -43,14 +43,14 @@ def keeps_training(task, arguments: dict, others: bool = False) -> bool:
         arguments: Those of `compile`.
         others: Whether something beside them is asked for.
     """
-    asked = asked_for(arguments)
+    asked = given_arguments(arguments)
     return bool(task.compiled and (asked or others) and not asked.keys() & _TRAINING)
 
 
 def with_training_kept(task, arguments: dict) -> dict:
-    """The arguments, with those that the task was compiled with where they ask for nothing."""
+    """Return the arguments, with those of the last `compile` in place of defaults."""
     compiled = task.compiled_with
-    arguments = {**compiled.arguments, **asked_for(arguments)}
+    arguments = {**compiled.arguments, **given_arguments(arguments)}
     optimizer = task.optimizer
     if [*map(id, compiled.variables)] != [*map(id, task.trainable_variables)]:
         # Layers were frozen, or others are trained: its state is of the ones before.
@@ -77,13 +77,13 @@ def build_optimizer(task):
         optimizer.build(task.trainable_variables)
 
 
-def with_own(config: dict, own: dict) -> dict:
-    """A compile config with what only the task knows."""
+def with_task_config(config: dict, own: dict) -> dict:
+    """Return a compile config with the part that only our tasks understand."""
     return {**config, "optimizer": {**config["optimizer"], _OWN: own}}
 
 
-def without_own(config: dict) -> dict:
-    """A compile config whose parts stand side by side, as older files have them."""
+def without_task_config(config: dict) -> dict:
+    """Return a compile config with both parts side by side, as older files have them."""
     optimizer = dict(config["optimizer"])
     own = optimizer.pop(_OWN, {})
     return {**config, "optimizer": _of_any_backend(optimizer), **own}

@@ -75,14 +75,13 @@ def need_numbers(kind: str, values):
                 )
 
 
-def weights_of_ids(class_weight, count: int, ids_of=None):
+def weights_of_ids(class_weight, count: int, id_of=None):
     """The weights of all classes, float32 [C], from a dict of some of them; others have 1.
 
     Args:
         class_weight: Numbers, by class.
         count: C.
-        ids_of: Function that makes a list of ids of one of classes, or raises, if these may be
-            names too.
+        id_of: Function that makes the id of a class, or raises, if it may be a name too.
     """
     if not isinstance(class_weight, dict):
         raise ValueError(
@@ -93,7 +92,7 @@ def weights_of_ids(class_weight, count: int, ids_of=None):
     for name, weight in class_weight.items():
         try:
             need_numbers("weight", [weight])
-            place = _as_id(name, count) if ids_of is None else ids_of([name])[0]
+            place = _as_id(name, count) if id_of is None else id_of(name)
         except ValueError as error:
             raise ValueError(f"In `class_weight`, of class {name!r}: {error}") from error
         weights[place] = weight

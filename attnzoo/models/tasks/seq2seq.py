@@ -1,4 +1,4 @@
-"""What every sequence-to-sequence task shares: training, generation, alignments, presets."""
+"""The base of sequence-to-sequence tasks: training, generation, alignments."""
 
 import keras
 import keras_hub
@@ -6,31 +6,25 @@ import numpy as np
 from keras import ops
 
 from attnzoo.checks import check_positive
-from attnzoo.models.objectives.reinforce import ReinforceMixin
+from attnzoo.models.objectives.reinforce import call_and_collect, charged_loss, is_part
 from attnzoo.models.objectives.scheduled_sampling import ScheduledSampling, check_probability
-from attnzoo.models.preprocessing.input_checks import (
-    as_texts,
-    check_batched,
-    check_ids,
-    is_dataset,
-    need_as_many,
-)
-from attnzoo.models.preprocessing.packing import as_batch, fit_length, need_some
-from attnzoo.models.tasks.base import TaskMixin
-from attnzoo.models.tasks.batch_sizes import join_rows, split_rows
-from attnzoo.models.tasks.compiling import asked_for, keeps_training, with_training_kept
+from attnzoo.models.preprocessing.input_checks import check_ids, is_dataset, need_as_many
+from attnzoo.models.tasks import pairs
+from attnzoo.models.tasks.base import Task
+from attnzoo.models.tasks.batch_sizes import join_rows
+from attnzoo.models.tasks.compiling import given_arguments, keeps_training, with_training_kept
 from attnzoo.models.tasks.decoding import decode, replay
 from attnzoo.models.tasks.samples import as_strings, weights_of_ids
 from attnzoo.models.tasks.training_batches import trim_pairs
 from attnzoo.samplers import BeamSampler
 
 
-class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
+class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
     """Base of the sequence-to-sequence tasks.
 
-    A subclass gives `decode(inputs)`, the teacher-forced pass with its alignments, and
-    `make_next(inputs, with_alignments)`, one step of decoding; and where its cache has a place for
-    each step, `resize_cache(cache, max_length)`. The rest is here.
+    A subclass gives `encode(inputs)`; `decode(inputs, encoded)`, the teacher-forced pass with its
+    alignments; `make_next(inputs, with_alignments, encoded)`, one step of decoding; and where its
+    cache has a place for each step, `resize_cache(cache, max_length)`.
     """
 
     text_kinds = ("source", "target")
@@ -91,7 +85,7 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
             **kwargs,
         }
         own = {"sampler": sampler, "sampling_probability": sampling_probability}
-        others = bool(asked_for(own)) or coverage_loss is not None
+        others = bool(given_arguments(own)) or coverage_loss is not None
         keeps = keeps_training(self, arguments, others)
         if keeps:
             arguments = with_training_kept(self, arguments)
@@ -102,9 +96,10 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
             sampling_probability = self._sampling_value() if keeps else None
         self._set_sampling(sampling_probability)
         if isinstance(sampler, str) and sampler == "auto":
-            anew = not (others or asked_for(arguments))
+            anew = not (others or given_arguments(arguments))
             sampler = "greedy" if anew else getattr(self, "sampler", "greedy")
         arguments["sampler"] = BeamSampler() if sampler == "beam" else sampler
+        self._weighs_losses = arguments.get("loss_weights") is not None
         self.compile_training(**arguments)
 
     def check_loss(self, loss, label_smoothing: float):
@@ -119,10 +114,10 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
                 f"Received: coverage_loss={weight}"
             )
 
-    def own_compile_config(self):
+    def task_compile_config(self):
         """The part of the config that only a task understands."""
         return {
-            **super().own_compile_config(),
+            **super().task_compile_config(),
             "sampler": keras.saving.serialize_keras_object(self.sampler),
             "sampling_probability": self._sampling_value(),
         }
@@ -160,7 +155,23 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
             inputs = self._scheduled_sampling.mix(self, inputs)
         return super().call(inputs, training=training, mask=mask, **kwargs)
 
-    def fit(self, x=None, y=None, batch_size=None, **kwargs):
+    # What `HardAttention` drew in a pass is charged with the loss that came of it.
+
+    def __call__(self, *args, **kwargs):
+        if is_part(self):
+            return super().__call__(*args, **kwargs)
+        return call_and_collect(self, super().__call__, *args, **kwargs)
+
+    def stateless_call(self, *args, **kwargs):
+        return call_and_collect(self, super().stateless_call, *args, **kwargs)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Return the compiled loss. In training its gradient includes that of draws."""
+        return charged_loss(self, super().compute_loss, x, y, y_pred, sample_weight, training)
+
+    # === Training ===
+
+    def fit(self, x=None, y=None, batch_size: int | None = None, **kwargs):
         """Train, as `keras.Model.fit` does.
 
         Args:
@@ -170,7 +181,7 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
                 `attnzoo.data.BucketedBatches`.
             y: Targets, a list of strings.
             batch_size: How many pairs at a time, where `x` is no dataset; 32 if None.
-            **kwargs: As in `TaskMixin.fit`: `epochs`, `shuffle`, `sample_weight` (of pairs),
+            **kwargs: As in `Task.fit`: `epochs`, `shuffle`, `sample_weight` (of pairs),
                 `validation_data`, `validation_split`, ...
 
         Raises:
@@ -201,12 +212,14 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
         """The weights of all target tokens, float32 [V], from a dict of some ids."""
         return weights_of_ids(class_weight, self.backbone.target_vocabulary_size)
 
+    # === Generation ===
+
     def generate_step(self, inputs, stop_token_ids=None, **options):
         """Decode one batch of ids, in one graph: see `attnzoo.models.tasks.decoding.decode`."""
         return decode(self, inputs, stop_token_ids, **options)
 
     def make_generate_function(self):
-        """A function of ids, as `generate_step` takes them, to what it returns, NumPy arrays.
+        """Return `generate_step` as a function of ids to NumPy arrays.
 
         It is compiled for each of few sizes; see `CompiledMethods`.
         """
@@ -264,32 +277,32 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
                 "`alignments`. Received: return_alignments=True with "
                 f"num_hypotheses={self.sampler.num_hypotheses}"
             )
-        arguments = {"stop_token_ids": self._stops(stop_token_ids)}
+        arguments = {"stop_token_ids": self.stop_ids(stop_token_ids)}
         # A beam has scores of its own.
         if return_alignments or (return_scores and not isinstance(self.sampler, BeamSampler)):
             arguments["return_alignments"] = True
         if max_length is not None:
             check_positive(max_length=max_length)
         if is_dataset(inputs):
-            is_one, batches = False, self._batches_of_dataset(inputs, batch_size)
+            is_one, batches = False, pairs.batches_of(self, inputs, batch_size)
         else:
-            is_one, given = self._as_given(inputs)
-            batches = _split(given, batch_size)
+            is_one, given = pairs.as_given(self, inputs)
+            batches = pairs.split_batches(given, batch_size)
         results = []
         for given in batches:
-            packed = self._pack_given(given, max_length)
+            packed = pairs.pack_given(self, given, max_length)
             decoded = self.compiled_methods("generate_step", packed, **arguments)
-            shown = _without_prompt(decoded, packed) if strip_prompt else decoded
-            results.append({**decoded, "outputs": self._as_outputs(shown, given)})
-        outputs = self._join_outputs(results)
+            shown = pairs.without_prompt(decoded, packed) if strip_prompt else decoded
+            results.append({**decoded, "outputs": pairs.as_outputs(self, shown, given)})
+        outputs = pairs.join_outputs(self, results)
         if not (return_scores or return_alignments):
             return outputs[0] if is_one else outputs
         asked = {"scores": return_scores, "alignments": return_alignments}
         found = {name: join_rows([one[name] for one in results]) for name in asked if asked[name]}
         return {"outputs": outputs, **found}
 
-    def _stops(self, stop_token_ids):
-        """The ids that end an output, a tuple, or None."""
+    def stop_ids(self, stop_token_ids):
+        """Return the ids that end an output, a tuple or None; "auto" is the end token."""
         if stop_token_ids != "auto":
             return None if stop_token_ids is None else tuple(stop_token_ids)
         if self.preprocessor is None:
@@ -301,60 +314,10 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
             self.preprocessor.build(None)
         return (self.preprocessor.tokenizer.end_token_id,)
 
-    def _as_given(self, inputs):
-        """Whether inputs are one single text, and a dict of lists or arrays, looked at."""
-        if self.preprocessor is None:
-            self._check_token_ids(inputs)
-            return False, inputs
-        if not isinstance(inputs, dict):
-            inputs = {"encoder_text": inputs}
-        elif not set(inputs) <= {"encoder_text", "decoder_text"} or "encoder_text" not in inputs:
-            raise ValueError(
-                "With a preprocessor a task reads strings: a list of sources, or a dict of "
-                f"'encoder_text' and 'decoder_text'. Received: a dict of {sorted(inputs)}"
-            )
-        is_one, sources = as_batch(inputs["encoder_text"])
-        given = {"encoder_text": as_texts(sources, "source")}
-        if inputs.get("decoder_text") is not None:
-            one_target, targets = as_batch(inputs["decoder_text"])
-            is_one = is_one or one_target
-            given["decoder_text"] = as_texts(targets, "target", may_be_blank=True)
-            need_as_many(sources=given["encoder_text"], targets=given["decoder_text"])
-        return is_one, given
-
-    def _batches_of_dataset(self, dataset, batch_size):
-        """What `generate` takes, from a dataset of batches of it."""
-        check_batched(dataset)
-        for batch in dataset:
-            yield from _split(self._as_given(batch)[1], batch_size)
-
-    def _pack_given(self, given, max_length):
-        """The backbone's inputs of one batch, each target up to where generation goes on."""
-        if self.preprocessor is None:
-            length = np.shape(given["decoder_token_ids"])[1]
-            self.check_generated(**{"decoder_token_ids.shape[1]": length})
-            return given
-        self.check_generated(max_length=max_length or 0)
-        return self.preprocessor.generate_preprocess(given, sequence_length=max_length)
-
-    def _as_outputs(self, ids, given):
-        """Strings of the ids of one batch; without a preprocessor the ids as they are."""
-        if self.preprocessor is None:
-            own = ("scores",) if isinstance(self.sampler, BeamSampler) else ()
-            names = ("decoder_token_ids", "decoder_padding_mask", *own)
-            return {name: ids[name] for name in names}
-        sources = {"encoder_text": given["encoder_text"]}  # What is copied is looked up there.
-        return self.preprocessor.generate_postprocess({**ids, **sources})
-
-    def _join_outputs(self, results):
-        need_some("batch", results)
-        outputs = [one["outputs"] for one in results]
-        if self.preprocessor is not None:
-            return [text for batch in outputs for text in batch]
-        return {name: join_rows([one[name] for one in outputs]) for name in outputs[0]}
+    # === Known targets ===
 
     def alignments(self, inputs, *, batch_size: int = 32):
-        """Where each target token looked, teacher-forced.
+        """Return where each target token looked, teacher-forced.
 
         Args:
             inputs: A dict of `"encoder_text"` and `"decoder_text"`, lists of strings; a pair of two
@@ -370,69 +333,32 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
             ValueError: If there is no pair, a source is no text or blank, a target no text, the
                 lists differ in length, or a token id is outside the vocabulary.
         """
-        inputs = self.pack_known(inputs)
-        steps, places = self.longest(inputs)
+        inputs = pairs.pack_pairs(self, inputs)
+        steps, places = pairs.count_steps(self, inputs)
         return self.replay_in_batches(inputs, batch_size)["alignments"][:, :steps, :places]
 
-    def pack_known(self, inputs):
-        """What `alignments` takes as the backbone's inputs, targets whole: a dict of arrays."""
-        if self.preprocessor is None:
-            self._check_token_ids(inputs)
-            return inputs
-        if isinstance(inputs, (tuple, list)) and len(inputs) == 2:
-            inputs = {"encoder_text": inputs[0], "decoder_text": inputs[1]}
-        if not isinstance(inputs, dict) or inputs.get("decoder_text") is None:
-            raise ValueError(
-                "Alignments are of sources and their targets: a pair of two lists, or a dict of "
-                f"'encoder_text' and 'decoder_text'. Received: {inputs!r}"
-            )
-        _, given = self._as_given(inputs)
-        preprocessor = self.preprocessor
-        inputs, following, real = preprocessor(given["encoder_text"], given["decoder_text"])
-        steps = fit_length(int(real.sum(axis=1).max()), preprocessor.decoder_sequence_length)
-        places = fit_length(
-            int(inputs["encoder_padding_mask"].sum(axis=1).max()),
-            preprocessor.encoder_sequence_length,
-        )
-        start = inputs["decoder_token_ids"][:, :1]
-        inputs = {name: inputs[name][:, :places] for name in inputs if name[:7] != "decoder"}
-        target = np.concatenate([start, following[:, :steps]], axis=1)
-        real = np.pad(real[:, :steps], ((0, 0), (1, 0)), constant_values=True)
-        return {**inputs, "decoder_token_ids": target, "decoder_padding_mask": real}
-
-    def longest(self, inputs):
-        """How many steps and places of what `pack_known` gave are looked at: not all padding.
-
-        Without a preprocessor, all: who pads ids counts them.
-        """
-        if self.preprocessor is None:
-            return np.shape(inputs["decoder_token_ids"])[1] - 1, None
-        masks = (inputs[f"{side}_padding_mask"] for side in ("decoder", "encoder"))
-        target, source = (int(mask.sum(axis=1).max()) for mask in masks)
-        return target - 1, source
-
-    def predict(self, x, batch_size=None, **kwargs):
-        """The logits of known targets, as `keras.Model.predict` gives them: `generate` makes new.
+    def predict(self, x, batch_size: int | None = None, **kwargs):
+        """Return the logits of known targets, as `keras.Model.predict` does: `generate` makes new.
 
         Args:
             x: A dict of `"encoder_text"` and `"decoder_text"`, or a dataset of batches of these;
                 without a preprocessor, the backbone's inputs.
-            batch_size, **kwargs: As in `TaskMixin.predict`.
+            batch_size, **kwargs: As in `Task.predict`.
 
         Raises:
             ValueError: As in `alignments`.
         """
         return super().predict(x, batch_size=batch_size, **kwargs)
 
-    def check_read(self, x):
-        """The inputs of `predict`, looked at."""
+    def check_inputs(self, x):
+        """Return the inputs of `predict`, or raise what is wrong with them."""
         if self.preprocessor is not None and not (isinstance(x, dict) and "decoder_text" in x):
             raise ValueError(
                 "`predict` gives the logits of known targets: a dict of 'encoder_text' and "
                 "'decoder_text'; `generate` makes them. "
                 f"Received: x of type {type(x).__name__}"
             )
-        return self._as_given(x)[1]
+        return pairs.as_given(self, x)[1]
 
     def replay(self, inputs):
         """Go once more over outputs that are known, all steps at once.
@@ -446,17 +372,18 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
         """
         return replay(self, inputs)
 
-    def replay_on_batch(self, inputs, door: str = "replay", **arguments):
-        """`replay`, or another method, compiled, on one batch: NumPy arrays."""
+    def replay_on_batch(self, inputs, method: str = "replay", **arguments):
+        """Return the results of `replay`, or of another method, compiled: NumPy arrays."""
         inputs = {name: inputs[name] for name in self.input}
-        return self.compiled_methods(door, inputs, **arguments)
+        return self.compiled_methods(method, inputs, **arguments)
 
-    def replay_in_batches(self, inputs, batch_size, door: str = "replay", **arguments):
-        """The same for any number of rows."""
-        parts = [self.replay_on_batch(one, door, **arguments) for one in _split(inputs, batch_size)]
+    def replay_in_batches(self, inputs, batch_size, method: str = "replay", **arguments):
+        """Return the same for any number of rows."""
+        batches = pairs.split_batches(inputs, batch_size)
+        parts = [self.replay_on_batch(one, method, **arguments) for one in batches]
         return {name: join_rows([one[name] for one in parts]) for name in parts[0]}
 
-    def _check_token_ids(self, inputs):
+    def check_token_ids(self, inputs):
         """Raise on what are no inputs of the backbone."""
         sizes = dict.fromkeys(self.input)
         sizes["encoder_token_ids"] = self.backbone.source_vocabulary_size
@@ -469,18 +396,3 @@ class Seq2SeqTask(TaskMixin, ReinforceMixin, keras_hub.models.Seq2SeqLM):
 
     def check_generated(self, **lengths):
         """Raise if no output can be of such a length, in tokens: a recurrent decoder makes any."""
-
-
-def _split(given, batch_size):
-    """A dict of lists or arrays in batches."""
-    count = len(next(iter(given.values())))
-    for rows in split_rows(count, batch_size):
-        yield {name: value[rows] for name, value in given.items()}
-
-
-def _without_prompt(ids, inputs):
-    """Generated ids whose padding mask leaves out what was given."""
-    given = ops.convert_to_numpy(inputs["decoder_padding_mask"]).astype(bool)
-    real = ids["decoder_padding_mask"].astype(bool)
-    given = given[:, None] if real.ndim == 3 else given  # [B, 1, T]
-    return {**ids, "decoder_padding_mask": real & ~given}

@@ -1,4 +1,4 @@
-"""What every text classifier shares: training, classes with probabilities, alignments, saliency."""
+"""The base of text classifiers: classes with probabilities, alignments, saliency."""
 
 import keras
 import keras_hub
@@ -6,31 +6,55 @@ import numpy as np
 from keras import ops
 
 from attnzoo.checks import check_positive
-from attnzoo.models.tasks.labelled_text import LabelledTextMixin
+from attnzoo.models.parts.pooling import pooling_weights
+from attnzoo.models.tasks.base import Task
+from attnzoo.models.tasks.labelled import check_labels_of, labelled_samples
+from attnzoo.models.tasks.reading import count_texts, cut_padding, read_texts
 from attnzoo.models.tasks.saliency import after_embedding, saliency
-from attnzoo.models.tasks.text import to_the_longest
 
 
-class TextClassifierTask(LabelledTextMixin, keras_hub.models.TextClassifier):
+class TextClassifierTask(Task, keras_hub.models.TextClassifier):
     """Base of the text classifiers: one class for a text.
 
-    A subclass's `read` gives `logits` float [B, C], and `alignments` float [B, H, S], where H views
-    of the text looked. Where alignments cost more, another method gives both, and
-    `alignments_door` is its name. Its `finish(outputs, padding_mask)` gives the logits of the
-    backbone's `sequence_output`. The rest is here and in `LabelledTextMixin`.
+    A subclass has a `pool`, a function of memory float [B, S, D] and its mask bool [B, S] to float
+    [B, D], with `return_alignments=True` also the weights of the rows, float [B, H, S]. Its `head`
+    gives `logits` float [B, C]. `alignments_method` names the method that gives the alignments with
+    the logits.
     """
 
+    targets_name = "Labels"
+    has_classes = True
     labels_in_rows = False
-    alignments_door = "read"
+    alignments_method = "read"
     _after_embedding = None
 
-    def compile(self, *args, metrics=None, **kwargs):
-        """Configure training, as `TaskMixin.compile` does."""
-        super().compile(*args, metrics=metrics, **kwargs)
+    @property
+    def class_names(self) -> list[str] | None:
+        """The names of the classes in the order of ids, or None where they have none."""
+        return self.labels.class_names
+
+    @property
+    def num_classes(self) -> int:
+        """C, how many classes there are."""
+        return self.labels.num_classes
 
     def make_accuracy(self):
-        """The metric that "auto" stands for."""
+        """Return the metric that "auto" stands for."""
         return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+
+    def make_samples(self, x, y=None, sample_weight=None):
+        """Return texts, the ids of their labels and weights as arrays."""
+        return labelled_samples(self, *super().make_samples(x, y, sample_weight))
+
+    def check_dataset(self, dataset):
+        """Raise on a dataset without texts and labels, or with labels outside the classes."""
+        super().check_dataset(dataset)
+        check_labels_of(self, dataset)
+
+    def head(self, outputs, inputs: dict) -> dict:
+        """Return the logits float [B, C] of the backbone's output."""
+        pooled = self.pool(outputs, inputs["padding_mask"])
+        return {"logits": self.output_dense(self.output_dropout(pooled))}
 
     def classify(
         self,
@@ -40,7 +64,7 @@ class TextClassifierTask(LabelledTextMixin, keras_hub.models.TextClassifier):
         return_alignments: bool = False,
         batch_size: int = 32,
     ):
-        """The most probable class of each text.
+        """Return the most probable class of each text.
 
         Args:
             texts: A string or strings; without a preprocessor, the backbone's inputs.
@@ -57,32 +81,58 @@ class TextClassifierTask(LabelledTextMixin, keras_hub.models.TextClassifier):
             ValueError: If there is no text, one is empty, or a token id is outside the vocabulary.
         """
         is_one = isinstance(texts, (str, bytes))
-        door = self.alignments_door if return_alignments else "read"
-        results = self.run([texts] if is_one else texts, batch_size, door)
+        method = self.alignments_method if return_alignments else "read"
+        results = read_texts(self, texts, batch_size, method)
         labels = self.labels.names(results["probabilities"].argmax(axis=-1))
         if not (return_probabilities or return_alignments):
             return labels[0] if is_one else labels
         asked = {"probabilities": return_probabilities, "alignments": return_alignments}
         if return_alignments:
-            results["alignments"] = to_the_longest(results)
+            results["alignments"] = cut_padding(results)
         return {"labels": labels, **{n: results[n] for n, wanted in asked.items() if wanted}}
 
     def alignments(self, texts, *, batch_size: int = 32):
-        """Where each view of each text looked.
+        """Return where each token looked in each head, or where each view of a text did.
 
         Args:
             texts: As in `classify`.
             batch_size: How many texts at a time. At least 1.
 
         Returns:
-            float32 [B, H, S], a NumPy array: rows sum to 1 over a text's tokens, with the special
-            ones as `preprocessor.tokens(text)` names them. Padding is 0.
+            As `head_alignments`, where the backbone has heads; else as `pooling_alignments`.
 
         Raises:
             ValueError: As in `classify`.
         """
-        texts = [texts] if isinstance(texts, (str, bytes)) else texts
-        return to_the_longest(self.run(texts, batch_size, self.alignments_door))
+        if self.backbone.has_heads:
+            return self.head_alignments(texts, batch_size=batch_size)
+        return self.pooling_alignments(texts, batch_size=batch_size)
+
+    def pooling_alignments(self, texts, *, batch_size: int = 32):
+        """Return how much of each token's vector is in each vector of the text.
+
+        With `pooling="attention"`, as in a recurrent classifier, this is learned; with `"mean"` it
+        is the same for all tokens, and with `"first"` all is at the first. Times the rollout of
+        `head_alignments` (see `attnzoo.analysis.attention_rollout`) it says how much of each token
+        that came in.
+
+        Args:
+            texts: As in `classify`.
+            batch_size: How many texts at a time. At least 1.
+
+        Returns:
+            float32 [B, H, S], a NumPy array of H views, 1 for a Transformer: rows sum to 1 over a
+            text's tokens, with the special ones as `preprocessor.tokens(text)` names them. Padding
+            is 0.
+
+        Raises:
+            ValueError: As in `classify`.
+        """
+        return cut_padding(read_texts(self, texts, batch_size, "read_pooling"))
+
+    def read_pooling(self, inputs: dict) -> dict:
+        """Return the weights float [B, H, S] of the backbone's output in what is pooled: a dict."""
+        return {"alignments": pooling_weights(self, inputs)}
 
     def saliency(
         self,
@@ -92,7 +142,9 @@ class TextClassifierTask(LabelledTextMixin, keras_hub.models.TextClassifier):
         steps: int = 1,
         batch_size: int = 32,
     ):
-        """How much each token speaks for a class: gradient times input, or integrated gradients.
+        """Return how much each token speaks for a class, by gradients.
+
+        One step is gradient times input; more are integrated gradients.
 
         A token's score is the sum over the features of its embedding of the feature times the
         gradient of the class's logit. Above 0 it speaks for the class, below against it. That is
@@ -124,11 +176,10 @@ class TextClassifierTask(LabelledTextMixin, keras_hub.models.TextClassifier):
         check_positive(steps=steps)
         texts = [texts] if isinstance(texts, (str, bytes)) else texts
         if class_name is None:
-            class_ids = self.run(texts, batch_size)["probabilities"].argmax(axis=-1)
+            class_ids = read_texts(self, texts, batch_size)["probabilities"].argmax(axis=-1)
         else:
-            texts = self.check_read(texts)
-            count = len(texts["token_ids"] if self.preprocessor is None else texts)
-            class_ids = np.full(count, self.labels.ids(class_name))
+            texts = self.check_inputs(texts)
+            class_ids = np.full(count_texts(self, texts), self.labels.id(class_name))
         with self.compiled_methods.lock:
             if self._after_embedding is None:
                 self._after_embedding = after_embedding(self.backbone)
@@ -138,15 +189,15 @@ class TextClassifierTask(LabelledTextMixin, keras_hub.models.TextClassifier):
                 "class_ids": class_ids.astype("int32"),
                 "fractions": np.full(len(class_ids), fraction, "float32"),
             }
-            found = self.run(texts, batch_size, "explain", **more)
-            by_token = by_token + to_the_longest(found, "saliency") / steps
+            found = read_texts(self, texts, batch_size, "explain", **more)
+            by_token = by_token + cut_padding(found, "saliency") / steps
         results = {"saliency": by_token, "labels": self.labels.names(class_ids)}
         if self.preprocessor is None:
             return results
         return {"tokens": [self.preprocessor.tokens(text) for text in texts], **results}
 
     def explain(self, inputs):
-        """Saliency float32 [B, S] for the classes `class_ids` int [B]: a dict.
+        """Return the saliency float32 [B, S] for the classes `class_ids` int [B]: a dict.
 
         The gradient is taken where there is as much of each text as `fractions` float [B] says.
         """
@@ -155,14 +206,15 @@ class TextClassifierTask(LabelledTextMixin, keras_hub.models.TextClassifier):
 
         def score(embedded):
             outputs = self._after_embedding(embedded, mask)["sequence_output"]
-            logits = ops.cast(self.finish(outputs, mask), "float32")
+            logits = self.head(outputs, {"padding_mask": mask})["logits"]
             # No text's logits depend on another text: the sum's gradient has those of each.
-            return ops.sum(logits * is_chosen)
+            return ops.sum(ops.cast(logits, "float32") * is_chosen)
 
         embedded = self.backbone.token_embedding(inputs["token_ids"])
         by_token = saliency(score, embedded, inputs["fractions"])
         return {"saliency": by_token * ops.cast(mask, "float32")}
 
-    def reads(self, door):
-        """The names of what a method that reads takes."""
-        return [*super().reads(door), *(["class_ids", "fractions"] if door == "explain" else [])]
+    def inputs_of(self, method):
+        """Return the names of the inputs of a method that reads."""
+        more = ["class_ids", "fractions"] if method == "explain" else []
+        return [*super().inputs_of(method), *more]

@@ -1,43 +1,58 @@
-"""What every token tagger shares: training, and a tag for each word with its probability."""
+"""The base of token taggers: a tag for each word with its probability."""
 
 import keras_hub
 
-from attnzoo.models.preprocessing.tagging import split_words
-from attnzoo.models.tasks.labelled_text import LabelledTextMixin
+from attnzoo.models.tasks.base import Task
+from attnzoo.models.tasks.labelled import check_labels_of, labelled_samples
+from attnzoo.models.tasks.reading import read_texts
 
 
-class TokenTaggerTask(LabelledTextMixin, keras_hub.models.Task):
+class TokenTaggerTask(Task, keras_hub.models.Task):
     """Base of the token taggers: one class for each word of a text.
 
     Tags come as a string, with white space between them, or as a list, as long as the text has
-    words. A subclass's `read` gives `logits` float [B, S, C]. The rest is here and in
-    `LabelledTextMixin`.
+    words.
     """
 
-    separated = True
+    targets_name = "Labels"
+    has_classes = True
 
-    def label_ids(self, y):
-        """The ids of the tags of a batch: rows as long as their texts have words."""
-        return self.labels.ids(split_words(y))
+    @property
+    def class_names(self) -> list[str] | None:
+        """The tags in the order of ids, or None where they have no names."""
+        return self.labels.class_names
 
-    def check_samples(self, texts, label_ids):
-        """Raise unless each text has as many tags as words."""
-        super().check_samples(texts, label_ids)
-        self.preprocessor.check_tags(texts, label_ids)
+    @property
+    def num_classes(self) -> int:
+        """C, how many tags there are."""
+        return self.labels.num_classes
+
+    def make_samples(self, x, y=None, sample_weight=None):
+        """Return texts, the ids of their tags and weights as arrays."""
+        return labelled_samples(self, *super().make_samples(x, y, sample_weight))
+
+    def check_dataset(self, dataset):
+        """Raise on a dataset without texts and tags, or with tags outside the classes."""
+        super().check_dataset(dataset)
+        check_labels_of(self, dataset)
+
+    def head(self, outputs, inputs: dict) -> dict:
+        """Return the logits float [B, S, C] of the backbone's output."""
+        return {"logits": self.output_dense(self.output_dropout(outputs))}
 
     def preprocess_samples(self, x, y=None, sample_weight=None):
-        """Packed ids of words and of their tags; without tags all texts are of one length."""
+        """Return packed ids of words and of their tags; without tags, all of one length."""
         if y is None and self.preprocessor is not None:  # What is predicted must fit together.
             return self.preprocessor(x, sequence_length=self.preprocessor.sequence_length)
         return super().preprocess_samples(x, y, sample_weight)
 
-    def pack(self, texts):
-        """The backbone's inputs, and `is_tagged` bool [B, S]: the first token of each word."""
+    def pack_texts(self, texts):
+        """Return the backbone's inputs, and `is_tagged` bool [B, S], at each word's first token."""
         packed, _, is_tagged = self.preprocessor.pack_words(texts)
         return {**packed, "is_tagged": is_tagged}
 
     def tag(self, texts, *, return_probabilities: bool = False, batch_size: int = 32):
-        """The most probable tag of each word.
+        """Return the most probable tag of each word.
 
         Args:
             texts: A string of words, or strings; without a preprocessor, the backbone's inputs,
@@ -55,7 +70,7 @@ class TokenTaggerTask(LabelledTextMixin, keras_hub.models.Task):
             ValueError: If there is no text, one is empty, or a token id is outside the vocabulary.
         """
         is_one = isinstance(texts, (str, bytes))
-        results = self.run([texts] if is_one else texts, batch_size)
+        results = read_texts(self, texts, batch_size)
         is_tagged = results.get("is_tagged", results["padding_mask"]).astype(bool)
         probabilities = [
             row[tagged] for row, tagged in zip(results["probabilities"], is_tagged, strict=True)

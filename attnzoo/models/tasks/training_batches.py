@@ -59,11 +59,11 @@ def packed_batches(dataset, pack, class_weight=None, int_masks: bool = False):
         dataset: The dataset.
         pack: Function of `(x, y, sample_weight)`, as many as there are, to the same of ids.
         class_weight: As in `weigh_classes`.
-        int_masks: As in `finish_batch`.
+        int_masks: As in `prepare_batch`.
     """
     import tensorflow as tf
 
-    finish = functools.partial(finish_batch, class_weight=class_weight, int_masks=int_masks)
+    finish = functools.partial(prepare_batch, class_weight=class_weight, int_masks=int_masks)
 
     def convert(*sample):
         return finish(pack(*sample))
@@ -71,12 +71,12 @@ def packed_batches(dataset, pack, class_weight=None, int_masks: bool = False):
     return dataset.map(convert, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
-class FinishedBatches(keras.utils.PyDataset):
-    """The batches of another `PyDataset`, finished as in `finish_batch`.
+class PreparedBatches(keras.utils.PyDataset):
+    """The batches of another `PyDataset`, finished as in `prepare_batch`.
 
     Args:
         dataset: The other one.
-        class_weight, int_masks: As in `finish_batch`.
+        class_weight, int_masks: As in `prepare_batch`.
     """
 
     def __init__(self, dataset, class_weight, int_masks: bool):
@@ -90,7 +90,7 @@ class FinishedBatches(keras.utils.PyDataset):
         return self._dataset.num_batches
 
     def __getitem__(self, index):
-        return finish_batch(self._dataset[index], self._class_weight, self._int_masks)
+        return prepare_batch(self._dataset[index], self._class_weight, self._int_masks)
 
     def on_epoch_begin(self):
         self._dataset.on_epoch_begin()
@@ -99,7 +99,7 @@ class FinishedBatches(keras.utils.PyDataset):
         self._dataset.on_epoch_end()
 
 
-def finish_batch(batch, class_weight=None, int_masks: bool = False):
+def prepare_batch(batch, class_weight=None, int_masks: bool = False):
     """Weigh a packed batch by its classes, and make masks fit to be added up.
 
     Args:

@@ -4,6 +4,7 @@ import keras
 
 from attnzoo.checks import check_positive
 from attnzoo.layers import TransformerEncoderBlock
+from attnzoo.models.parts.inputs import text_inputs
 from attnzoo.models.parts.transformer import TransformerBackbone, TransformerParts, run_blocks
 
 
@@ -101,10 +102,7 @@ class TransformerEncoderBackbone(TransformerBackbone):
         self.output_norm = parts.make_norm(self.blocks[0], "output_norm")
 
         # === Functional Model ===
-        inputs = {
-            "token_ids": keras.Input((None,), dtype="int32", name="token_ids"),
-            "padding_mask": keras.Input((None,), dtype="bool", name="padding_mask"),
-        }
+        inputs = text_inputs()
         outputs = self.encode(inputs["token_ids"], inputs["padding_mask"])
         super().__init__(parts, inputs=inputs, outputs={"sequence_output": outputs}, **kwargs)
 

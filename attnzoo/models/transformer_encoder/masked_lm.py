@@ -6,16 +6,15 @@ import numpy as np
 
 from attnzoo.models.parts.policies import policy_for, quantize_again
 from attnzoo.models.preprocessing.input_checks import as_texts
+from attnzoo.models.tasks.base import Task
 from attnzoo.models.tasks.batch_sizes import split_rows
 from attnzoo.models.tasks.samples import as_strings, weights_of_ids
-from attnzoo.models.tasks.text import TextTaskMixin
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.preprocessor import TransformerMaskedLMPreprocessor
-from attnzoo.models.transformer_encoder.task import TransformerTaskMixin, check_length
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class TransformerMaskedLM(TransformerTaskMixin, TextTaskMixin, keras_hub.models.MaskedLM):
+class TransformerMaskedLM(Task, keras_hub.models.MaskedLM):
     """Masked language model: pre-training from texts alone.
 
     Each vector at a hidden place goes through a dense layer and a norm, and is compared with the
@@ -55,10 +54,14 @@ class TransformerMaskedLM(TransformerTaskMixin, TextTaskMixin, keras_hub.models.
     preprocessor_cls = TransformerMaskedLMPreprocessor
     labels_itself = True
 
-    def __init__(self, backbone, preprocessor=None, **kwargs):
-        check_length(backbone, preprocessor)
+    def __init__(
+        self,
+        backbone: TransformerEncoderBackbone,
+        preprocessor: TransformerMaskedLMPreprocessor | None = None,
+        **kwargs,
+    ):
         if preprocessor is not None:
-            preprocessor.check_vocabulary(backbone)
+            preprocessor.check_backbone(backbone)
 
         # === Layers ===
         self.backbone = backbone
@@ -73,33 +76,20 @@ class TransformerMaskedLM(TransformerTaskMixin, TextTaskMixin, keras_hub.models.
         # === Functional Model ===
         positions = keras.Input((None,), dtype="int32", name="mask_positions")
         inputs = {**backbone.input, "mask_positions": positions}
-        super().__init__(inputs=inputs, outputs=self.read_masks(inputs)["logits"], **kwargs)
+        super().__init__(inputs=inputs, outputs=self.read(inputs)["logits"], **kwargs)
         quantize_again(self, backbone.dtype_policy)
 
-    def read_masks(self, inputs):
-        """Logits float [B, M, V] of what is hidden: a dict."""
-        outputs = self.backbone({name: inputs[name] for name in self.backbone.input})
-        return {"logits": self.output_head(outputs["sequence_output"], inputs["mask_positions"])}
+    def head(self, outputs, inputs: dict) -> dict:
+        """Return the logits float [B, M, V] of what is hidden in the backbone's output."""
+        return {"logits": self.output_head(outputs, inputs["mask_positions"])}
 
-    def finish(self, outputs, padding_mask):
-        """Nothing is hidden in texts that are only looked at: the outputs themselves."""
-        return outputs
-
-    def look(self, inputs):
-        """The alignments of all blocks and heads, float [B, L, N, S, S]: a dict."""
-        return {"alignments": super().look(inputs)["alignments"]}
-
-    def pack(self, texts):
-        """The backbone's inputs of texts in which nothing is hidden."""
+    def pack_texts(self, texts) -> dict:
+        """Return the backbone's inputs of texts in which nothing is hidden."""
         return self.preprocessor.pack_texts(texts)
-
-    def reads(self, door):
-        """The names of what a method that reads takes."""
-        return list(self.input if door == "read_masks" else self.backbone.input)
 
     # === Training ===
 
-    def fit(self, x=None, y=None, batch_size=None, **kwargs):
+    def fit(self, x=None, y=None, batch_size: int | None = None, **kwargs):
         """Train, as `keras.Model.fit` does.
 
         Args:
@@ -107,7 +97,7 @@ class TransformerMaskedLM(TransformerTaskMixin, TextTaskMixin, keras_hub.models.
                 `keras.utils.PyDataset` whose batches are ids already.
             y: None, but for ids.
             batch_size: How many texts at a time, where `x` is no dataset; 32 if None.
-            **kwargs: As in `TaskMixin.fit`: `epochs`, `shuffle`, `validation_data` (as `x`),
+            **kwargs: As in `Task.fit`: `epochs`, `shuffle`, `validation_data` (as `x`),
                 `validation_split`, ...
 
         Raises:
@@ -152,7 +142,7 @@ class TransformerMaskedLM(TransformerTaskMixin, TextTaskMixin, keras_hub.models.
         return_probabilities: bool = False,
         batch_size: int = 32,
     ):
-        """The most probable tokens for each `"[MASK]"` in each text.
+        """Return the most probable tokens for each `"[MASK]"` in each text.
 
         Args:
             texts: A string or strings, each with at least one `"[MASK]"`.
@@ -184,7 +174,7 @@ class TransformerMaskedLM(TransformerTaskMixin, TextTaskMixin, keras_hub.models.
             )
         rows = split_rows(len(texts), batch_size)
         batches = [{name: value[part] for name, value in packed.items()} for part in rows]
-        found = [self.read_on_batch(one, "read_masks")["probabilities"] for one in batches]
+        found = [self.read_on_batch(one)["probabilities"] for one in batches]
         found = np.concatenate(found)[:, :, known]  # [B, M, tokens that a text may have]
         best = np.argsort(-found, axis=-1, kind="stable")[:, :, :num_candidates]
         chances = np.take_along_axis(found, best, axis=-1)

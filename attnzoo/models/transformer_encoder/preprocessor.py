@@ -1,12 +1,10 @@
 """From raw strings to token ids, for the tasks of the Transformer encoder."""
 
 import keras
-import numpy as np
 
-from attnzoo.data.tokenizers import in_graph
 from attnzoo.models.preprocessing.encoder import EncoderPreprocessor
+from attnzoo.models.preprocessing.forms import form
 from attnzoo.models.preprocessing.masking import MaskingPreprocessor
-from attnzoo.models.preprocessing.packing import as_lists
 from attnzoo.models.preprocessing.spans import SpanPreprocessor
 from attnzoo.models.preprocessing.tagging import TaggingPreprocessor
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
@@ -81,19 +79,11 @@ class TransformerSentenceEmbedderPreprocessor(EncoderPreprocessor):
             `padding_mask` bool [2 B, S]; the number of each row's pair, int32 [2 B]; its weight,
             float32 [2 B].
         """
-        if in_graph():
-            import tensorflow as tf
-
-            packed = self.pack_texts(tf.concat([texts, partners], axis=0))
-            pairs = tf.tile(tf.range(tf.shape(texts)[0]), [2])
-            if sample_weight is not None:
-                sample_weight = tf.tile(tf.cast(sample_weight, tf.float32), [2])
-            return keras.utils.pack_x_y_sample_weight(packed, pairs, sample_weight)
-        texts, partners = as_lists(texts), as_lists(partners)
-        pairs = np.tile(np.arange(len(texts), dtype="int32"), 2)
+        used = form()
+        packed = self.pack_texts(used.concatenate(texts, partners))
+        pairs = used.repeat_batch(used.number_rows(texts), 2)
         if sample_weight is not None:
-            sample_weight = np.tile(np.asarray(sample_weight, "float32"), 2)
-        packed = self.pack_texts([*texts, *partners])
+            sample_weight = used.weigh(used.repeat_batch(sample_weight, 2), None)
         return keras.utils.pack_x_y_sample_weight(packed, pairs, sample_weight)
 
 

@@ -5,20 +5,18 @@ import keras_hub
 import numpy as np
 from keras import ops
 
+from attnzoo.models.parts.pooling import make_pooling, pooling_weights
 from attnzoo.models.preprocessing.input_checks import need_as_many
+from attnzoo.models.tasks.base import Task
+from attnzoo.models.tasks.reading import cut_padding, read_texts
 from attnzoo.models.tasks.samples import as_strings
-from attnzoo.models.tasks.text import TextTaskMixin
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
-from attnzoo.models.transformer_encoder.pooling import PoolingMixin, make_pooling
 from attnzoo.models.transformer_encoder.preprocessor import TransformerSentenceEmbedderPreprocessor
-from attnzoo.models.transformer_encoder.task import TransformerTaskMixin, check_length
 from attnzoo.training import InBatchNegatives, PartnerAccuracy
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class TransformerSentenceEmbedder(
-    TransformerTaskMixin, PoolingMixin, TextTaskMixin, keras_hub.models.Task
-):
+class TransformerSentenceEmbedder(Task, keras_hub.models.Task):
     """Embedding of texts: those that mean the same get vectors that are near each other.
 
     It is trained on pairs that belong together; each text must tell its partner from all other
@@ -61,10 +59,16 @@ class TransformerSentenceEmbedder(
     targets_name = "Partners"
     text_kinds = ("text", "partner")
 
-    def __init__(self, backbone, preprocessor=None, *, pooling: str = "attention", **kwargs):
-        check_length(backbone, preprocessor)
+    def __init__(
+        self,
+        backbone: TransformerEncoderBackbone,
+        preprocessor: TransformerSentenceEmbedderPreprocessor | None = None,
+        *,
+        pooling: str = "attention",
+        **kwargs,
+    ):
         if preprocessor is not None:
-            preprocessor.check_vocabulary(backbone)
+            preprocessor.check_backbone(backbone)
 
         # === Layers ===
         self.backbone = backbone
@@ -78,20 +82,15 @@ class TransformerSentenceEmbedder(
         # === Config ===
         self.pooling = pooling
 
-    def read(self, inputs):
-        """Vectors of unit length, float [B, D]: a dict."""
-        outputs = self.backbone(inputs)["sequence_output"]
-        return {"embeddings": self.finish(outputs, inputs["padding_mask"])}
-
-    def finish(self, outputs, padding_mask):
-        """The vector float [B, D] of the backbone's output."""
-        pooled = ops.cast(self.pool(outputs, padding_mask), "float32")
+    def head(self, outputs, inputs: dict) -> dict:
+        """Return the vectors float [B, D], of unit length, of the backbone's output."""
+        pooled = ops.cast(self.pool(outputs, inputs["padding_mask"]), "float32")
         size = ops.sqrt(ops.sum(ops.square(pooled), axis=-1, keepdims=True))
-        return pooled / ops.maximum(size, 1e-12)
+        return {"embeddings": pooled / ops.maximum(size, 1e-12)}
 
-    def look(self, inputs):
-        """The alignments of all blocks and heads, float [B, L, N, S, S]: a dict."""
-        return {"alignments": super().look(inputs)["alignments"]}
+    def read_pooling(self, inputs: dict) -> dict:
+        """Return the weights float [B, 1, S] of the backbone's output in what is pooled: a dict."""
+        return {"alignments": pooling_weights(self, inputs)}
 
     # === Training ===
 
@@ -108,7 +107,7 @@ class TransformerSentenceEmbedder(
         """The metric that "auto" stands for."""
         return PartnerAccuracy()
 
-    def fit(self, x=None, y=None, batch_size=None, **kwargs):
+    def fit(self, x=None, y=None, batch_size: int | None = None, **kwargs):
         """Train, as `keras.Model.fit` does.
 
         Args:
@@ -119,7 +118,7 @@ class TransformerSentenceEmbedder(
                 pair: both rows must come in one batch, and so rows keep their order unless
                 `shuffle=True` is said.
             batch_size: How many pairs at a time, where `x` is no dataset; 32 if None.
-            **kwargs: As in `TaskMixin.fit`: `epochs`, `shuffle`, `sample_weight` (of pairs),
+            **kwargs: As in `Task.fit`: `epochs`, `shuffle`, `sample_weight` (of pairs),
                 `validation_data`, `validation_split`, ...
 
         Raises:
@@ -149,7 +148,7 @@ class TransformerSentenceEmbedder(
     # === Embedding ===
 
     def embed(self, texts, *, batch_size: int = 32):
-        """The vectors of texts.
+        """Return the vectors of texts.
 
         Args:
             texts: A string or strings; without a preprocessor, the backbone's inputs.
@@ -162,11 +161,11 @@ class TransformerSentenceEmbedder(
             ValueError: If there is no text, one is empty, or a token id is outside the vocabulary.
         """
         is_one = isinstance(texts, (str, bytes))
-        found = self.run([texts] if is_one else texts, batch_size)["embeddings"]
+        found = read_texts(self, texts, batch_size)["embeddings"]
         return found[0] if is_one else found
 
     def similarity(self, texts, others, *, batch_size: int = 32):
-        """How near texts are to others: the cosine of the angle between their vectors.
+        """Return how near texts are to others: the cosine of the angle between their vectors.
 
         Args:
             texts: A strings, or the backbone's inputs.
@@ -182,6 +181,22 @@ class TransformerSentenceEmbedder(
         texts, others = ([one] if isinstance(one, (str, bytes)) else one for one in (texts, others))
         one, other = (self.embed(each, batch_size=batch_size) for each in (texts, others))
         return np.clip(one @ other.T, -1.0, 1.0)
+
+    def pooling_alignments(self, texts, *, batch_size: int = 32):
+        """Return how much of each token's vector is in the vector of the text.
+
+        Args:
+            texts: As in `embed`.
+            batch_size: How many texts at a time. At least 1.
+
+        Returns:
+            float32 [B, 1, S], a NumPy array: rows sum to 1 over a text's tokens, with the special
+            ones as `preprocessor.tokens(text)` names them. Padding is 0.
+
+        Raises:
+            ValueError: As in `embed`.
+        """
+        return cut_padding(read_texts(self, texts, batch_size, "read_pooling"))
 
     def get_config(self):
         return {**super().get_config(), "pooling": self.pooling}

@@ -7,17 +7,17 @@ from keras import ops
 
 from attnzoo.models.parts.policies import policy_for
 from attnzoo.models.preprocessing.spans import as_pairs, find_spans
-from attnzoo.models.tasks.text import TextTaskMixin
+from attnzoo.models.tasks.base import Task
+from attnzoo.models.tasks.reading import read_texts
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.preprocessor import TransformerSpanQAPreprocessor
-from attnzoo.models.transformer_encoder.task import TransformerTaskMixin, check_length
 
 # Where no answer may start or end: a probability of 0, also in half precision's range.
 _NOWHERE = -1e4
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class TransformerSpanQA(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Task):
+class TransformerSpanQA(Task, keras_hub.models.Task):
     """Extractive question answering: the answer is some words of the context, in a row.
 
         p_start[b, s] = softmax over the words s of the context of u · output[b, s]
@@ -58,10 +58,14 @@ class TransformerSpanQA(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Ta
     targets_name = "Spans"
     text_kinds = ()  # A dataset has packed ids.
 
-    def __init__(self, backbone, preprocessor=None, **kwargs):
-        check_length(backbone, preprocessor)
+    def __init__(
+        self,
+        backbone: TransformerEncoderBackbone,
+        preprocessor: TransformerSpanQAPreprocessor | None = None,
+        **kwargs,
+    ):
         if preprocessor is not None:
-            preprocessor.check_vocabulary(backbone)
+            preprocessor.check_backbone(backbone)
 
         # === Layers ===
         self.backbone = backbone
@@ -75,32 +79,24 @@ class TransformerSpanQA(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Ta
         inputs = {**backbone.input, "span_mask": span_mask}
         super().__init__(inputs=inputs, outputs=self.read(inputs)["logits"], **kwargs)
 
-    def read(self, inputs):
-        """Logits float [B, 2, S] of the first word and of the last: a dict."""
-        outputs = self.backbone({name: inputs[name] for name in self.backbone.input})
-        return {"logits": self.finish(outputs["sequence_output"], inputs["span_mask"])}
-
-    def finish(self, outputs, span_mask):
-        """Logits float [B, 2, S] of the backbone's output."""
+    def head(self, outputs, inputs: dict) -> dict:
+        """Return the logits float [B, 2, S] of the first word and of the last."""
         logits = ops.transpose(self.output_dense(outputs), (0, 2, 1))  # [B, 2, S]
-        return ops.where(ops.cast(span_mask, "bool")[:, None, :], logits, _NOWHERE)
-
-    def look(self, inputs):
-        """The alignments of all blocks and heads, float [B, L, N, S, S]: a dict."""
-        return {"alignments": super().look(inputs)["alignments"]}
+        is_word = ops.cast(inputs["span_mask"], "bool")[:, None, :]
+        return {"logits": ops.where(is_word, logits, _NOWHERE)}
 
     # === Training ===
 
-    def compile(self, *args, label_smoothing: float = 0.0, **kwargs):
-        """Configure training, as `TaskMixin.compile` does; labels cannot be smoothed."""
+    def make_loss(self, label_smoothing):
+        """Return the loss that "auto" stands for; labels cannot be smoothed."""
         if label_smoothing:
             raise ValueError(
                 "There is no probability to spread over where no answer may be. "
                 f"Received: label_smoothing={label_smoothing}"
             )
-        super().compile(*args, **kwargs)
+        return super().make_loss(label_smoothing)
 
-    def fit(self, x=None, y=None, batch_size=None, **kwargs):
+    def fit(self, x=None, y=None, batch_size: int | None = None, **kwargs):
         """Train, as `keras.Model.fit` does.
 
         Args:
@@ -109,7 +105,7 @@ class TransformerSpanQA(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Ta
             y: For each pair the answer's `(start, end)`: its first character and the one after its
                 last, in characters of the context.
             batch_size: How many pairs of texts at a time, where `x` is no dataset; 32 if None.
-            **kwargs: As in `TaskMixin.fit`: `epochs`, `shuffle`, `sample_weight` (of pairs),
+            **kwargs: As in `Task.fit`: `epochs`, `shuffle`, `sample_weight` (of pairs),
                 `validation_data`, `validation_split`, ...
 
         Raises:
@@ -126,26 +122,26 @@ class TransformerSpanQA(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Ta
         return self.preprocessor.pack_spans(x, y, sample_weight)
 
     def preprocess_samples(self, x, y=None, sample_weight=None):
-        """What is packed already goes through; pairs are packed."""
+        """Return packed pairs; what is packed already stays as it is."""
         if isinstance(x, dict) or self.preprocessor is None:
             return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
         return self.preprocessor(x, y, sample_weight)
 
-    def predict(self, x, batch_size=None, **kwargs):
+    def predict(self, x, batch_size: int | None = None, **kwargs):
         """The logits, as `keras.Model.predict` gives them; `x` as in `fit`. See `answer`."""
         return super().predict(x, batch_size=batch_size, **kwargs)
 
     def make_predict_samples(self, x):
         """Pairs, packed all together: the logits of all batches must be of one length."""
         if self.preprocessor is None or isinstance(x, dict):
-            self._check_token_ids(x)
+            self.check_token_ids(x)
             return x
-        return self.preprocessor(self.check_read(x))
+        return self.preprocessor(self.check_inputs(x))
 
-    def check_read(self, pairs):
-        """Pairs of strings, looked at; without a preprocessor the backbone's inputs."""
+    def check_inputs(self, pairs):
+        """Return pairs of strings, or raise; without a preprocessor the backbone's inputs."""
         if self.preprocessor is None:
-            return super().check_read(pairs)
+            return super().check_inputs(pairs)
         pairs = as_pairs(pairs)
         self.preprocessor.check_texts(pairs)
         return pairs
@@ -160,7 +156,7 @@ class TransformerSpanQA(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Ta
         return_spans: bool = False,
         batch_size: int = 32,
     ):
-        """The most probable answer to each question.
+        """Return the most probable answer to each question.
 
         Args:
             pairs: Pairs of strings, `(question, context)`.
@@ -181,8 +177,8 @@ class TransformerSpanQA(TransformerTaskMixin, TextTaskMixin, keras_hub.models.Ta
                 "Questions can be answered only with a preprocessor. Received: preprocessor=None"
             )
         check_max_words(max_words)
-        pairs = self.check_read(pairs)
-        results = self.run(pairs, batch_size)
+        pairs = self.check_inputs(pairs)
+        results = read_texts(self, pairs, batch_size)
         spans, chances = [], []
         for (_, context), probabilities, span_mask in zip(
             pairs, results["probabilities"], results["span_mask"], strict=True

@@ -2,15 +2,17 @@
 
 import keras
 
+from attnzoo.checks import check_rate
+from attnzoo.models.parts.pooling import make_pooling
+from attnzoo.models.preprocessing.class_labels import ClassLabels
+from attnzoo.models.tasks.labelled import make_class_layers
 from attnzoo.models.tasks.text_classifier import TextClassifierTask
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
-from attnzoo.models.transformer_encoder.pooling import PoolingMixin, make_pooling
 from attnzoo.models.transformer_encoder.preprocessor import TransformerTextClassifierPreprocessor
-from attnzoo.models.transformer_encoder.task import TransformerTaskMixin, check_length
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class TransformerTextClassifier(TransformerTaskMixin, PoolingMixin, TextClassifierTask):
+class TransformerTextClassifier(TextClassifierTask):
     """Text classification with a Transformer encoder.
 
     A preset of a masked language model is a good start: see `from_preset`.
@@ -52,11 +54,12 @@ class TransformerTextClassifier(TransformerTaskMixin, PoolingMixin, TextClassifi
     backbone_cls = TransformerEncoderBackbone
     preprocessor_cls = TransformerTextClassifierPreprocessor
     head_arguments = ("pooling",)
+    alignments_method = "read_with_alignments"
 
     def __init__(
         self,
-        backbone,
-        preprocessor=None,
+        backbone: TransformerEncoderBackbone,
+        preprocessor: TransformerTextClassifierPreprocessor | None = None,
         *,
         class_names: list[str] | None = None,
         num_classes: int | None = None,
@@ -64,14 +67,18 @@ class TransformerTextClassifier(TransformerTaskMixin, PoolingMixin, TextClassifi
         dropout: float = 0.0,
         **kwargs,
     ):
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"`dropout` must be in [0, 1). Received: dropout={dropout}")
-        check_length(backbone, preprocessor)
+        check_rate(dropout=dropout)
 
         # === Layers ===
-        self.start(backbone, preprocessor, class_names, num_classes)
+        if preprocessor is not None:
+            preprocessor.check_backbone(backbone)
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.labels = ClassLabels(class_names, num_classes)
         self.pool = make_pooling(pooling, backbone)
-        self.make_head(dropout, "class_logits")
+        self.output_dropout, self.output_dense = make_class_layers(
+            backbone, self.num_classes, dropout, "class_logits"
+        )
 
         # === Functional Model ===
         inputs = backbone.input
@@ -81,10 +88,10 @@ class TransformerTextClassifier(TransformerTaskMixin, PoolingMixin, TextClassifi
         self.pooling = pooling
         self.dropout = dropout
 
-    def finish(self, outputs, padding_mask):
-        """Logits float [B, C] of the backbone's output."""
-        pooled = self.pool(outputs, padding_mask)
-        return self.output_dense(self.output_dropout(pooled))
+    def read_with_alignments(self, inputs: dict) -> dict:
+        """Return logits, and the alignments of all blocks and heads, float [B, L, N, S, S]."""
+        outputs, alignments = self.encode_with_alignments(inputs)
+        return {**self.head(outputs, inputs), "alignments": alignments}
 
     def get_config(self):
         return {**super().get_config(), "pooling": self.pooling, "dropout": self.dropout}

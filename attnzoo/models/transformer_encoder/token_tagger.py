@@ -3,14 +3,15 @@
 import keras
 
 from attnzoo.checks import check_rate
+from attnzoo.models.preprocessing.class_labels import ClassLabels
+from attnzoo.models.tasks.labelled import make_class_layers
 from attnzoo.models.tasks.token_tagger import TokenTaggerTask
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.preprocessor import TransformerTokenTaggerPreprocessor
-from attnzoo.models.transformer_encoder.task import TransformerTaskMixin, check_length
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class TransformerTokenTagger(TransformerTaskMixin, TokenTaggerTask):
+class TransformerTokenTagger(TokenTaggerTask):
     """Tagging of words with a Transformer encoder.
 
     A preset of a masked language model is a good start: see `from_preset`.
@@ -49,8 +50,8 @@ class TransformerTokenTagger(TransformerTaskMixin, TokenTaggerTask):
 
     def __init__(
         self,
-        backbone,
-        preprocessor=None,
+        backbone: TransformerEncoderBackbone,
+        preprocessor: TransformerTokenTaggerPreprocessor | None = None,
         *,
         class_names: list[str] | None = None,
         num_classes: int | None = None,
@@ -58,11 +59,16 @@ class TransformerTokenTagger(TransformerTaskMixin, TokenTaggerTask):
         **kwargs,
     ):
         check_rate(dropout=dropout)
-        check_length(backbone, preprocessor)
 
         # === Layers ===
-        self.start(backbone, preprocessor, class_names, num_classes)
-        self.make_head(dropout, "tag_logits")
+        if preprocessor is not None:
+            preprocessor.check_backbone(backbone)
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.labels = ClassLabels(class_names, num_classes, separated=True)
+        self.output_dropout, self.output_dense = make_class_layers(
+            backbone, self.num_classes, dropout, "tag_logits"
+        )
 
         # === Functional Model ===
         inputs = backbone.input
@@ -70,10 +76,6 @@ class TransformerTokenTagger(TransformerTaskMixin, TokenTaggerTask):
 
         # === Config ===
         self.dropout = dropout
-
-    def finish(self, outputs, padding_mask):
-        """Logits float [B, S, C] of the backbone's output."""
-        return self.output_dense(self.output_dropout(outputs))
 
     def get_config(self):
         return {**super().get_config(), "dropout": self.dropout}

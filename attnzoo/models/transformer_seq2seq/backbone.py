@@ -6,6 +6,7 @@ from keras import ops
 from attnzoo.checks import check_positive
 from attnzoo.layers import TransformerDecoderBlock, TransformerEncoderBlock
 from attnzoo.models.parts.embeddings import source_and_target
+from attnzoo.models.parts.inputs import pair_inputs
 from attnzoo.models.parts.transformer import TransformerBackbone, TransformerParts, run_blocks
 
 
@@ -75,6 +76,7 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
         [Press and Wolf, 2017](https://arxiv.org/abs/1608.05859) (tied embeddings).
     """
 
+    # More than 14 arguments: each is a key of presets and files, and a choice of its own.
     def __init__(
         self,
         source_vocabulary_size: int,
@@ -131,12 +133,7 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
         self.decoder_norm = parts.make_norm(self.decoder_blocks[0], "decoder_norm")
 
         # === Functional Model ===
-        inputs = {
-            "encoder_token_ids": keras.Input((None,), dtype="int32", name="encoder_token_ids"),
-            "encoder_padding_mask": keras.Input((None,), dtype="bool", name="encoder_padding_mask"),
-            "decoder_token_ids": keras.Input((None,), dtype="int32", name="decoder_token_ids"),
-            "decoder_padding_mask": keras.Input((None,), dtype="bool", name="decoder_padding_mask"),
-        }
+        inputs = pair_inputs()
         memory = self.encode(inputs["encoder_token_ids"], inputs["encoder_padding_mask"])
         outputs = self.decode(inputs["decoder_token_ids"], memory, inputs["encoder_padding_mask"])
         super().__init__(
@@ -191,7 +188,7 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
             return_alignments=return_alignments,
             return_self_alignments=return_self_alignments,
         )
-        outputs = self.finish(x)
+        outputs = self.readout(x)
         return (outputs, *alignments) if alignments else outputs
 
     def step(self, token_ids, prepared: list, caches: list, index):
@@ -213,10 +210,10 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
         for block, one, cache in zip(self.decoder_blocks, prepared, caches, strict=True):
             x, alignments, cache = block.call_with_cache(x, one, cache, index)
             after.append(cache)
-        return self.finish(x), alignments, after
+        return self.readout(x), alignments, after
 
-    def finish(self, x):
-        """From the last block to what the output layer takes."""
+    def readout(self, x):
+        """Return the inputs of the output layer, of the last block's outputs."""
         return x if self.decoder_norm is None else self.decoder_norm(x)
 
     def get_config(self):

@@ -6,6 +6,7 @@ from keras import ops
 from attnzoo.layers.output import TiedLogits, TokenLogits
 from attnzoo.models.parts.policies import policy_for
 from attnzoo.models.preprocessing.packing import check_table
+from attnzoo.models.tasks import pairs
 from attnzoo.models.tasks.seq2seq import Seq2SeqTask
 from attnzoo.models.transformer_seq2seq.backbone import TransformerSeq2SeqBackbone
 from attnzoo.models.transformer_seq2seq.preprocessor import TransformerSeq2SeqLMPreprocessor
@@ -50,14 +51,14 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
     backbone_cls = TransformerSeq2SeqBackbone
     preprocessor_cls = TransformerSeq2SeqLMPreprocessor
 
-    def __init__(self, backbone, preprocessor=None, **kwargs):
+    def __init__(
+        self,
+        backbone: TransformerSeq2SeqBackbone,
+        preprocessor: TransformerSeq2SeqLMPreprocessor | None = None,
+        **kwargs,
+    ):
         if preprocessor is not None:
-            preprocessor.check_vocabularies(backbone)
-            check_table(
-                backbone,
-                encoder_sequence_length=preprocessor.encoder_sequence_length,
-                decoder_sequence_length=preprocessor.decoder_sequence_length,
-            )
+            preprocessor.check_backbone(backbone)
 
         # === Layers ===
         self.backbone = backbone
@@ -89,7 +90,7 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
         return self.output_layer(outputs), ops.mean(alignments[:, -1], axis=1)
 
     def head_alignments(self, inputs, *, attention: str = "cross", batch_size: int = 32):
-        """Where each token looked, in each head of each block, teacher-forced.
+        """Return where each token looked, in each head of each block, teacher-forced.
 
         Args:
             inputs: As in `alignments`.
@@ -110,15 +111,15 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
             raise ValueError(
                 f"`attention` must be one of {_ATTENTIONS}. Received: attention={attention!r}"
             )
-        inputs = self.pack_known(inputs)
-        steps, places = self.longest(inputs)
-        looked = self.replay_in_batches(inputs, batch_size, "look", attention=attention)
+        inputs = pairs.pack_pairs(self, inputs)
+        steps, places = pairs.count_steps(self, inputs)
+        found = self.replay_in_batches(inputs, batch_size, "replay_heads", attention=attention)
         rows = places if attention == "encoder" else steps
         columns = steps if attention == "decoder" else places
-        return looked["alignments"][..., :rows, :columns]
+        return found["alignments"][..., :rows, :columns]
 
-    def look(self, inputs, attention: str):
-        """Alignments of all blocks and heads of one attention, targets as in `replay`: a dict."""
+    def replay_heads(self, inputs, attention: str):
+        """Return the alignments of all blocks and heads of one attention, as `replay`: a dict."""
         backbone, mask = self.backbone, inputs["encoder_padding_mask"]
         if attention == "encoder":
             real = mask
@@ -173,6 +174,6 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
         return next, cache
 
     def resize_cache(self, cache: dict, max_length: int) -> dict:
-        """What `make_next` or `next` gave, with room for `max_length` steps."""
+        """Return a cache of `make_next` or `next` with places for `max_length` steps."""
         blocks = zip(self.backbone.decoder_blocks, cache["blocks"], strict=True)
         return {**cache, "blocks": [block.resize_cache(one, max_length) for block, one in blocks]}

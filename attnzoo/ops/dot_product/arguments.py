@@ -41,7 +41,7 @@ def check_masks(shape, memory_mask, attention_mask, bias):
         check_shape("bias", bias, sizes, ["NTS", "BNTS"])
 
 
-def check_numbers(soft_cap, window, dropout=0.0, seed=None):
+def check_numbers(soft_cap: float | None, window: int | None, dropout: float = 0.0, seed=None):
     """Raise unless the numbers are in their ranges, and a dropout has a seed."""
     check_above(0, soft_cap=soft_cap)
     check_at_least(1, window=window)

@@ -1,4 +1,4 @@
-"""How the rows of one group are cut into blocks, and what each block sees."""
+"""The blocks of one group of rows, and the terms of each block."""
 
 import math
 

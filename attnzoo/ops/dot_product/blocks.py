@@ -195,7 +195,7 @@ def _backward_pieces(layout: BlockLayout, query, key, value, upstream, means, to
 
 
 def _subtracts_in_product(layout: BlockLayout) -> bool:
-    """Whether `upstream value' - means` is one product, of both side by side."""
+    """Return whether `upstream value' - means` is one product, of both side by side."""
     return USE_SOFTMAX and not layout.terms.dropout
 
 

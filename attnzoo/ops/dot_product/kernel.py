@@ -7,7 +7,9 @@ from attnzoo.ops.dot_product.groups import with_four_axes
 from attnzoo.ops.dot_product.terms import Terms, join_masks
 
 
-def has_kernel(dtype: str, bias, soft_cap, dropout: float, equal_widths: bool) -> bool:
+def has_kernel(
+    dtype: str, bias, soft_cap: float | None, dropout: float, equal_widths: bool
+) -> bool:
     """Return whether the backend has a kernel for these terms, and it is the faster way."""
     if soft_cap is not None or dropout or not equal_widths:
         return False
@@ -16,7 +18,9 @@ def has_kernel(dtype: str, bias, soft_cap, dropout: float, equal_widths: bool) -
     return dtype in ("bfloat16", "float16") and on_accelerator()
 
 
-def kernel_attention(query, key, value, masks, bias, *, scale, causal, window):
+def kernel_attention(
+    query, key, value, masks: tuple, bias, *, scale: float, causal: bool, window: int | None
+):
     """Attend by the kernel.
 
     Args:

@@ -113,7 +113,7 @@ def test_a_decoder_adds_the_loss_of_its_alignments(order, steps, several):
 class Spread(layers.BahdanauAttention):
     """An attention without a state that has a loss all the same."""
 
-    looks_back = True
+    needs_training_pass = True
 
     def __init__(self, weight):
         super().__init__(13)
@@ -162,4 +162,4 @@ def test_a_weight_set_later_is_in_the_config():
     attention = layers.CoverageAttention(7)
     attention.coverage_loss = 0.3
     again = layers.CoverageAttention.from_config(attention.get_config())
-    assert again.coverage_loss == 0.3 and again.looks_back
+    assert again.coverage_loss == 0.3 and again.needs_training_pass

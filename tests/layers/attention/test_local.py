@@ -173,7 +173,7 @@ def both_roads(attention):
 
         return run
 
-    return road("look_at_all"), road("look_at_windows")
+    return road("attend_everywhere"), road("attend_in_windows")
 
 
 @pytest.mark.parametrize("mode", ["predictive", "monotonic"])
@@ -195,8 +195,8 @@ def test_a_place_just_inside_the_window_is_in_it_on_both_roads():
     for place in (0.0, 2.0, 5.0, 10.0):
         centers = np.float32(place) + np.array([-1e-6, 0.0, 1e-6], "float32")
         center = ops.convert_to_tensor(np.tile(centers[None, :, None], (2, 1, 1)))
-        whole = attention.look_at_all(query, prepared, center)
-        assert_close(attention.look_at_windows(query, prepared, center), whole)
+        whole = attention.attend_everywhere(query, prepared, center)
+        assert_close(attention.attend_in_windows(query, prepared, center), whole)
 
 
 @pytest.mark.parametrize(

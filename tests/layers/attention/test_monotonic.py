@@ -148,7 +148,7 @@ def test_noise_is_for_training_alone(mode):
     state = noisy.initial_state(prepared)
     for t in range(3):
         at = slice(t, t + 1)
-        _, aligned, state = noisy.explore(
+        _, aligned, state = noisy.noisy_step(
             ops.convert_to_tensor(QUERY[:, at]), prepared, state, noise[:, at]
         )
         assert_close(aligned, expected[:, at])

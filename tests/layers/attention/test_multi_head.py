@@ -225,7 +225,7 @@ def test_dropout_in_a_decoder_keeps_the_context_on_average():
     prepared = attention.prepare(ops.convert_to_tensor(MEMORY), ops.convert_to_tensor(MASK))
     noise = attention.draw_noise(prepared, 2000)
     assert tuple(noise.shape) == (2, 2000, 4 * 11)
-    found = to_numpy(attention.explore_all(query, prepared, noise)[0])
+    found = to_numpy(attention.noisy_attend(query, prepared, noise)[0])
     wanted = to_numpy(attention.attend(query, prepared)[0])
     error = found.std(axis=1) / np.sqrt(2000)
     assert np.all(np.abs(found.mean(axis=1) - wanted[:, 0]) < 4.5 * error)

@@ -135,7 +135,7 @@ class NoisyAttention(layers.LuongAttention):
         shape = (*ops.shape(prepared["value"])[:1], steps, ops.shape(prepared["value"])[1])
         return keras.random.normal(shape, seed=keras.random.SeedGenerator(3))
 
-    def explore(self, query, prepared, state, noise):
+    def noisy_step(self, query, prepared, state, noise):
         alignments = masked_softmax(noise, prepared["mask"])
         return ops.matmul(alignments, prepared["value"]), alignments, state
 
@@ -156,7 +156,7 @@ def test_a_stochastic_attention_explores_in_training_alone(input_feeding):
     assert_close(plain[:, 0], still_plain[:, 0])
     assert not np.allclose(to_numpy(quiet), to_numpy(random))
     prepared = attentions[1].prepare(memory, mask)
-    expected = attentions[1].explore(memory[:, :3], prepared, (), noise)[:2]
+    expected = attentions[1].noisy_step(memory[:, :3], prepared, (), noise)[:2]
     found = attentions[1](memory[:, :3], memory, mask, return_alignments=True, training=True)
     assert_close(found, expected)
 
@@ -164,7 +164,7 @@ def test_a_stochastic_attention_explores_in_training_alone(input_feeding):
 class RememberingAttention(NoisyAttention):
     """Keeps what it may look back at."""
 
-    looks_back = True
+    needs_training_pass = True
     seen = None
 
     def after_training(self, steps):
@@ -272,3 +272,21 @@ def test_a_cell_alone_is_refused():
 def test_what_does_not_belong_together_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         built()(**({"inputs": INPUTS, "memory": MEMORY} | arguments))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="Others have no graph of it.")
+def test_a_graph_with_open_sizes_has_no_loop_within_a_step():
+    """Each step is known to be one query, so that the additive score needs no blocks."""
+    import tensorflow as tf
+
+    rnn = built()
+    open_sizes = [tf.TensorSpec((None, None, 5)), tf.TensorSpec((None, None, 7))]
+
+    @tf.function(input_signature=open_sizes)
+    def run(inputs, memory):
+        return rnn(inputs, memory)
+
+    graph = run.get_concrete_function().graph.as_graph_def()
+    bodies = [node.op for function in graph.library.function for node in function.node_def]
+    assert not any("While" in op for op in bodies)
+    assert_close(run(INPUTS, MEMORY), rnn(INPUTS, MEMORY))

@@ -287,7 +287,8 @@ def test_bad_arguments_are_refused(arguments, message):
 
 
 def test_a_stream_of_another_width_is_refused():
-    with pytest.raises(ValueError, match=r"8 features wide.* Received: x.shape=\(2, 5, 3\)"):
+    message = r"as wide as the block, 8 features. Received: x.shape=\(2, 5, 3\)"
+    with pytest.raises(ValueError, match=message):
         layers.TransformerEncoderBlock(D, N, feed_forward_dim=U)(X[:, :, :3])
 
 
@@ -319,7 +320,10 @@ def test_more_steps_than_the_cache_has_room_for_are_refused():
         ({"heads": 4}, "must hold arguments of .*'window'.* Received: {'heads': 4}"),
         ({"units": 3}, "must hold arguments of .* Received: {'units': 3}"),
         ({"score": "additive", "unit": 3}, "'units'.* Received: {'unit': 3}"),
-        ({"causal": True}, "must leave out what the block sets .* Received: {'causal': True}"),
+        (
+            {"causal": True},
+            "must leave out the arguments that the block sets.* Received: {'causal': True}",
+        ),
         ({"position": "rotary"}, "must leave out .* Received: {'position': 'rotary'}"),
         ({"output_dim": 3}, "must leave out .* Received: {'output_dim': 3}"),
         ("additive", "must be a dict of arguments, or None. Received: attention='additive'"),

@@ -181,11 +181,11 @@ def step(task, inputs):
 def test_training_is_teacher_forcing_on_what_was_drawn(attention, monkeypatch):
     """So no gradient flows through a draw, and with probability 0 it is plain training."""
 
-    def toss(self, shape):  # Compiled, TensorFlow's own numbers are others than eagerly.
+    def draw_coins(self, shape):  # Compiled, TensorFlow's own numbers are others than eagerly.
         coins, uniforms = ops.convert_to_tensor(COINS), ops.convert_to_tensor(UNIFORMS)
         return coins < ops.convert_to_tensor(self.probability), uniforms
 
-    monkeypatch.setattr(ScheduledSampling, "toss", toss)
+    monkeypatch.setattr(ScheduledSampling, "draw_coins", draw_coins)
     plain, sampling = (make_task(one, attention, dropout=0.2) for one in (None, 0.0))
     start = plain.get_weights()
     inputs = make_inputs()
@@ -245,10 +245,10 @@ def test_the_pass_that_draws_drops_nothing(dtype):
 
 
 def test_what_a_pointer_generator_copies_may_enter(monkeypatch):
-    def toss(self, shape):
+    def draw_coins(self, shape):
         return ops.ones((2, T), dtype="bool"), ops.full((2, T), 0.9999, dtype="float32")
 
-    monkeypatch.setattr(ScheduledSampling, "toss", toss)
+    monkeypatch.setattr(ScheduledSampling, "draw_coins", draw_coins)
     task = make_task(1.0, pointer_generator=True)
     inputs = make_inputs()
     places = V + np.arange(inputs["encoder_token_ids"].shape[1], dtype="int32")
@@ -286,7 +286,7 @@ def test_a_schedule_moves_the_probability_and_a_backup_keeps_it(tmp_path):
     for epoch in range(3):
         schedule.on_epoch_begin(epoch)
         assert float(task.sampling_probability.numpy()) == pytest.approx(0.25 * epoch)
-        task._scheduled_sampling.toss((2, T))
+        task._scheduled_sampling.draw_coins((2, T))
         backup.on_epoch_end(epoch)
     other = make_task(0.0)
     assert TrainingBackup(tmp_path / "backup.npz", tmp_path / "history.csv").restore(other) == 3

@@ -106,7 +106,7 @@ def test_more_or_fewer_tags_than_words_are_refused():
     with pytest.raises(ValueError, match=f"{message}: 4 words, 2 tags at position 2"):
         make()(TEXTS, wrong)
     with pytest.raises(ValueError, match=f"{message}: 4 words, 2 tags at position 2"):
-        make().check_tags(TEXTS, wrong)
+        make().check_labels(TEXTS, wrong)
     with pytest.raises(ValueError, match="must be in a list, .* Received: 7 at position 0"):
         make()(TEXTS, [7, *wrong[1:]])
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"{message} words and tags"):
@@ -129,7 +129,7 @@ def test_a_word_that_gives_no_token_is_refused():
     with pytest.raises(ValueError, match=f"one token. Received: '{forgotten}' at position 1"):
         preprocessor(["good", f"good {forgotten}"])
     with pytest.raises(ValueError, match=f"'{forgotten}' at position 1. Take it out of the text"):
-        preprocessor.check_tags(["good", f"good {forgotten}"], [[0], [0, 0]])
+        preprocessor.check_labels(["good", f"good {forgotten}"], [[0], [0, 0]])
     with pytest.raises(tf.errors.InvalidArgumentError, match="at least one token. Received:"):
         in_graph(preprocessor, ["good", f"good {forgotten}"], [[0], [0, 0]])
 

@@ -40,7 +40,7 @@ def count_traces(task, method):
 def test_few_numbers_of_texts_are_compiled(seq2seq, classifier):
     uses = {
         "generate_step": (seq2seq, lambda count: seq2seq.generate(WORDS[:count], max_length=3)),
-        "read_through": (classifier, lambda count: classifier.classify(tiny.TEXTS[:1] * count)),
+        "compute_results": (classifier, lambda count: classifier.classify(tiny.TEXTS[:1] * count)),
     }
     for method, (task, use) in uses.items():
         entered = count_traces(task, method)

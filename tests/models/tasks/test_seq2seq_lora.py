@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from attnzoo import data, models
+from attnzoo.models.tasks.pairs import pack_pairs
 from tests import tools
 from tests.models import tiny
 
@@ -43,7 +44,7 @@ TASKS = {
 
 def probabilities(task):
     """exp(score) of the six words' pronunciations, given."""
-    inputs = task.pack_known((tiny.WORDS, tiny.PHONEMES))
+    inputs = pack_pairs(task, (tiny.WORDS, tiny.PHONEMES))
     return np.exp(task.replay_on_batch(inputs)["scores"] / tiny.T)
 
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from attnzoo.models.tasks.training_batches import finish_batch, packed_batches, weigh_classes
+from attnzoo.models.tasks.training_batches import packed_batches, prepare_batch, weigh_classes
 from tests import tools
 from tests.models import tiny
 
@@ -80,7 +80,7 @@ def test_classes_weigh_alike_in_arrays_and_in_graphs(y, weight, in_rows, wanted)
 @pytest.mark.backend_free
 def test_masks_become_numbers_where_they_are_added_up():
     inputs = tiny.make_text_inputs()
-    x, _, weight = finish_batch((inputs, inputs["token_ids"], inputs["padding_mask"]), None, True)
+    x, _, weight = prepare_batch((inputs, inputs["token_ids"], inputs["padding_mask"]), None, True)
     assert weight.dtype == "int32"
     assert {name: str(value.dtype) for name, value in x.items()} == {
         "token_ids": "int32",

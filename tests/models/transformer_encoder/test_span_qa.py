@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from attnzoo import models
+from attnzoo.models.transformer_encoder import span_qa
 from tests import tools
 from tests.models import tiny
 
@@ -73,7 +74,7 @@ def test_an_answer_ends_where_it_starts_or_later(monkeypatch):
     task = tiny.make_transformer("SpanQA")
     chances = {"probabilities": [[0.1, 0.3, 0.6], [0.5, 0.4, 0.1]], "span_mask": [1, 1, 1]}
     results = {name: np.array([value]) for name, value in chances.items()}
-    monkeypatch.setattr(type(task), "run", lambda *arguments: results)
+    monkeypatch.setattr(span_qa, "read_texts", lambda *arguments: results)
     found = task.answer([("good", "a bad film")], return_spans=True)
     assert found["answers"] == ["bad"] and found["spans"] == [(2, 5)]  # 0.3 * 0.4 is the largest.
     np.testing.assert_allclose(found["probabilities"], [0.12], rtol=1e-6)

@@ -21,7 +21,8 @@ def test_it_is_an_encoder_a_pooling_and_one_layer(pooling):
 
     def run(inputs):
         memory = task.backbone(inputs)["sequence_output"]
-        return memory, task.pool(memory, inputs["padding_mask"]), task(inputs), task.look(inputs)
+        pooled = task.pool(memory, inputs["padding_mask"])
+        return memory, pooled, task(inputs), task.read_with_alignments(inputs)
 
     memory, pooled, logits, looked = tools.to_numpy(tools.compiled(run)(inputs))
     kernel, bias = (tools.to_numpy(weight.value) for weight in task.output_dense.weights)

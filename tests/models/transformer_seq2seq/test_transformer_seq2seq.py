@@ -6,7 +6,8 @@ import pytest
 from keras import ops
 
 from attnzoo import data, export, models, samplers
-from attnzoo.export.specs.families import serve
+from attnzoo.export.specs.families import make_spec
+from attnzoo.models.tasks.pairs import pack_pairs
 from attnzoo.samplers import beam
 from tests import tools
 from tests.models import tiny
@@ -126,7 +127,7 @@ def test_alignments_of_every_block_and_head_are_the_blocks_own():
     task = make_task(make_preprocessor())
     backbone = task.backbone
     pairs = (["cat", "hatch"], ["T", "K AE"])  # Of 4 and 6 places, and of 2 and 3 steps.
-    inputs = task.pack_known(pairs)
+    inputs = pack_pairs(task, pairs)
 
     def run(inputs):
         mask = inputs["encoder_padding_mask"]
@@ -145,7 +146,7 @@ def test_alignments_of_every_block_and_head_are_the_blocks_own():
             x, cross, own = block(x, memory, memory_mask=mask, **both)
             looked["cross"].append(cross)
             looked["decoder"].append(own)
-        found = {name: task.look(inputs, name)["alignments"] for name in looked}
+        found = {name: task.replay_heads(inputs, name)["alignments"] for name in looked}
         return found, looked, task.replay(inputs)["alignments"]
 
     found, looked, one = tools.to_numpy(tools.compiled(run)(tensors(inputs)))
@@ -227,7 +228,7 @@ def test_it_learns_and_generates(trained):
 
 def test_a_beam_of_one_is_greedy_and_a_replay_agrees(trained):
     greedy = trained.generate(tiny.WORDS, return_scores=True)
-    with serve(trained, "text", sampler=samplers.BeamSampler(num_beams=1)).at_work():
+    with make_spec(trained, "text", sampler=samplers.BeamSampler(num_beams=1)).as_exported():
         single = trained.generate(tiny.WORDS, return_scores=True)
     assert single["outputs"] == greedy["outputs"]
     tools.assert_close(single["scores"], greedy["scores"], tolerance=1e-4)
@@ -235,7 +236,7 @@ def test_a_beam_of_one_is_greedy_and_a_replay_agrees(trained):
 
 def test_a_beam_returns_several(trained):
     sampler = samplers.BeamSampler(num_beams=3, num_hypotheses=3, coverage_penalty=0.2)
-    with serve(trained, "text", sampler=sampler).at_work():
+    with make_spec(trained, "text", sampler=sampler).as_exported():
         found = trained.generate(tiny.WORDS, return_scores=True)
     assert [best for best, *_ in found["outputs"]] == tiny.PHONEMES
     assert np.all(np.diff(found["scores"], axis=1) <= 0.0)
@@ -244,7 +245,7 @@ def test_a_beam_returns_several(trained):
 def test_a_beam_whose_cache_grows_says_the_same(trained, monkeypatch):
     def generate():
         sampler = samplers.BeamSampler(num_beams=3, num_hypotheses=2, coverage_penalty=0.1)
-        with serve(trained, "text", sampler=sampler).at_work():
+        with make_spec(trained, "text", sampler=sampler).as_exported():
             return trained.generate(tiny.WORDS, max_length=8, return_scores=True)
 
     expected, sizes = generate(), []
@@ -254,7 +255,7 @@ def test_a_beam_whose_cache_grows_says_the_same(trained, monkeypatch):
         sizes.append({cache["key"].shape[2] for cache in caches})
         return step(token_ids, prepared, caches, index)
 
-    monkeypatch.setattr(beam, "_FIRST_ROOM", 2)
+    monkeypatch.setattr(beam, "_FIRST_CACHE_LENGTH", 2)
     monkeypatch.setattr(beam, "_GROWTH", 2)
     monkeypatch.setattr(trained.backbone, "step", watched)
     found = generate()

@@ -1,0 +1,29 @@
+"""The base of all backbones: presets by name, and parameters that torch knows."""
+
+import os
+
+import keras_hub
+
+from attnzoo.models.parts.presets import explain_preset_errors
+from attnzoo.models.parts.torch_parameters import in_order_of_attributes, known_to_torch
+
+
+@known_to_torch
+class Backbone(keras_hub.models.Backbone):
+    """Base of the backbones.
+
+    An encoder's `encode` returns alignments too, float [B, L, N, S, S] of all blocks and heads,
+    where `has_heads` is True.
+    """
+
+    has_heads = False
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        in_order_of_attributes(self)
+
+    @classmethod
+    def from_preset(cls, preset: str | os.PathLike, load_weights: bool = True, **kwargs):
+        """Load a backbone from a preset; `preset` is what a task's `from_preset` takes."""
+        with explain_preset_errors(preset, cls, kwargs) as place:
+            return super().from_preset(place, load_weights=load_weights, **kwargs)

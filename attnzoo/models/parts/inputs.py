@@ -1,0 +1,25 @@
+"""The symbolic inputs of backbones."""
+
+import keras
+
+
+def text_inputs() -> dict:
+    """Return the inputs of an encoder: `token_ids` int [B, S] and `padding_mask` bool [B, S]."""
+    return {"token_ids": _ids("token_ids"), "padding_mask": _mask("padding_mask")}
+
+
+def pair_inputs(copies: bool = False) -> dict:
+    """Return the inputs of an encoder and a decoder, and `copy_token_ids` where it copies."""
+    inputs = {}
+    for side in ("encoder", "decoder"):
+        inputs[f"{side}_token_ids"] = _ids(f"{side}_token_ids")
+        inputs[f"{side}_padding_mask"] = _mask(f"{side}_padding_mask")
+    return {**inputs, **({"copy_token_ids": _ids("copy_token_ids")} if copies else {})}
+
+
+def _ids(name: str):
+    return keras.Input((None,), dtype="int32", name=name)
+
+
+def _mask(name: str):
+    return keras.Input((None,), dtype="bool", name=name)

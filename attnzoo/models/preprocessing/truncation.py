@@ -1,0 +1,36 @@
+"""Texts that are too long: cut with a warning, cut silently, or refused."""
+
+import warnings
+
+TRUNCATE = ("warn", "error", "silent")
+
+
+def check_truncate(truncate):
+    """Raise if `truncate` is unknown."""
+    if truncate not in TRUNCATE:
+        raise ValueError(f"`truncate` must be one of {TRUNCATE}. Received: truncate={truncate!r}")
+
+
+class Truncation:
+    """The warnings of texts that are too long: one for each kind of text."""
+
+    def __init__(self):
+        self._warned = frozenset()
+
+    def rule(self, limit: int, kind: str) -> str:
+        """Return the start of an error."""
+        return f"A {kind} must have at most {limit} tokens, special ones counted. Received"
+
+    def has_warned(self, kind: str) -> bool:
+        """Whether a text of this kind was warned of."""
+        return kind in self._warned
+
+    def warn(self, count: int, batch: int, longest: int, limit: int, kind: str):
+        """Warn of `count` texts of a batch, unless it was done before."""
+        if kind not in self._warned:
+            self._warned = self._warned | {kind}
+            warnings.warn(
+                f"{count} of {batch} {kind}s have more than {limit} tokens, special ones counted, "
+                f"and were cut; the longest has {longest}. Later ones are cut without a warning.",
+                stacklevel=2,
+            )

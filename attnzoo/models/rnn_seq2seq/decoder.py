@@ -1,0 +1,69 @@
+"""The decoder: recurrent cells, their attention, and what its output layer needs."""
+
+from attnzoo.layers import AttentionCell, AttentionRNN
+from attnzoo.models.parts.rnn_cells import make_cell
+
+
+def make_decoder(
+    mechanism,
+    *,
+    hidden_dim: int,
+    num_layers: int,
+    cell: str,
+    recurrent_dropout: float,
+    attend: str | None,
+    input_feeding: bool | None,
+    dtype=None,
+):
+    """Make an `AttentionRNN` that attends by a mechanism.
+
+    Args:
+        mechanism: An `Attention`. With one that is `marginal` the decoder's outputs are the cell's.
+        hidden_dim: Width of the cells, and of the attention layer.
+        num_layers, cell, recurrent_dropout, attend, input_feeding, dtype: As in
+            `RNNSeq2SeqBackbone`.
+    """
+    cells = [
+        make_cell(
+            cell=cell,
+            units=hidden_dim,
+            recurrent_dropout=recurrent_dropout,
+            name=f"decoder_{i}",
+            dtype=dtype,
+        )
+        for i in range(num_layers)
+    ]
+    attention_cell = AttentionCell(
+        cells[0] if num_layers == 1 else cells,
+        mechanism,
+        attend=attend or mechanism.decoder_order,
+        input_feeding=input_feeding,
+        attention_layer=None if mechanism.marginal else hidden_dim,
+        output_attention=not mechanism.marginal,
+        name="attention_cell",
+        dtype=dtype,
+    )
+    return AttentionRNN(attention_cell, name="decoder", dtype=dtype)
+
+
+def check_output_layer(mechanism, attention, tie_embeddings: bool, pointer_generator: bool):
+    """Raise if a mechanism or a pointer-generator needs another output layer than is asked for.
+
+    Args:
+        mechanism: An `Attention`.
+        attention: The argument that it was made of.
+        tie_embeddings, pointer_generator: As in `RNNSeq2SeqBackbone`.
+    """
+    if mechanism.marginal and tie_embeddings:
+        raise ValueError(
+            "Where the output layer reads out every place, it has weights of its own: use "
+            "`tie_embeddings=False`, or another attention. Received: "
+            f"tie_embeddings=True with attention={attention!r}"
+        )
+    if pointer_generator and (mechanism.marginal or tie_embeddings):
+        raise ValueError(
+            "A pointer-generator is an output layer with weights of its own, and reads the "
+            "readout: use `tie_embeddings=False` and an attention that is not marginal, or "
+            "`pointer_generator=False`. Received: pointer_generator=True with "
+            f"tie_embeddings={tie_embeddings}, attention={attention!r}"
+        )
