@@ -47,10 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser):
 def run(arguments: argparse.Namespace):
     import time
 
-    from attnzoo.cli.plot import plot_tasks
+    from attnzoo.cli.plot import label_alignments
     from attnzoo.cli.train import train
     from attnzoo.data import cmudict_split, group_references
     from attnzoo.export import saved_model
+    from attnzoo.plotting import plot_alignment_page
     from attnzoo.training import evaluate_predictions, format_predictions
 
     load_tensorflow()
@@ -68,19 +69,20 @@ def run(arguments: argparse.Namespace):
         print(f"Training, compilation included, took {time.monotonic() - start:.0f} s.\n")
 
     references = group_references(test_pairs)
-    # With `WORDS` they make full batches: another number of rows would be compiled for itself.
-    words = _spread(list(references), (512 if small else 2048) - len(WORDS))
+    words = _spread(list(references), 512 if small else 2048)  # Full batches compile once.
     announce_compiling()
     answers = [references[word] for word in words]
-    generated = task.generate([*words, *WORDS], batch_size=128)
-    predictions, expected = generated[: len(words)], generated[len(words) :]
+    predictions = task.generate(words, batch_size=128)
     print(format_predictions(words, predictions, answers, limit=12))
     for name, value in evaluate_predictions(predictions, answers).items():
         print(f"{name:20} {value:.1%}")
     kind = f"held-out words of at most {LONGEST} letters" if small else "held-out words"
     print(f"(on {len(words)} {kind})\n")
 
-    plot_tasks({"demo": task}, list(WORDS), expected).savefig(folder / "alignments.png")
+    results = task.generate(list(WORDS), return_alignments=True)
+    expected = results["outputs"]
+    pairs = label_alignments(task, results["alignments"], WORDS, expected)
+    plot_alignment_page(pairs).savefig(folder / "alignments.png")
     saved_model(task, folder / "saved_model", overwrite=True)
     print("In a process with TensorFlow alone, the SavedModel says:")
     outputs = run_alone(folder / "saved_model", WORDS)

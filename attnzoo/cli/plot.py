@@ -11,6 +11,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 import keras
+from numpy.typing import ArrayLike
 
 from attnzoo.cli.startup import announce_compiling
 from attnzoo.cli.tasks import (
@@ -100,19 +101,25 @@ def plot_tasks(tasks: Mapping[str, keras.Model], sources: Sequence[str], targets
     from attnzoo.plotting import plot_alignment_page, plot_alignments
 
     several = len(tasks) > 1
-    columns = [
-        _items(task, sources, targets, title=_name(preset) if several else None)
-        for preset, task in tasks.items()
-    ]
+    columns = []
+    for preset, task in tasks.items():
+        alignments = task.alignments({"encoder_text": sources, "decoder_text": targets})
+        title = _name(preset) if several else None
+        columns.append(label_alignments(task, alignments, sources, targets, title))
     items = [item for row in zip(*columns, strict=True) for item in row]
     if len(items) == 1:
         return plot_alignments(*items[0][:3])
     return plot_alignment_page(items, **({"columns": len(columns)} if several else {}))
 
 
-def _items(task, sources, targets, title):
-    """Return for each pair one model's alignments, the tokens of both sides, and a title."""
-    alignments = task.alignments({"encoder_text": sources, "decoder_text": targets})
+def label_alignments(
+    task: keras.Model,
+    alignments: ArrayLike,
+    sources: Sequence[str],
+    targets: Sequence[str],
+    title: str | None = None,
+) -> list[tuple]:
+    """Return for each pair its alignments, the tokens of both sides, and the title, to be drawn."""
     tokens = task.preprocessor.tokens
     return [
         (one, tokens(source, "source"), tokens(target, "target"), title)

@@ -82,11 +82,7 @@ def tokenize_pairs(
     longest_target = preprocessor.decoder_sequence_length or float("inf")
     all_sources = tokenize_all(preprocessor.source_tokenizer, [source for source, _ in pairs])
     all_targets = tokenize_all(preprocessor.tokenizer, [target for _, target in pairs])
-    special = (
-        special_id(preprocessor.source_tokenizer, "end"),
-        special_id(preprocessor.tokenizer, "start"),
-        special_id(preprocessor.tokenizer, "end"),
-    )
+    special = _special_ids(preprocessor)
     found, num_long = TokenizedPairs(), 0
     for position, (source, target) in enumerate(zip(all_sources, all_targets, strict=True)):
         if not source:
@@ -130,6 +126,12 @@ def special_id(tokenizer: keras.layers.Layer, name: str) -> int:
     """Return the id of "pad", "start" or "end": an attribute of ours, a token of others."""
     id = getattr(tokenizer, f"{name}_token_id", None)
     return tokenizer.token_to_id(f"[{name.upper()}]") if id is None else id
+
+
+def _special_ids(preprocessor):
+    """Return the ids of the source's `[END]`, and the target's `[START]` and `[END]`."""
+    source, target = preprocessor.source_tokenizer, preprocessor.tokenizer
+    return special_id(source, "end"), special_id(target, "start"), special_id(target, "end")
 
 
 def pack_ids(id_lists: Sequence[Sequence[int]], *, length: int, pad_token_id: int = 0):
