@@ -125,7 +125,7 @@ class BucketedBatches(PlannedBatches):
         self._target_lengths = tokenized.target_lengths
         self._samplers = None
         if subword_sampling is not None:
-            self._samplers = self._make_samplers(tokenized.pairs, preprocessor)
+            self._samplers = self._make_samplers(tokenized.pairs, preprocessor, subword_sampling)
         self._make_buckets()
         self.epoch = 0
 
@@ -204,11 +204,11 @@ class BucketedBatches(PlannedBatches):
             choose_ids(self._drawn_targets, self._targets, rows, target_length + 1),
         )
 
-    def _make_samplers(self, pairs, preprocessor):
+    def _make_samplers(self, pairs, preprocessor, alpha):
         """Return samplers of other pieces, and raise the lengths to the usual ones of draws."""
         tokenizers = preprocessor.source_tokenizer, preprocessor.tokenizer
         samplers = [
-            SubwordSampler(tokenizer, texts, alpha=self.subword_sampling)
+            SubwordSampler(tokenizer, texts, alpha=alpha)
             for tokenizer, texts in zip(tokenizers, zip(*pairs, strict=True), strict=True)
         ]
         limits = preprocessor.encoder_sequence_length, preprocessor.decoder_sequence_length

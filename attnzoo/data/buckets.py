@@ -60,7 +60,7 @@ def find_buckets(
     for choice in reversed(previous):
         last = choice[last]
         chain.append(last)
-    return [tuple(int(length) for length in shapes[place]) for place in reversed(chain)]
+    return [(int(source), int(target)) for source, target in shapes[chain[::-1]]]
 
 
 def _candidates(lengths):

@@ -50,7 +50,8 @@ def extend_ids(target, source, tokenizer: keras.layers.Layer):
         return _extend_in_graph(target, source, tokenizer)
     if source and isinstance(source[0], list):
         return [extend_ids(*pair, tokenizer) for pair in zip(target, source, strict=True)]
-    size, unknown, first = tokenizer.vocabulary_size(), tokenizer.unk_token_id, {}
+    size, unknown = tokenizer.vocabulary_size(), tokenizer.unk_token_id
+    first: dict[str, int] = {}
     for place, symbol in enumerate(source):
         first.setdefault(symbol, size + place)
     ids = tokenizer.look_up(target)

@@ -44,7 +44,7 @@ def read_tsv(
         ...     "latin.tsv", transform=lambda line: (f"{line[0]} {line[2]}", line[1])
         ... )
     """
-    path = existing(path, "path")
+    file = existing(path, "path")
     for name, column in (("source_column", source_column), ("target_column", target_column)):
         if column < 0:
             raise ValueError(f"`{name}` must be at least 0. Received: {name}={column}")
@@ -53,7 +53,7 @@ def read_tsv(
         def transform(columns):
             return columns[source_column], columns[target_column]
 
-    return _read_tsv(path, transform)
+    return _read_tsv(file, transform)
 
 
 def read_labelled(path: str | os.PathLike) -> Iterator[Pair]:
@@ -106,9 +106,9 @@ def read_parallel(source_path: str | os.PathLike, target_path: str | os.PathLike
             "Standard input can be read once: give a file for one side. "
             f"Received: source_path={source_path!r}, target_path={target_path!r}"
         )
-    source_path = existing(source_path, "source_path")
-    target_path = existing(target_path, "target_path")
-    return _read_parallel(source_path, target_path)
+    source_file = existing(source_path, "source_path")
+    target_file = existing(target_path, "target_path")
+    return _read_parallel(source_file, target_file)
 
 
 def read_texts(path: str | os.PathLike) -> Iterator[str]:
@@ -128,8 +128,8 @@ def read_texts(path: str | os.PathLike) -> Iterator[str]:
     Example:
         >>> texts = list(attnzoo.data.read_texts("news.en.gz"))
     """
-    path = existing(path, "path")
-    return (line.strip() for _, line in number_filled_lines(path))
+    file = existing(path, "path")
+    return (line.strip() for _, line in number_filled_lines(file))
 
 
 def group_references(pairs: Iterable[Pair]) -> dict[str, list[str]]:
@@ -142,7 +142,7 @@ def group_references(pairs: Iterable[Pair]) -> dict[str, list[str]]:
         >>> attnzoo.data.group_references([("read", "R IY D"), ("a", "AH"), ("read", "R EH D")])
         {'read': ['R IY D', 'R EH D'], 'a': ['AH']}
     """
-    references = {}
+    references: dict[str, list[str]] = {}
     for source, target in pairs:
         targets = references.setdefault(source, [])
         if target not in targets:
@@ -213,7 +213,9 @@ def cmudict_split(
             "`dev_fraction` and `test_fraction` must be at least 0 and less than 1 together. "
             f"Received: dev_fraction={dev_fraction}, test_fraction={test_fraction}"
         )
-    train, dev, test = [], [], []
+    train: list[Pair] = []
+    dev: list[Pair] = []
+    test: list[Pair] = []
     for word, phonemes in load_cmudict() if pairs is None else pairs:
         place = _uniform(f"{seed}:{word}")
         if place < test_fraction:

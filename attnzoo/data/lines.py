@@ -38,15 +38,15 @@ def read_lines(path: str | os.PathLike) -> Iterator[str]:
         >>> for line in attnzoo.data.read_lines("sentences.txt.gz"):
         ...     print(line)
     """
-    path = existing(path, "path")
+    file = existing(path, "path")
 
     def lines():
         is_empty = True
-        for _, line in number_lines(path):
+        for _, line in number_lines(file):
             is_empty = False
             yield line
         if is_empty:
-            raise ValueError(_empty(path, 0))
+            raise ValueError(_empty(file, 0))
 
     return lines()
 

@@ -46,7 +46,7 @@ class PlannedBatches(keras.utils.PyDataset):
     def epoch(self, epoch: int):
         check_at_least(0, epoch=epoch)
         self._epoch = int(epoch)
-        self._used = set()
+        self._used: set[int] = set()
         self._plan = self._make_plan(self._epoch)
 
     def __len__(self) -> int:

@@ -179,7 +179,7 @@ def _word_pieces(texts, vocabulary_size, model, lowercase, dtype):
 
 def _inner_characters(tokenizer, texts) -> list[str]:
     """Each character that continues a word in the texts, written as a piece: `"##a"`."""
-    found = set()
+    found: set[str] = set()
     for text in texts:
         words = tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text))
         found.update(*(word[1:] for word, _ in words))

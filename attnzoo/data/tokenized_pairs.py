@@ -147,7 +147,7 @@ def pack_ids(id_lists: Sequence[Sequence[int]], *, length: int, pad_token_id: in
     return ids, mask
 
 
-def _check_pairs(pairs):
+def _check_pairs(pairs) -> list[tuple[str, str]]:
     pairs = list(pairs)
     if not pairs:
         raise ValueError("`pairs` must hold at least one pair. Received: no pairs")

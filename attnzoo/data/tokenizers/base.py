@@ -34,14 +34,14 @@ class VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
             raise ValueError(f"`dtype` must be an integer type. Received: {self.compute_dtype}")
         self.lowercase = lowercase
         self.file_assets = [VOCABULARY_FILE]
-        self._vocabulary = None
+        self._vocabulary: Vocabulary | None = None
         self._table = None
         self._add_special_token("[PAD]", "pad_token")
         self._add_special_token("[START]", "start_token")
         self._add_special_token("[END]", "end_token")
         # Not among `special_token_ids`: generated text must show that a symbol was unknown.
         self.unk_token = "[UNK]"
-        self.unk_token_id = None
+        self.unk_token_id: int | None = None
         self.set_vocabulary(vocabulary)
 
     @classmethod
@@ -246,7 +246,7 @@ class VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
         vocabulary = self._known()
         if in_graph():
             return self._detokenize_tensors(inputs)
-        shape = getattr(inputs, "shape", ())
+        shape: tuple = getattr(inputs, "shape", ())
         if len(shape) > 1 and shape[0] == 0:
             return []
 
@@ -291,7 +291,7 @@ class VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
 
     # === Private helpers ===
 
-    def _known(self):
+    def _known(self) -> Vocabulary:
         if self._vocabulary is None:
             raise ValueError(
                 f"{type(self).__name__} has no vocabulary yet. Pass `vocabulary`, or make the "
@@ -314,9 +314,10 @@ class VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
     def _detokenize_tensors(self, inputs):
         import tensorflow as tf
 
-        tokens = tf.constant(self._vocabulary.tokens)
+        vocabulary = self._known()
+        tokens = tf.constant(vocabulary.tokens)
         shown = tf.constant(
-            [id not in self._vocabulary.hidden_ids for id in range(len(self._vocabulary.tokens))]
+            [id not in vocabulary.hidden_ids for id in range(len(vocabulary.tokens))]
         )
 
         def join(ids):

@@ -76,7 +76,7 @@ def count_symbols(
             f"`max_size` must be more than {len(SPECIAL_TOKENS)}, the special tokens. "
             f"Received: max_size={max_size}"
         )
-    counts = Counter()
+    counts: Counter[str] = Counter()
     for text in texts:
         counts.update(split(text))
     for token in SPECIAL_TOKENS:
