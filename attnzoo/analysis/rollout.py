@@ -1,9 +1,11 @@
 """Attention rollout: how much of each input token a Transformer's last layer still looks at."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-REDUCTIONS = {"mean": np.mean, "max": np.max, "min": np.min}
+REDUCTIONS: dict[str, Callable[..., np.ndarray]] = {"mean": np.mean, "max": np.max, "min": np.min}
 
 
 def attention_rollout(

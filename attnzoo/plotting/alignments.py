@@ -84,15 +84,16 @@ def plot_alignments(
             "`panel_titles` must hold one title for each alignment. "
             f"Received: {len(panel_titles)} titles for {len(arrays)} alignments"
         )
-    if panel_titles is None:
-        count = len(arrays)
-        panel_titles = [f"{n} of {count}" for n in range(1, count + 1)] if several else [title]
-        heading = title if several else None
+    titles: Sequence[str | None]
+    if panel_titles is not None:
+        titles, heading = panel_titles, title
+    elif several:
+        titles, heading = [f"{n} of {len(arrays)}" for n in range(1, len(arrays) + 1)], title
     else:
-        heading = title
+        titles, heading = [title], None
     panels = [
         make_panel(array, source_tokens, target_tokens, panel_title, name="`alignments`")
-        for array, panel_title in zip(arrays, panel_titles, strict=True)
+        for array, panel_title in zip(arrays, titles, strict=True)
     ]
     style = make_style(panels, source_label, target_label, cmap, vmax)
     if ax is not None:

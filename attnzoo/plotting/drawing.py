@@ -18,7 +18,7 @@ def new_figure(width: float, height: float):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=DPI)
+    figure: Any = Figure(figsize=(width, height), dpi=DPI)
     FigureCanvasAgg(figure)
     figure._repr_png_ = functools.partial(_png, figure)
     return figure

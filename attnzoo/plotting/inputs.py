@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 VISIBLE = str.maketrans({" ": "␣", "\t": "⇥", "\n": "↵", "\r": "↵"})
 
@@ -16,7 +15,7 @@ def printable(token: object) -> str:
     return text
 
 
-def check_finite(name: str, weights: ArrayLike):
+def check_finite(name: str, weights: np.ndarray):
     """Raise for a weight, or another value, that is not finite."""
     if not np.isfinite(weights).all():
         wrong = weights[~np.isfinite(weights)][0]

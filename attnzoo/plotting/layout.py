@@ -71,7 +71,7 @@ def plan_labels(panel: Panel, width: float, height: float):
     return Labels(size, 90, source_step, target_step)
 
 
-def measure(panel: Panel, size: float | None = None) -> Box:
+def measure(panel: Panel, size: tuple[float, float] | None = None) -> Box:
     """Return the room of a panel whose heat map has this size, or that of `sides`."""
     width, height = sides(panel) if size is None else size
     labels = plan_labels(panel, width, height)
