@@ -69,12 +69,12 @@ class BestCheckpoints(keras.callbacks.Callback):
         self._prune()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None):
-        value = 0.0
+        logs, value = logs or {}, 0.0
         if self.monitor is not None:
-            if self.monitor not in (logs or {}):
+            if self.monitor not in logs:
                 raise ValueError(
                     "`monitor` must be among the logs of an epoch: "
-                    f"{sorted(logs or {})}. Received: monitor={self.monitor!r}"
+                    f"{sorted(logs)}. Received: monitor={self.monitor!r}"
                 )
             value = float(logs[self.monitor])
         if math.isnan(value):

@@ -6,6 +6,7 @@ import os
 import pathlib
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -72,7 +73,7 @@ class TrainingBackup(keras.callbacks.Callback):
                     '`callbacks` must be made with `mode="min"` or `mode="max"`. '
                     f"Received: {type(callback).__name__} of {callback.monitor!r} without it"
                 )
-        self.past = []
+        self.past: list[dict] = []
         self.seconds = 0.0
 
     def restore(self, model: keras.Model) -> int:
@@ -119,7 +120,8 @@ class TrainingBackup(keras.callbacks.Callback):
         partial = self.path.with_suffix(".tmp.npz")
         self.seconds = time.monotonic() - self._start
         facts = {"epoch": epoch + 1, "count": len(values), "seconds": self.seconds}
-        np.savez(partial, **facts, **values, **states)
+        arrays: dict[str, Any] = {**facts, **values, **states}
+        np.savez(partial, **arrays)
         os.replace(partial, self.path)
 
     def _load(self) -> int:

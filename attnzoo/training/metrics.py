@@ -10,7 +10,7 @@ that the word is one item: a rate over lines is not a rate over words.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from attnzoo.whitespace import WHITE_SPACE, split_words
 
@@ -219,7 +219,10 @@ def bleu(
         raise ValueError(f"`tokenize` must be one of {list(known)}. Received: tokenize={tokenize}")
     pairs = _pairs(predictions, references)
     count = max(len(answers) for _, answers in pairs)
-    streams = [[a[n] if n < len(a) else None for _, a in pairs] for n in range(count)]
+    # Where there are fewer references, sacrebleu takes None.
+    streams: list[list[Any]] = [
+        [a[n] if n < len(a) else None for _, a in pairs] for n in range(count)
+    ]
     metric = BLEU(lowercase=lowercase, tokenize=tokenize)
     score = metric.corpus_score([prediction for prediction, _ in pairs], streams)
     # sacrebleu averages logarithms: bring 100.00000000000004 back into the range
