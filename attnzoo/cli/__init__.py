@@ -49,7 +49,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in (demo, train, evaluate, leaderboard, predict, plot, export):
         name = module.__name__.rpartition(".")[2]
-        summary, _, rest = module.__doc__.partition("\n")
+        summary, _, rest = (module.__doc__ or "").partition("\n")
         command = commands.add_parser(
             name,
             help=summary,

@@ -16,7 +16,8 @@ def stopping_within_a_step():
     """
     import keras
 
-    received, in_step = [], []
+    received: list[int] = []
+    in_step: list[bool] = []
 
     def handle(number, frame):
         again = bool(received)

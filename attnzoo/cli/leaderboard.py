@@ -235,7 +235,7 @@ def make_overview(
         ValueError: If a folder holds no run with such an evaluation.
     """
     columns = [_column(pathlib.Path(folder), metrics, decoding) for folder in folders]
-    ranks = {}
+    ranks: dict[str, list[float]] = {}
     for metric, values in columns:
         order = sorted(values, key=lambda run: _sign(metric) * values[run])
         for rank, run in enumerate(order, 1):

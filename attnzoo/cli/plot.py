@@ -8,7 +8,7 @@ attnzoo plot runs/en-de/preset "a man sleeps ." --heads --output heads.png
 
 import argparse
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import keras
 from numpy.typing import ArrayLike
@@ -109,12 +109,14 @@ def plot_tasks(tasks: Mapping[str, keras.Model], sources: Sequence[str], targets
     items = [item for row in zip(*columns, strict=True) for item in row]
     if len(items) == 1:
         return plot_alignments(*items[0][:3])
-    return plot_alignment_page(items, **({"columns": len(columns)} if several else {}))
+    if several:
+        return plot_alignment_page(items, columns=len(columns))
+    return plot_alignment_page(items)
 
 
 def label_alignments(
     task: keras.Model,
-    alignments: ArrayLike,
+    alignments: Iterable[ArrayLike],
     sources: Sequence[str],
     targets: Sequence[str],
     title: str | None = None,

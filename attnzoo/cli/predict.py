@@ -11,6 +11,7 @@ Text goes in as it is: if a model was trained on lower case alone, write in lowe
 
 import argparse
 import itertools
+from collections.abc import Iterator
 
 from attnzoo.cli.data_files import add_inflections_argument
 from attnzoo.cli.startup import announce_compiling
@@ -57,9 +58,13 @@ def run(arguments: argparse.Namespace):
         if sources and not compiles:
             compiles = True
             announce_compiling()
-        results = iter(predict(task, sources) if sources else ())
+        results: Iterator[tuple] = iter(predict(task, sources) if sources else ())
         for line in batch:
-            print(_show(*next(results), arguments) if line.strip() else "", flush=True)
+            shown = ""
+            if line.strip():
+                output, scores = next(results)
+                shown = _show(output, scores, arguments)
+            print(shown, flush=True)
             arguments.answered += 1
 
 

@@ -40,7 +40,12 @@ class RunRecord:
     place: pathlib.Path | None = dataclasses.field(default=None, compare=False)
 
     def full_name(self) -> str:
-        """Return the run's folder, or the file of records and the run's name."""
+        """Return the run's folder, or the file of records and the run's name.
+
+        Of a record that was read from neither, return the name alone.
+        """
+        if self.place is None:
+            return self.name
         return f"{self.place}/{self.name}" if self.place.suffix == ".jsonl" else str(self.place)
 
 

@@ -79,9 +79,9 @@ def run(arguments: argparse.Namespace):
     """Train, or print the settings."""
     settings = _settings_of(arguments)
     if arguments.print_config:
-        files = {name: getattr(arguments, name) for name in _FILES}
-        files = {name: value for name, value in files.items() if value}
-        print(write_config({**files, **settings.as_options()}), end="")
+        given = {name: getattr(arguments, name) for name in _FILES}
+        given = {name: value for name, value in given.items() if value}
+        print(write_config({**given, **settings.as_options()}), end="")
         return
     missing = [f"--{name}" for name in ("train", "dev", "output") if not getattr(arguments, name)]
     if missing:

@@ -8,7 +8,7 @@ import pytest
 
 from attnzoo.cli import main
 from attnzoo.cli.leaderboard import draw_curves, make_overview, make_table
-from attnzoo.cli.run_records import read_folder, read_runs, to_line, write_folder
+from attnzoo.cli.run_records import RunRecord, read_folder, read_runs, to_line, write_folder
 
 pytestmark = pytest.mark.backend_free
 
@@ -76,6 +76,11 @@ def test_runs_of_one_name_are_told_apart_by_their_file(tmp_path):
     file = make_file(tmp_path / "runs.jsonl", folder)
     (legend,) = draw_curves([file, folder], "loss").legends
     assert [text.get_text() for text in legend.get_texts()] == [f"{file}/one", str(folder)]
+
+
+def test_a_record_that_was_read_nowhere_goes_by_its_name():
+    record = RunRecord("one", recipe={}, training={}, evaluations={})
+    assert record.full_name() == "one"
 
 
 def test_a_run_without_history_has_no_curve(tmp_path):

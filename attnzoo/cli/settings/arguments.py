@@ -13,7 +13,7 @@ def add_settings_arguments(parser: argparse.ArgumentParser):
     for group in GROUPS:
         fields = own_fields(group)
         needs = requirement(fields[0].name).replace("`", "")
-        title = group.__doc__.partition("\n")[0]
+        title = (group.__doc__ or "").partition("\n")[0]
         section = parser.add_argument_group(f"{title} ({needs})" if needs else title)
         for field in fields:
             _add_argument(section, field)

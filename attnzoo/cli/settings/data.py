@@ -63,7 +63,7 @@ class TextData(Options):
             seed: Of the order, and of all that is drawn.
             drawn: Whether each epoch has another order, as in training.
         """
-        arguments = {"batch_size": self.batch_size}
+        arguments: dict[str, object] = {"batch_size": self.batch_size}
         if self.max_tokens is not None:
             arguments = {"max_tokens": self.max_tokens}
         if drawn:

@@ -75,7 +75,7 @@ def own_fields(group: type[Options]) -> list[dataclasses.Field]:
 def value_type(field: dataclasses.Field) -> type:
     """Return the type of an option's values, None left out."""
     kinds = [kind for kind in typing.get_args(field.type) if kind is not type(None)]
-    return kinds[0] if kinds else field.type
+    return kinds[0] if kinds else typing.cast(type, field.type)
 
 
 def as_flag(name: str) -> str:

@@ -190,12 +190,13 @@ def _in_words(needed):
 
 def _needed(name) -> dict[str, list]:
     """Return the fewest conditions, each with its allowed values, for a run to have an option."""
-    cases = [
+    cases: list[dict] = [
         {"task": task, "model": model, "preset": with_preset}
         for task, model in PARTS
         for with_preset in (False, True)
     ]
-    having, lacking = [], []
+    having: list[dict] = []
+    lacking: list[dict] = []
     for case in cases:
         groups = PARTS[case["task"], case["model"]].groups(case["preset"]).values()
         has = any(field.name == name for group in groups for field in dataclasses.fields(group))

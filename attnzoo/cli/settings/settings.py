@@ -2,10 +2,11 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 
-from attnzoo.cli.settings.backbone import Dropout
+from attnzoo.cli.settings.backbone import Dropout, Network
 from attnzoo.cli.settings.data import TextData
 from attnzoo.cli.settings.head import Head
 from attnzoo.cli.settings.optimizer import Optimizer
@@ -53,7 +54,7 @@ class Settings:
             )
 
     @property
-    def task_class(self) -> type:
+    def task_class(self) -> type[keras.Model]:
         """The class of the task."""
         from attnzoo import models
 
@@ -61,7 +62,7 @@ class Settings:
 
     def as_options(self) -> dict:
         """Return all options by name, as `make_settings` takes them."""
-        options = {}
+        options: dict[str, object] = {}
         for name in _groups(self.kind):
             options |= dataclasses.asdict(getattr(self, name))
         return options
@@ -86,10 +87,10 @@ class Settings:
         from attnzoo.cli.pretrained import start_from_preset
 
         head = self.head.arguments(data, self.backbone.dropout)
-        if self.kind.preset is not None:
+        if self.tokenizers is None or not isinstance(self.backbone, Network):  # A preset has both.
             return start_from_preset(self, self._preprocessor_arguments(), head)
         try:
-            return self._make_new_task(data, head)
+            return self._make_new_task(self.tokenizers, self.backbone, data, head)
         except TypeError as error:
             given = self.backbone.layer_arguments()
             if not given:
@@ -111,17 +112,17 @@ class Settings:
         optimizer = self.optimizer.make(task, steps)
         task.compile(optimizer=optimizer, **self.training.compile_arguments())
 
-    def _make_new_task(self, data, head):
+    def _make_new_task(self, tokenizers, network, data, head):
         cls = self.task_class
-        tokenizers = self.tokenizers.make(self.data.sides(data))
-        preprocessor = cls.preprocessor_cls(*tokenizers, **self._preprocessor_arguments())
+        made = tokenizers.make(self.data.sides(data))
+        preprocessor = cls.preprocessor_cls(*made, **self._preprocessor_arguments())
         sizes = self.data.vocabulary_sizes(preprocessor)
-        arguments = self.backbone.new_arguments(self.training.dtype, self.data.longest)
+        arguments = network.new_arguments(self.training.dtype, self.data.longest)
         return cls(cls.backbone_cls(*sizes, **arguments), preprocessor, **head)
 
     def _preprocessor_arguments(self):
         of_backbone = {}
-        if self.tokenizers is not None:  # Else the preset's preprocessor has them.
+        if isinstance(self.backbone, Network):  # Else the preset's preprocessor has them.
             of_backbone = self.backbone.preprocessor_arguments()
         return {
             **self.data.preprocessor_arguments(),
@@ -149,7 +150,8 @@ def make_settings(**options: object) -> Settings:
         # Records of older runs have the defaults of all options.
         if name not in names and value != OPTIONS[name].default:
             refuse(name, value, kind)
-    return Settings(**{part: group(**_of(group, options)) for part, group in groups.items()})
+    parts: dict[str, Any] = {part: group(**_of(group, options)) for part, group in groups.items()}
+    return Settings(**parts)
 
 
 def of_record(record: Mapping) -> dict:
@@ -159,7 +161,7 @@ def of_record(record: Mapping) -> dict:
     options of other kinds of runs too, without an effect: they are left out.
     """
     kind = Kind(**_of(Kind, record))
-    options = {}
+    options: dict[str, object] = {}
     for group in _groups(kind).values():
         options |= dataclasses.asdict(group()) | _of(group, record)
     return options
