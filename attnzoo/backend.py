@@ -4,10 +4,14 @@ Speed was measured on JAX, TensorFlow and torch. On any other backend that Keras
 in the plain form.
 """
 
+from typing import TypeVar
+
 import keras
 
+Value = TypeVar("Value")
 
-def choose(default, **by_backend):
+
+def choose(default: Value, **by_backend: Value) -> Value:
     """Return the value for the backend in use.
 
     Args:

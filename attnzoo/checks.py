@@ -54,12 +54,12 @@ def check_choice(choices: Collection, **chosen):
 # === Tensors, as far as their shapes are known ===
 
 
-def is_symbol(size) -> bool:
+def is_symbol(size: object) -> bool:
     """Return whether a size is a symbol of an export of JAX or torch."""
     return not isinstance(size, int) and size is not None and not hasattr(size, "shape")
 
 
-def agree(*sizes) -> bool:
+def agree(*sizes: object) -> bool:
     """Return whether all known sizes are equal. A symbol equals none but itself."""
     known = [size for size in sizes if size is not None]
     return all(size == known[0] for size in known[1:])
