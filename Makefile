@@ -51,6 +51,7 @@ test-nightly: $(VENV)/installed
 lint: $(VENV)/installed
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 
 benchmark: $(VENV)/installed
 	$(RUN) benchmarks/seq2seq.py
