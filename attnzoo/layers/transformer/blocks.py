@@ -418,7 +418,7 @@ class TransformerDecoderBlock(TransformerBlock):
         batch = ops.shape(prepared["value"])[0]
         if None not in (prepared["value"].shape[0], x.shape[0]) and rows % batch:
             raise ValueError(
-                "Each source that was prepared must have as many rows. "
+                "The rows of `x` must be a multiple of the sources that were prepared. "
                 f"Received: {batch} sources with x.shape={tuple(x.shape)}"
             )
         attention, mask = self.cross_attention, prepared["mask"]
