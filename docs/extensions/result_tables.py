@@ -31,7 +31,6 @@ METRICS = {
     "multi30k": ["bleu"],
     "sst2": ["accuracy"],
 }
-BACKENDS = ("tensorflow", "jax", "torch")
 # What to take where, by the name of the run; README.md says it with figures from the records.
 CHOICES = (
     ("a good default", "multi_head"),
@@ -189,6 +188,10 @@ def _versions(found) -> list[str]:
     return list(dict.fromkeys(every))
 
 
+def _backends(found) -> list[str]:
+    return list(dict.fromkeys(one["backend"] for one in found["records"]))
+
+
 def _side_by_side(found) -> str:
     """Of models: a row for each case, and in brackets the ratios to the peers."""
     cases = {"train": "training step, B=64", "greedy1": "greedy, B=1", "greedy64": "greedy, B=64"}
@@ -213,7 +216,7 @@ def _layers(found) -> str:
     lengths = list(dict.fromkeys(one["length"] for one in found["records"]))
     rows = []
     for length in lengths:
-        ours = [records[length, backend, "attnzoo"] for backend in BACKENDS]
+        ours = [records[length, backend, "attnzoo"] for backend in _backends(found)]
         cells = [
             _cell(_middle(one["milliseconds"], 0), [_middle(r, 2) for r in one["ratios"].values()])
             for one in ours
@@ -222,7 +225,7 @@ def _layers(found) -> str:
         if all(one["peak_gib"] is not None for one in ours):
             cells = [_memory(one, records) for one in ours]
             rows.append((f"T=S={length}, GiB", *cells))
-    return _table(("", *BACKENDS), rows)
+    return _table(("", *_backends(found)), rows)
 
 
 def _memory(one, records) -> str:
@@ -235,12 +238,13 @@ def _memory(one, records) -> str:
 def _mechanisms(found) -> str:
     """Of attentions: a training step as a multiple of that of the soft counterpart."""
     ratios = {(one["attention"], one["backend"]): one["ratios"] for one in found["records"]}
+    backends = _backends(found)
     counterparts = {one["attention"]: one["counterpart"] for one in found["records"]}
     rows = [
-        (f"`{attention}`, to `{other}`", *(_spread(ratios[attention, b]) for b in BACKENDS))
+        (f"`{attention}`, to `{other}`", *(_spread(ratios[attention, b]) for b in backends))
         for attention, other in counterparts.items()
     ]
-    return _table(("", *BACKENDS), rows)
+    return _table(("", *backends), rows)
 
 
 def _decoding(found) -> str:

@@ -169,3 +169,15 @@ def pad_to(array, shape, value=0):
     """An array, padded with a value at the ends of its axes."""
     missing = [(0, wanted - has) for wanted, has in zip(shape, np.shape(array), strict=True)]
     return np.pad(array, missing, constant_values=value) if missing else np.asarray(array)
+
+
+def cut_padding_in_graph(packed: dict, mask) -> dict:
+    """Return packed tensors [B, S] without the padding of every row; others as they are."""
+    import tensorflow as tf
+
+    lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
+    longest = tf.maximum(tf.reduce_max(lengths), 1)  # Also where all are empty.
+    return {
+        name: value[:, :longest] if value.shape.rank == 2 else value
+        for name, value in packed.items()
+    }

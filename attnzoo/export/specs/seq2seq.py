@@ -13,10 +13,10 @@ import dataclasses
 import numpy as np
 from keras import ops
 
-from attnzoo.data.copying import copy_ids
 from attnzoo.export.specs.base import (
     HALF_TOLERANCE,
     ServingSpec,
+    cut_padding_in_graph,
     ordinary_ids,
     pad_rows,
     pad_to,
@@ -131,21 +131,9 @@ class Seq2SeqSpec(ServingSpec):
         if self.inputs == "ids":
             real = tf.not_equal(given["token_ids"], self.special.source_pad)
             return {"encoder_token_ids": given["token_ids"], "encoder_padding_mask": real}
-        text, preprocessor = given["text"], self.task.preprocessor
-        ids = preprocessor.source_tokenizer(text)
-        if not isinstance(ids, tf.RaggedTensor):
-            ids = tf.RaggedTensor.from_tensor(ids)
-        ids = tf.cast(ids, tf.int32)[:, : preprocessor.encoder_sequence_length - 1]
-        ids = _end_with(ids, self.special.source_end)  # [B, (S)]
-        lengths = tf.cast(ids.row_lengths(), tf.int32)
-        ids = ids.to_tensor(default_value=self.special.source_pad)  # [B, S]
-        real = tf.sequence_mask(lengths, tf.shape(ids)[1])
-        packed = {"encoder_text": text, "encoder_token_ids": ids, "encoder_padding_mask": real}
-        if getattr(preprocessor, "pointer_generator", False):
-            symbols = preprocessor.source_symbols(text)
-            copies = _end_with(copy_ids(symbols, preprocessor.tokenizer), self.special.end)
-            packed["copy_token_ids"] = copies.to_tensor(default_value=self.special.pad)
-        return packed
+        packed = self.task.preprocessor.pack_sources(given["text"])
+        packed = cut_padding_in_graph(packed, packed["encoder_padding_mask"])
+        return {**packed, "encoder_text": given["text"]}
 
     def compute(self, packed):
         """Decode sources: see `attnzoo.models.tasks.decoding.decode`."""
@@ -304,14 +292,6 @@ def _longest(mask):
     import tensorflow as tf
 
     return tf.reduce_max(tf.reduce_sum(tf.cast(mask, tf.int32), axis=-1))
-
-
-def _end_with(ids, end):
-    """A ragged tensor of ids, with one more at the end of each row."""
-    import tensorflow as tf
-
-    ends = tf.fill([ids.nrows(out_type=tf.int32), 1], end)
-    return tf.concat([ids, tf.RaggedTensor.from_tensor(ends)], axis=1)
 
 
 def _get_sampler(task, sampler):

@@ -4,7 +4,13 @@ import contextlib
 
 import numpy as np
 
-from attnzoo.export.specs.base import ServingSpec, pad_rows, sample_ids, sample_texts
+from attnzoo.export.specs.base import (
+    ServingSpec,
+    cut_padding_in_graph,
+    pad_rows,
+    sample_ids,
+    sample_texts,
+)
 from attnzoo.models.preprocessing.masking import MASK
 
 # A task's methods that look at alignments, and under which name these come out.
@@ -77,7 +83,8 @@ class TextSpec(ServingSpec):
         import tensorflow as tf
 
         if self.inputs == "text":
-            return _cut_padding_in_graph(self.pack_text(given))
+            packed = self.pack_text(given)
+            return cut_padding_in_graph(packed, packed["padding_mask"])
         # An encoder wants a token; by its mask it is padding.
         missing = tf.cast(tf.equal(tf.shape(given["token_ids"])[1], 0), tf.int32)
         packed = {
@@ -209,17 +216,6 @@ def cut_padding(packed):
     """Return packed texts, [B, S] each, without the padding of every text."""
     longest = int(np.flatnonzero(packed["padding_mask"].any(axis=0)).max(initial=0)) + 1
     return {name: np.asarray(value)[:, :longest] for name, value in packed.items()}
-
-
-def _cut_padding_in_graph(packed):
-    import tensorflow as tf
-
-    lengths = tf.reduce_sum(tf.cast(packed["padding_mask"], tf.int32), axis=1)
-    longest = tf.maximum(tf.reduce_max(lengths), 1)  # Also where all are empty.
-    return {
-        name: value[:, :longest] if value.shape.rank == 2 else value
-        for name, value in packed.items()
-    }
 
 
 def pad_ragged(rows, value=0):

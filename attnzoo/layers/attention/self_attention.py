@@ -182,7 +182,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         (batch, length, _), (rows, _, room, _) = inputs.shape, cache["key"].shape
         if None not in (batch, rows) and batch != rows:
             raise ValueError(
-                "A cache must be of the batch that goes on with it. "
+                "`cache` and `inputs` must have the same batch size. "
                 f"Received: a cache of {rows} sequences with inputs.shape={tuple(inputs.shape)}"
             )
         known = isinstance(index, (int, np.integer))
@@ -190,7 +190,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         check_at_least(0, index=start)
         if None not in (length, room) and start + length > room:
             raise ValueError(
-                f"A cache must have room for the tokens before and for these: it has {room} places."
+                f"`cache` must have room for the tokens before and for these: it has {room} places."
                 f" Received: index={start if known else 'a tensor'} with {length} tokens"
             )
 

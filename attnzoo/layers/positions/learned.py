@@ -94,6 +94,6 @@ class LearnedPosition(Position):
     def _check_length(self, x_shape):
         if (known_size(x_shape[1]) or 0) > self.max_length:
             raise ValueError(
-                f"x must be at most `max_length`={self.max_length} tokens long. Received: "
+                f"`x` must be at most `max_length`={self.max_length} tokens long. Received: "
                 f"x.shape={tuple(x_shape)}. {_REMEDY}"
             )

@@ -70,7 +70,7 @@ class RotaryPosition(Position):
 def _check_even(key_dim: int):
     if key_dim % 2:
         raise ValueError(
-            "A rotary position turns pairs of features: the width of a head must be even. "
+            "`key_dim` must be even: a rotary position rotates pairs of features. "
             f"Received: key_dim={key_dim}"
         )
 

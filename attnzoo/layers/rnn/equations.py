@@ -44,6 +44,9 @@ class _AnyCell:
         self.cell = cell
         self.training = {"training": training} if _takes_training(cell) else {}
 
+    def draw(self, inputs):
+        """Draw nothing: the cell draws its own dropout, in the loop."""
+
     def project(self, inputs):
         return inputs
 
@@ -51,6 +54,9 @@ class _AnyCell:
         inputs = projected if late is None else ops.concatenate([projected, late], axis=-1)
         output, states = self.cell(inputs, list(states), **self.training)
         return output, list(states) if isinstance(states, (list, tuple)) else [states]
+
+    def step_late(self, inputs, states):
+        return self.step(inputs, None, states)
 
 
 class _Gates:
@@ -86,6 +92,11 @@ class _Gates:
         if self.early_mask is not None:
             inputs = inputs * self.early_mask
         return linear(inputs, self.early_kernel, self.input_bias())
+
+    def step_late(self, inputs, states):
+        """Take a step whose whole input is late, as that of an upper cell of a stack."""
+        bias = self.input_bias()
+        return self.step(0.0 if bias is None else bias[None], inputs, states)
 
     def input_bias(self):
         return self.bias
@@ -162,40 +173,32 @@ class _Stack:
     def __init__(self, cell, early_width, training):
         lowest, *upper = cell.cells
         self.lowest = bind(lowest, early_width, training)
-        self.upper = [_Whole(one, training) for one in upper]
+        self.upper = [bind(one, 0, training) for one in upper]
         self.sizes = [len(state_sizes(one)) for one in cell.cells]
+
+    def draw(self, inputs):
+        for one in (self.lowest, *self.upper):
+            one.draw(inputs[:, :, :0])
 
     def project(self, inputs):
         for one in self.upper:
-            one.draw(inputs)
+            one.draw(inputs[:, :, :0])
         return self.lowest.project(inputs)
 
     def step(self, projected, late, states):
-        states = list(states)
-        output, next_states = self.lowest.step(projected, late, states[: self.sizes[0]])
+        return self._rise(*self.lowest.step(projected, late, states[: self.sizes[0]]), states)
+
+    def step_late(self, inputs, states):
+        return self._rise(*self.lowest.step_late(inputs, states[: self.sizes[0]]), states)
+
+    def _rise(self, output, next_states, states):
+        """Take the step of the upper cells, on the output of the lowest."""
         start = self.sizes[0]
         for one, size in zip(self.upper, self.sizes[1:], strict=True):
-            output, last = one.step(output, states[start : start + size])
+            output, last = one.step_late(output, list(states[start : start + size]))
             next_states = next_states + last
             start += size
         return output, next_states
-
-
-class _Whole:
-    """An upper cell of a stack: all its input comes late."""
-
-    def __init__(self, cell, training):
-        self.equations = bind(cell, 0, training)
-
-    def draw(self, inputs):
-        if isinstance(self.equations, _Gates):
-            self.equations.draw(inputs[:, :, :0])
-
-    def step(self, inputs, states):
-        if not isinstance(self.equations, _Gates):
-            return self.equations.step(inputs, None, states)
-        bias = self.equations.input_bias()
-        return self.equations.step(0.0 if bias is None else bias[None], inputs, states)
 
 
 def state_sizes(cell) -> list[int]:

@@ -72,11 +72,7 @@ class TransformerBlock(SpecLayer):
         check_positive(
             hidden_dim=hidden_dim, num_heads=num_heads, feed_forward_dim=feed_forward_dim
         )
-        if hidden_dim % num_heads:
-            raise ValueError(
-                "`num_heads` must divide `hidden_dim`. "
-                f"Received: num_heads={num_heads}, hidden_dim={hidden_dim}"
-            )
+        _check_heads(num_heads, hidden_dim)
         check_choice(sorted(NORMS), norm=norm)
         check_rate(dropout=dropout, stochastic_depth=stochastic_depth)
         check_above(0, epsilon=epsilon)
@@ -422,7 +418,7 @@ class TransformerDecoderBlock(TransformerBlock):
         batch = ops.shape(prepared["value"])[0]
         if None not in (prepared["value"].shape[0], x.shape[0]) and rows % batch:
             raise ValueError(
-                "Each source that was prepared must have as many rows. "
+                "The rows of `x` must be a multiple of the sources that were prepared. "
                 f"Received: {batch} sources with x.shape={tuple(x.shape)}"
             )
         attention, mask = self.cross_attention, prepared["mask"]
@@ -463,6 +459,15 @@ class TransformerDecoderBlock(TransformerBlock):
             shapes.append((batch, self.num_heads, steps, steps))
         specs = [keras.KerasTensor(shape, dtype=self.compute_dtype) for shape in shapes]
         return tuple(specs) if len(specs) > 1 else specs[0]
+
+
+def _check_heads(num_heads, hidden_dim):
+    """Raise unless the heads share the width of the block."""
+    if hidden_dim % num_heads:
+        raise ValueError(
+            "`num_heads` must divide `hidden_dim`. "
+            f"Received: num_heads={num_heads}, hidden_dim={hidden_dim}"
+        )
 
 
 def _check_attention(attention):

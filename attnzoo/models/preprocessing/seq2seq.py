@@ -314,31 +314,46 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         symbols = self.source_tokenizer.symbols(source)
         return form().cut_symbols(symbols, kept, self.tokenizer.lowercase)
 
+    def pack_sources(self, sources, length: int | None = None) -> dict:
+        """Return sources alone, packed: the encoder's part of what a call returns.
+
+        Args:
+            sources: A list of strings; in a graph a tensor [B].
+            length: Padded length, in tokens; without, one of few lengths that holds them, and in a
+                graph the longest that there may be.
+        """
+        return self._pack_sources(sources, length)[0]
+
     def _pack_source(self, source, target, source_length, target_limit):
         """Whether it is one text; the sources, packed; and the ids of their targets, unpacked.
 
-        Without a `source_length` sources are padded to one of few lengths that holds them, and
-        without a target nothing is said yet.
+        Without a target nothing is said yet.
         """
         used = form()
         is_one, source = used.as_batch(source)
         source = used.check_texts(source, "source")
-        limit = source_length or self.encoder_sequence_length
-        ids = used.tokenize(self.source_tokenizer, source)
+        packed, symbols = self._pack_sources(source, source_length)
+        return is_one, packed, self._target_ids(source, target, symbols, target_limit)
+
+    def _pack_sources(self, sources, length):
+        """`pack_sources`, and the symbols that a pointer-generator may copy, or None."""
+        used = form()
+        limit = length or self.encoder_sequence_length
+        ids = used.tokenize(self.source_tokenizer, sources)
         ids = self._apply_truncation(ids, limit, "source")
-        if source_length is None and used is eager:
+        if length is None and used is eager:
             limit = used.padded_length(1 + used.count_tokens(ids), limit)
         end, padding = self.source_tokenizer.end_token_id, self.source_tokenizer.pad_token_id
-        token_ids, padding_mask = form().pack_rows(ids, limit, end=end, padding=padding)
+        token_ids, padding_mask = used.pack_rows(ids, limit, end=end, padding=padding)
         packed = {"encoder_token_ids": token_ids, "encoder_padding_mask": padding_mask}
-        symbols = None
-        if self.pointer_generator:
-            symbols = self.source_symbols(source, limit)
-            # What copying says is the target's affair: the end of the source is the target's end.
-            end, padding = self.tokenizer.end_token_id, self.tokenizer.pad_token_id
-            copies = copy_ids(symbols, self.tokenizer)
-            packed["copy_token_ids"], _ = form().pack_rows(copies, limit, end=end, padding=padding)
-        return is_one, packed, self._target_ids(source, target, symbols, target_limit)
+        if not self.pointer_generator:
+            return packed, None
+        symbols = self.source_symbols(sources, limit)
+        # What copying says is the target's affair: the end of the source is the target's end.
+        end, padding = self.tokenizer.end_token_id, self.tokenizer.pad_token_id
+        copies = copy_ids(symbols, self.tokenizer)
+        packed["copy_token_ids"], _ = used.pack_rows(copies, limit, end=end, padding=padding)
+        return packed, symbols
 
     def _target_ids(self, source, target, source_symbols, limit):
         """Ids of targets, unpacked; with a pointer-generator they may say the source's symbols."""

@@ -1,4 +1,3 @@
-import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -117,13 +116,6 @@ def test_what_does_not_belong_together_is_refused(arguments, message):
         attention(**tensors)
 
 
-@pytest.mark.parametrize("name", ATTENTIONS)
-def test_a_name_makes_its_attention(name):
-    attention = get_attention(name, units=7, name="attention")
-    assert isinstance(attention, layers.Attention) and attention.name == "attention"
-    assert attention(QUERY, MEMORY).shape == (2, 3, 5)
-
-
 AFTER = ("luong", "luong_general", "luong_dot", "luong_concat", "local_predictive")
 AFTER += ("local_monotonic", "hard_exact", "exact_monotonic", "exact_monotonic_zeroth")
 
@@ -134,23 +126,3 @@ def test_a_mechanism_says_what_it_is(name):
     assert attention.decoder_order == ("after" if name in AFTER else "before")
     assert attention.has_coverage is hasattr(attention, "coverage_loss") is (name == "coverage")
     assert attention.marginal is hasattr(attention, "make_output_layer") is ("exact" in name)
-
-
-def test_what_is_given_comes_before_what_a_name_stands_for():
-    attention = get_attention("monotonic", units=7, score="bilinear", sigmoid_noise=0.5)
-    assert isinstance(attention.score, layers.BilinearScore) and attention.sigmoid_noise == 0.5
-    attention = get_attention("multi_head", units=12, num_heads=3)
-    assert (attention.num_heads, attention.key_dim) == (3, 4)
-
-
-def test_an_attention_is_handed_through_or_revived():
-    attention = layers.BahdanauAttention(7)
-    assert get_attention(attention, units=5) is attention
-    revived = get_attention(keras.saving.serialize_keras_object(attention), units=5)
-    assert revived.get_config() == attention.get_config()
-
-
-@pytest.mark.parametrize("attention", ["soft", 3, None])
-def test_what_is_no_attention_is_refused(attention):
-    with pytest.raises(ValueError, match=rf"'bahdanau', .* Received: attention={attention!r}"):
-        get_attention(attention, units=7)

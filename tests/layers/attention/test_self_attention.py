@@ -172,7 +172,12 @@ def test_a_resized_cache_holds_what_it_held():
 @pytest.mark.parametrize(
     ("rows", "length", "index", "message"),
     [
-        (3, 1, 0, r"batch that goes on .* a cache of 2 sequences with inputs.shape=\(3, 1, 5\)"),
+        (
+            3,
+            1,
+            0,
+            r"same batch size. Received: a cache of 2 sequences with inputs.shape=\(3, 1, 5\)",
+        ),
         (2, 1, 4, "it has 4 places. Received: index=4 with 1 tokens"),
         (2, 3, np.int64(2), "it has 4 places. Received: index=2 with 3 tokens"),
         (2, 5, "a tensor", "it has 4 places. Received: index=a tensor with 5 tokens"),

@@ -70,7 +70,7 @@ def test_keras_hub_turns_the_same_pairs():
 
 def test_an_odd_width_is_refused():
     rows = QUERY[..., :5]
-    with pytest.raises(ValueError, match="the width of a head must be even. Received: key_dim=5"):
+    with pytest.raises(ValueError, match="`key_dim` must be even: .* Received: key_dim=5"):
         layers.RotaryPosition().rotate(rows, rows, QUERY_POSITIONS, QUERY_POSITIONS)
 
 

@@ -167,3 +167,22 @@ def test_the_topmost_hidden_state_is_the_query():
     assert output_size(stack) == 7
     assert query_index(keras.layers.LSTMCell(7)) == 0
     assert (state_sizes(DecayCell(7)), output_size(DecayCell(7))) == ([7], 7)
+
+
+@pytest.mark.parametrize("place", ["lowest", "upper"])
+def test_a_stack_in_a_stack_is_one_stack(place):
+    cells = [keras.layers.GRUCell(5), keras.layers.LSTMCell(5), keras.layers.SimpleRNNCell(7)]
+    flat = built(keras.layers.StackedRNNCells(cells))
+    two = cells[:2] if place == "lowest" else cells[1:]
+    inner = keras.layers.StackedRNNCells(two)
+    nested = [inner, cells[2]] if place == "lowest" else [cells[0], inner]
+    nested = keras.layers.StackedRNNCells(nested)
+    inner.built = nested.built = True
+
+    def step(cell):
+        equations = bind(cell, 5)
+        late = ops.convert_to_tensor(INPUTS[:, 0, 5:])
+        projected = equations.project(ops.convert_to_tensor(INPUTS[:, :, :5]))
+        return equations.step(projected[:, 0], late, states_for(flat))
+
+    assert_close(step(nested), step(flat))
