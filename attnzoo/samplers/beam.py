@@ -1,5 +1,7 @@
 """Beam search."""
 
+from collections.abc import Callable, Iterable
+
 import keras
 import keras_hub
 from keras import ops, tree
@@ -99,15 +101,15 @@ class BeamSampler(keras_hub.samplers.Sampler):
 
     def search(
         self,
-        next,
+        next: Callable,
         prompt,
         cache=None,
         index=0,
         mask=None,
-        stop_token_ids=None,
+        stop_token_ids: Iterable[int] | None = None,
         hidden_states=None,
-        model=None,
-        resize_cache=None,
+        model: keras.Model | None = None,
+        resize_cache: Callable | None = None,
         return_alignments: bool = False,
     ):
         """Search, and return the n best with their scores.
@@ -139,9 +141,10 @@ class BeamSampler(keras_hub.samplers.Sampler):
         mask = ops.zeros_like(prompt, dtype="bool") if mask is None else ops.cast(mask, "bool")
         stops = [] if stop_token_ids is None else list(stop_token_ids)
 
-        rooms = [length] if resize_cache is None else _cache_lengths(index, length)
-        if len(rooms) > 1:
-            cache = resize_cache(cache, rooms[0])
+        rooms = [length]
+        if resize_cache is not None:
+            rooms = _cache_lengths(index, length)
+            cache = resize_cache(cache, rooms[0]) if len(rooms) > 1 else cache
 
         state = {
             **self._first_beams(prompt),
@@ -170,7 +173,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
             )
             found = {name: state[name] for name in results}
             found["index"] = index
-            if not larger:
+            if resize_cache is None or not larger:
                 return found
 
             def go_on():
