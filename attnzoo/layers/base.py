@@ -39,7 +39,7 @@ class SpecLayer(keras.layers.Layer):
         """
         parameters = inspect.signature(self.call).parameters
         named = dict(zip(parameters, shapes, strict=False))
-        options = {}
+        options: dict = {}
         for name, value in arguments.items():
             is_shape = name.endswith("_shape") and name not in parameters
             (named if is_shape else options)[name.removesuffix("_shape")] = value

@@ -20,7 +20,7 @@ def document_call(layer) -> None:
     call = vars(layer).get("call")
     if call is None or call.__doc__:
         return
-    _, *sections = _SECTION.split(inspect.getdoc(layer))
+    _, *sections = _SECTION.split(inspect.getdoc(layer) or "")
     about = [one for one in sections if one.startswith(("Call arguments", "Returns"))]
     if about:
         body = "".join(about).replace("Call arguments", "Args", 1).rstrip()
@@ -28,4 +28,4 @@ def document_call(layer) -> None:
 
 
 def _first_line(layer) -> str:
-    return inspect.getdoc(layer).split("\n", 1)[0]
+    return (inspect.getdoc(layer) or "").split("\n", 1)[0]

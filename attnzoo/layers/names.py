@@ -99,7 +99,7 @@ SCORES = {
     "location": LocationScore,
 }
 
-POSITIONS = {
+POSITIONS: dict[str, type[Position]] = {
     "none": Position,
     "sinusoidal": SinusoidalPosition,
     "learned": LearnedPosition,

@@ -138,7 +138,8 @@ def _blockwise_scores(query, key, vector):
         queries, key = elements
 
         def block(_, elements):
-            return (), (_whole(*elements, key, vector),)  # [b, t, S]
+            (query,) = elements
+            return (), (_whole(query, key, vector),)  # [b, t, S]
 
         return scan_blocks(block, (), (queries,))  # [T / t, b, t, S]
 

@@ -264,8 +264,8 @@ class _Computation:
             (key_gradient, *sums), of_steps = scan_blocks(block, sums, steps, num_outputs=2)
             return tuple(sums), (*of_steps, key_gradient)
 
-        by_steps = [query, operand, upstream] + ([] if kept is None else [kept])
-        by_steps = (cut_blocks(one, examples, steps) for one in by_steps)
+        whole = [query, operand, upstream] + ([] if kept is None else [kept])
+        by_steps = (cut_blocks(one, examples, steps) for one in whole)
         sums, (query_gradient, operand_gradient, key_gradient) = scan_blocks(
             example,
             (ops.zeros_like(kernel), ops.zeros_like(bias)),

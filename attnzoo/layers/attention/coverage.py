@@ -77,7 +77,7 @@ class CoverageAttention(HistoryAttention):
         self._coverage_loss = weight
 
     @property
-    def needs_training_pass(self):
+    def needs_training_pass(self) -> bool:  # type: ignore[override]  # A constant of the base.
         return self.coverage_loss > 0.0
 
     def after_training(self, steps):

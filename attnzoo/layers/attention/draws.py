@@ -7,8 +7,6 @@ import typing
 
 import keras
 
-_COLLECTED = contextvars.ContextVar("collected_draws", default=None)
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Draws:
@@ -35,6 +33,11 @@ class Draws:
     causal: bool
 
 
+_COLLECTED: contextvars.ContextVar[list[Draws] | None] = contextvars.ContextVar(
+    "collected_draws", default=None
+)
+
+
 @contextlib.contextmanager
 def collect_draws():
     """Collect the draws that attentions hand in, within a pass of training.
@@ -46,7 +49,7 @@ def collect_draws():
     if _COLLECTED.get() is not None:
         yield []
         return
-    collected = []
+    collected: list[Draws] = []
     token = _COLLECTED.set(collected)
     try:
         yield collected
@@ -60,5 +63,7 @@ def is_collecting() -> bool:
 
 
 def hand_in(draws: Draws) -> None:
-    """Add draws to those that are collected."""
-    _COLLECTED.get().append(draws)
+    """Add draws to those that are collected, if any are."""
+    collected = _COLLECTED.get()
+    if collected is not None:
+        collected.append(draws)

@@ -61,12 +61,13 @@ class GumbelSoftmaxAttention(HardAttention):
         )
         check_above(0, finite=True, temperature=temperature)
         self.first_temperature = temperature
-        self._temperature = None
+        self._temperature: keras.Variable | None = None
 
     def build(self, query_shape, memory_shape):
         super().build(query_shape, memory_shape)
-        self._temperature = self.add_variable("temperature", self.first_temperature)
-        self._temperature.constraint = Range("above 0", lambda value: value > 0.0)
+        temperature = self.add_variable("temperature", self.first_temperature)
+        temperature.constraint = Range("above 0", lambda value: value > 0.0)
+        self._temperature = temperature
 
     @property
     def temperature(self) -> keras.Variable:

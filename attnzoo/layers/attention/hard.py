@@ -65,7 +65,7 @@ class HardAttention(ScoredAttention):
     """
 
     stochastic = True
-    estimator = None
+    estimator: str | None = None
 
     def __new__(cls, *args, estimator: str = "reinforce", **kwargs):
         if cls is HardAttention:
@@ -212,17 +212,15 @@ def _as_hard_attention(cls):
     estimator had a class load, into models that are made as they were then, too.
     """
 
-    class Renamed(cls):
-        __doc__ = cls.__doc__
+    def get_config(self):
+        return {**cls.get_config(self), "estimator": self.estimator}
 
-        def get_config(self):
-            return {**super().get_config(), "estimator": self.estimator}
-
-    Renamed.__name__ = Renamed.__qualname__ = HardAttention.__name__
+    own = {"__doc__": cls.__doc__, "__module__": __name__, "get_config": get_config}
+    renamed = type(HardAttention.__name__, (cls,), own)
     register = keras.saving.register_keras_serializable(package="attnzoo")
-    register(Renamed)
+    register(renamed)
     register(HardAttention)  # Again: this is the one that reads configs.
-    return Renamed
+    return renamed
 
 
 def _estimator_class(estimator: str):

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from attnzoo.layers.attention.scored import ScoredAttention
-from attnzoo.layers.scores.base import Score
+from attnzoo.layers.scores.history import HistoryScore
 from attnzoo.ops import get_normalizer, weighted_sum
 
 
@@ -22,7 +22,7 @@ class HistoryAttention(ScoredAttention):
         normalizer: How scores become alignments: `"softmax"`, `"sparsemax"` or `"entmax15"`.
     """
 
-    def __init__(self, score: Score, *, normalizer: str = "softmax", **kwargs):
+    def __init__(self, score: HistoryScore, *, normalizer: str = "softmax", **kwargs):
         super().__init__(**kwargs)
         get_normalizer(normalizer)  # Raises if it is unknown.
         self.score = score

@@ -117,7 +117,7 @@ class MonotonicAttention(ScoredAttention):
         return self.inference_mode or self.mode
 
     @property
-    def stochastic(self) -> bool:
+    def stochastic(self) -> bool:  # type: ignore[override]  # A constant of the base.
         """Whether a step of training differs from one of decoding."""
         return bool(self.sigmoid_noise) or self.mode == "hard" or self.mode != self.decoding_mode
 

@@ -163,16 +163,18 @@ class MultiHeadAttention(Attention):
         self.query_dense = self._dense("query", num_heads * key_dim)
         self.key_dense = self._dense("key", self.num_key_value_heads * key_dim)
         self.value_dense = self._dense("value", self.num_key_value_heads * self.value_dim)
-        self.output_dense = None  # As wide as the query is, where nothing else is asked for.
+        # As wide as the query is, where nothing else is asked for.
+        self.output_dense: keras.layers.Dense | None = None
 
     def build(self, query_shape, memory_shape):
         query_width, memory_width = query_shape[-1], memory_shape[-1]
         output_width = query_width if self.output_dim is None else self.output_dim
-        self.output_dense = self._dense("attention_output", output_width)
+        output_dense = self._dense("attention_output", output_width)
         self.query_dense.build((None, query_width))
         self.key_dense.build((None, memory_width))
         self.value_dense.build((None, memory_width))
-        self.output_dense.build((None, self.num_heads * self.value_dim))
+        output_dense.build((None, self.num_heads * self.value_dim))
+        self.output_dense = output_dense
         if self.qk_norm:
             for name in ("query_factor", "key_factor"):
                 weight = self.add_weight(shape=(self.key_dim,), initializer="ones", name=name)
@@ -316,7 +318,7 @@ class MultiHeadAttention(Attention):
         return *self._one_alignment(query, prepared), state
 
     @property
-    def stochastic(self):
+    def stochastic(self) -> bool:  # type: ignore[override]  # A constant of the base.
         return self.dropout > 0.0
 
     def draw_noise(self, prepared, steps):

@@ -118,7 +118,7 @@ class ReinforceAttention(HardAttention):
     # === The loss that draws are charged with ===
 
     @property
-    def needs_training_pass(self):
+    def needs_training_pass(self) -> bool:  # type: ignore[override]  # A constant of the base.
         return is_collecting()
 
     def after_training(self, steps):

@@ -20,10 +20,10 @@ class ScoredAttention(Attention):
         """
         if isinstance(score, str):
             arguments = {**arguments, "name": "score", "dtype": self.dtype_policy}
-        score = get_score(score, **arguments)
-        if score.needs_history:
-            raise ValueError(score.missing_history() + f" Received: score={score!r}")
-        return score
+        made = get_score(score, **arguments)
+        if made.needs_history:
+            raise ValueError(made.missing_history() + f" Received: score={made!r}")
+        return made
 
     def build(self, query_shape, memory_shape):
         if not self.score.built:

@@ -48,10 +48,10 @@ class MultiHeadSelfAttention(MultiHeadAttention):
 
     mask_argument = "padding_mask"
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape):  # type: ignore[override]  # One tensor is query and memory.
         super().build(inputs_shape, inputs_shape)
 
-    def call(
+    def call(  # type: ignore[override]  # One tensor is query and memory.
         self,
         inputs,
         padding_mask=None,
@@ -72,7 +72,7 @@ class MultiHeadSelfAttention(MultiHeadAttention):
             training=training,
         )
 
-    def compute_output_spec(
+    def compute_output_spec(  # type: ignore[override]  # One tensor is query and memory.
         self,
         inputs,
         padding_mask=None,

@@ -132,6 +132,6 @@ class LuongAttention(SoftAttention):
 
     def get_config(self):
         arguments = self.score.get_config()
-        own = ("scale", "units", "normalize", "max_length")
-        own = {name: arguments[name] for name in own if name in arguments}
+        names = ("scale", "units", "normalize", "max_length")
+        own = {name: arguments[name] for name in names if name in arguments}
         return {**super().get_config(), "score": self.luong_score, **own}

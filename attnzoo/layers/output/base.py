@@ -1,5 +1,7 @@
 """The base of the output layers: OUTPUTS OF A DECODER -> LOGITS."""
 
+from collections.abc import Callable
+
 
 class OutputLayer:
     """Mixin of the layers that make logits of the outputs of a decoder.
@@ -27,6 +29,7 @@ class OutputLayer:
     """
 
     needs_alignments = False
+    __call__: Callable  # The layer's.
 
     def prepare(self, memory, memory_mask=None, copy_token_ids=None):
         """Compute what depends on the source alone: a pytree of tensors, batch first."""

@@ -66,7 +66,7 @@ class RelativePosition(Position):
         self.value_dim = value_dim
 
     @property
-    def needs_alignments(self) -> bool:
+    def needs_alignments(self) -> bool:  # type: ignore[override]  # A constant of the base.
         """Whether there is a `value_bias`."""
         return self.values
 

@@ -116,7 +116,7 @@ class AttentionCell(keras.layers.Layer):
                 name="attention_layer",
                 dtype=self.dtype_policy,
             )
-        self.attention_layer = attention_layer
+        self.attention_layer: keras.layers.Layer | None = attention_layer
         self.output_attention = not marginal if output_attention is None else output_attention
 
     def build(self, inputs_shape, memory_shape):

@@ -93,6 +93,9 @@ class _Gates:
             inputs = inputs * self.early_mask
         return linear(inputs, self.early_kernel, self.input_bias())
 
+    def step(self, projected, late, states):
+        raise NotImplementedError
+
     def step_late(self, inputs, states):
         """Take a step whose whole input is late, as that of an upper cell of a stack."""
         bias = self.input_bias()
@@ -186,10 +189,12 @@ class _Stack:
         return self.lowest.project(inputs)
 
     def step(self, projected, late, states):
-        return self._rise(*self.lowest.step(projected, late, states[: self.sizes[0]]), states)
+        output, lowest = self.lowest.step(projected, late, states[: self.sizes[0]])
+        return self._rise(output, lowest, states)
 
     def step_late(self, inputs, states):
-        return self._rise(*self.lowest.step_late(inputs, states[: self.sizes[0]]), states)
+        output, lowest = self.lowest.step_late(inputs, states[: self.sizes[0]])
+        return self._rise(output, lowest, states)
 
     def _rise(self, output, next_states, states):
         """Take the step of the upper cells, on the output of the lowest."""

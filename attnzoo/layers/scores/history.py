@@ -54,7 +54,7 @@ class HistoryScore(AdditiveScore):
         scores = additive_scores(query, own, self.read_vector())  # [B T, 1, S]
         return ops.reshape(scores, (batch, steps, places))
 
-    def call(self, query, memory, history):
+    def call(self, query, memory, history):  # type: ignore[override]  # It needs one more.
         return self.compare(query, self.project(memory), history)
 
     def compute_output_shape(self, query_shape, memory_shape, history_shape=None):

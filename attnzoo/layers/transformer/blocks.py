@@ -331,7 +331,7 @@ class TransformerDecoderBlock(TransformerBlock):
         )
         self.cross_attention_norm = self._make_norm("cross_attention_norm")
 
-    def build(self, x_shape, memory_shape):
+    def build(self, x_shape, memory_shape):  # type: ignore[override]  # It has a memory.
         super().build(x_shape)
         self.cross_attention.build(x_shape, memory_shape)
         self.cross_attention_norm.build(x_shape)

@@ -74,25 +74,26 @@ class FeedForward(keras.layers.Layer):
         check_positive(hidden_dim=hidden_dim)
         check_rate(dropout=dropout)
         self.hidden_dim = hidden_dim
-        self.gated = isinstance(activation, str) and activation in GATES
+        gate = GATES.get(activation) if isinstance(activation, str) else None
+        self.gated = gate is not None
         self.activation = activation if self.gated else keras.activations.get(activation)
         self.dropout = dropout
         self.use_bias = use_bias
         self.supports_masking = True
         hidden_activation = None if self.gated else self.activation
         self.hidden_dense = self._dense("hidden", hidden_dim, hidden_activation)
-        gate_activation = GATES[activation] if self.gated else None
-        self.gate_dense = self._dense("gate", hidden_dim, gate_activation) if self.gated else None
+        self.gate_dense = self._dense("gate", hidden_dim, gate) if self.gated else None
         self.dropout_layer = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
-        self.output_dense = None  # As wide as x is.
+        self.output_dense: keras.layers.Dense | None = None  # As wide as x is.
 
     def build(self, x_shape):
         width = x_shape[-1]
         self.hidden_dense.build((None, width))
-        if self.gated:
+        if self.gate_dense is not None:
             self.gate_dense.build((None, width))
-        self.output_dense = self._dense("output", width)
-        self.output_dense.build((None, self.hidden_dim))
+        output_dense = self._dense("output", width)
+        output_dense.build((None, self.hidden_dim))
+        self.output_dense = output_dense
         self.built = True
 
     def call(self, x, training: bool = False):

@@ -92,9 +92,11 @@ def dot_product_attention(
     dtype = keras.backend.result_type(query.dtype, key.dtype, value.dtype)
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     if has_kernel(dtype, bias, soft_cap, dropout, query.shape[-1] == value.shape[-1]):
-        tensors = [ops.cast(tensor, dtype) for tensor in (query, key, value)]
+        query, key, value = (ops.cast(tensor, dtype) for tensor in (query, key, value))
         masks = memory_mask, attention_mask
-        return kernel_attention(*tensors, masks, bias, scale=scale, causal=causal, window=window)
+        return kernel_attention(
+            query, key, value, masks, bias, scale=scale, causal=causal, window=window
+        )
     wide = "float64" if dtype == "float64" else "float32"
     query, key, value = (ops.cast(tensor, wide) for tensor in (query, key, value))
     stacked, bias, terms = stack_groups(query * scale, key, memory_mask, attention_mask, bias)

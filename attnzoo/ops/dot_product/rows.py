@@ -59,12 +59,12 @@ class Rows:
             tensors: Tensors [G, ...] by name.
             num_outputs: How many outputs there are.
         """
-        names, tensors = list(tensors), tuple(tensors.values())
+        names, stacked = list(tensors), tuple(tensors.values())
         if isinstance(self.groups, int) and self.groups == 1:
-            one_group = {name: one[0] for name, one in zip(names, tensors, strict=True)}
+            one_group = {name: one[0] for name, one in zip(names, stacked, strict=True)}
             return [ops.expand_dims(output, 0) for output in compute(self, **one_group)]
 
         def step(_, one_group):
             return (), compute(self, **dict(zip(names, one_group, strict=True)))
 
-        return scan_blocks(step, (), tensors, num_outputs)[1]
+        return scan_blocks(step, (), stacked, num_outputs)[1]

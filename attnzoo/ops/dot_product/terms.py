@@ -70,8 +70,8 @@ class Terms:
 
 def join_masks(*masks):
     """Return the places that all masks allow. None allows all."""
-    masks = [mask for mask in masks if mask is not None]
-    joined = masks[0] if masks else None
-    for mask in masks[1:]:
+    given = [mask for mask in masks if mask is not None]
+    joined = given[0] if given else None
+    for mask in given[1:]:
         joined = ops.logical_and(joined, mask)
     return joined
