@@ -1,4 +1,4 @@
-"""Text to ids, files to pairs, pairs to batches."""
+"""Tokenizers, readers of data files, and batches."""
 
 from attnzoo.data.batching import BucketedBatches
 from attnzoo.data.datasets import (

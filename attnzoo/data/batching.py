@@ -15,46 +15,44 @@ from attnzoo.data.tokenized_pairs import pack_ids, special_id, tokenize_pairs
 class BucketedBatches(PlannedBatches):
     """Tokenized pairs in batches of few shapes with little padding, for `fit` and `evaluate`.
 
-    A batch shape (B, S, T) that was not seen before costs a compilation, so there are `num_buckets`
-    of them, chosen to hold the pairs with the least padding (`find_buckets`). B is the same for
-    all, or, with `max_tokens`, as many pairs as have room:
+    Each new batch shape (B, S, T) costs a compilation, so there are at most `num_buckets` shapes,
+    chosen to hold the pairs with the least padding (`find_buckets`). B is the same for all shapes,
+    or, with `max_tokens`, depends on the shape:
 
         B = max_tokens // max(S, T)
 
-    Every batch is full: the pairs left over in one bucket move up to the next, which is at least as
-    large both ways, and the last batch of all is filled up with copies of weight 0. The epoch's
-    order depends on `seed` and `epoch` alone. `fit` shuffles a dataset's batches once more, from
-    Python's global random state, unless it is told `shuffle=False`: tell it so to see the same
-    order again.
+    Every batch is full: the pairs left over in one bucket move to the next, which is at least as
+    large on both axes, and the last batch is filled with copies of weight 0. The epoch's order
+    depends on `seed` and `epoch` alone. By default `fit` shuffles a dataset's batches once more,
+    from Python's global random state: pass `shuffle=False` to `fit` for a reproducible order.
 
-    With `subword_sampling` (Kudo 2018) each epoch has the same texts in other pieces, drawn from
-    the tokenizers' unigram models; it often helps where there are few pairs. There are more of them
-    than the tokenizer's own, the more the smaller the exponent. A draw that has no room in its
-    batch's shape gives way to the tokenizer's own pieces, if these have it.
+    With `subword_sampling` (Kudo 2018) each epoch segments the same texts into other subword
+    pieces, drawn from the tokenizers' unigram models; it often helps if there are few pairs. A draw
+    has more pieces than the tokenizer's own segmentation, and the more, the smaller the exponent.
+    If a draw does not fit the shape of its batch, the tokenizer's own pieces are used if they fit.
 
     Differs from the usual: the first batch has the smallest shape and the second has the largest.
-    On TensorFlow, Keras takes from these two which sizes vary.
+    On TensorFlow, Keras infers from these two which sizes vary.
 
     Args:
         pairs: (source, target) pairs of strings. At least one.
-        preprocessor: Gives `source_tokenizer` and `tokenizer` (of the target), with the special
-            tokens `[PAD]`, `[START]` and `[END]`, and the longest lengths
-            `encoder_sequence_length` and `decoder_sequence_length`, in tokens with `[END]`
-            counted, or `None`.
-        batch_size: Pairs in a batch, with `max_tokens` the most pairs. At least 1. None is 64, and
-            with `max_tokens` any number.
-        max_tokens: The most tokens in a batch, of the source and of the target each, padding
-            counted. At least as many as the longest pair has, or usually has where pieces are
-            drawn, either way. None is no limit.
+        preprocessor: Has `source_tokenizer` and `tokenizer` (of the target), with the special
+            tokens `[PAD]`, `[START]` and `[END]`, and the largest lengths `encoder_sequence_length`
+            and `decoder_sequence_length`, in tokens with `[END]` counted, or `None`.
+        batch_size: Pairs in a batch; with `max_tokens` the largest number of pairs. At least 1.
+            None is 64, and with `max_tokens` no limit.
+        max_tokens: Largest number of tokens in a batch, for sources and for targets each, with
+            padding counted. At least the length of the longest source or target (with
+            `subword_sampling`, its usual length). None is no limit.
         num_buckets: Largest number of shapes. At least 1. Five keep the padding near 12 % for words
             and their pronunciations.
-        shuffle: Whether each epoch has another order. Otherwise all have the same.
+        shuffle: Whether each epoch has another order. Otherwise all epochs have the same.
         seed: At least 0.
-        subword_sampling: The exponent alpha of `attnzoo.data.SubwordSampler`, above 0; None is the
-            tokenizer's own pieces, always. Not for dev and test.
-        long_pairs: What to do with pairs longer than the preprocessor's lengths: "truncate", as its
-            own `truncate` says ("warn", "silent" or "error"), or "drop". A warning gives their
-            number.
+        subword_sampling: The exponent alpha of `attnzoo.data.SubwordSampler`, above 0; None always
+            takes the tokenizer's own pieces. Not for dev and test.
+        long_pairs: How to treat pairs longer than the preprocessor's lengths: "truncate", by the
+            preprocessor's `truncate` ("warn", "silent" or "error"), or "drop". A warning gives
+            their number.
         **kwargs: For `keras.utils.PyDataset`, which may have no more than one worker.
 
     Returns:
@@ -66,9 +64,9 @@ class BucketedBatches(PlannedBatches):
 
     Raises:
         ValueError: If the preprocessor has no source tokenizer, there are no pairs, a pair is not
-            two strings, a source has no token, one is too long for a preprocessor with
-            `truncate="error"`, a number is out of range, or pieces are to be drawn and a tokenizer
-            has no unigram model.
+            two strings, a source has no token, a pair is too long for a preprocessor with
+            `truncate="error"`, a number is out of range, or `subword_sampling` is given and a
+            tokenizer has no unigram model.
 
     Example:
         >>> batches = attnzoo.data.BucketedBatches(pairs, task.preprocessor, batch_size=64, seed=7)
@@ -130,7 +128,7 @@ class BucketedBatches(PlannedBatches):
         self.epoch = 0
 
     def _make_buckets(self):
-        """Find the shapes, and of each its batch size and its pairs."""
+        """Find the shapes, and the batch size and the pairs of each."""
         self._buckets = find_buckets(
             self._source_lengths, self._target_lengths, num_buckets=self.num_buckets
         )
@@ -152,12 +150,12 @@ class BucketedBatches(PlannedBatches):
 
     @property
     def batch_sizes(self) -> list[int]:
-        """B of each shape, in pairs."""
+        """Batch size B of each shape, in pairs."""
         return list(self._batch_sizes)
 
     @property
     def padding_fraction(self) -> float:
-        """Share of the cells, of source and target together, that hold no token. In [0, 1)."""
+        """Share of padding among the cells of source and target together. In [0, 1)."""
         cells = tokens = 0
         for bucket, rows in self._plan:
             cells += self._batch_sizes[bucket] * sum(self._buckets[bucket])
@@ -197,7 +195,7 @@ class BucketedBatches(PlannedBatches):
         return x, labels, sample_weight
 
     def _ids_of(self, bucket, rows):
-        """Return ids of sources and targets: the epoch's, or their own where those have no room."""
+        """Return ids of sources and targets: the epoch's draws, or own ids if these do not fit."""
         source_length, target_length = self._buckets[bucket]
         return (
             choose_ids(self._drawn_sources, self._sources, rows, source_length),
@@ -205,7 +203,7 @@ class BucketedBatches(PlannedBatches):
         )
 
     def _make_samplers(self, pairs, preprocessor, alpha):
-        """Return samplers of other pieces, and raise the lengths to the usual ones of draws."""
+        """Return subword samplers, and raise the lengths to the usual lengths of draws."""
         tokenizers = preprocessor.source_tokenizer, preprocessor.tokenizer
         samplers = [
             SubwordSampler(tokenizer, texts, alpha=alpha)
@@ -218,7 +216,8 @@ class BucketedBatches(PlannedBatches):
                 (self._source_lengths, self._target_lengths), samplers, limits, strict=True
             )
         )
-        # Draws of truncated texts are truncated; all others are complete, or replaced by own ids.
+        # Draws of truncated texts are truncated too; all other draws are complete, or replaced by
+        # own ids.
         self._rooms = [
             [limit - 1 if limit and length >= limit else None for length in sampler.own_lengths]
             for sampler, limit in zip(samplers, limits, strict=True)
@@ -235,7 +234,7 @@ class BucketedBatches(PlannedBatches):
             [ids[:room] for ids, room in zip(sampler.draw(generator), rooms, strict=True)]
             for sampler, rooms in zip(self._samplers, self._rooms, strict=True)
         )
-        # Their own ids have the special tokens.
+        # The tokenizers' own ids include the special tokens.
         self._drawn_sources = [
             ids + own[-1:] for ids, own in zip(sources, self._sources, strict=True)
         ]

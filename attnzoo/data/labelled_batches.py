@@ -11,36 +11,38 @@ from attnzoo.data.text_batches import TextBatches
 class LabelledBatches(TextBatches):
     """Tokenized texts and their labels, for `fit` and `evaluate` of a text classifier.
 
-    A batch holds texts of similar length, and is padded as the preprocessor pads: to one of few
-    lengths, for each of which a model is compiled. The epoch's order depends on `seed` and `epoch`
-    alone. `fit` shuffles a dataset's batches once more, from Python's global random state, unless
-    it is told `shuffle=False`: tell it so to see the same order again.
+    A batch holds texts of similar length, and the preprocessor pads it to one of a few lengths;
+    each length costs a compilation. The epoch's order depends on `seed` and `epoch` alone. By
+    default `fit` shuffles a dataset's batches once more, from Python's global random state: pass
+    `shuffle=False` to `fit` for a reproducible order.
 
     Differs from the usual: the first batch has the shortest texts and the second has the longest.
-    On TensorFlow, Keras takes from these two which sizes vary.
+    On TensorFlow, Keras infers from these two which sizes vary.
 
     Args:
         texts: Strings. At least one.
-        labels: As many whole numbers: ids of classes, as `task.label_ids` gives them.
-        preprocessor: The task's: it tokenizes all texts at once, now, and packs each batch.
-        batch_size: Texts in a batch, with `max_tokens` the most texts. At least 1. None is 32, and
-            with `max_tokens` any number.
-        max_tokens: The most tokens in a batch, padding counted. At least as many as the longest
-            text is padded to. None is no limit.
-        shuffle: Whether each epoch has another order. Otherwise all have the same.
+        labels: One whole number for each text: ids of classes, as `task.label_ids` gives them.
+        preprocessor: The task's preprocessor. It tokenizes all texts in the constructor, and packs
+            each batch.
+        batch_size: Texts in a batch; with `max_tokens` the largest number of texts. At least 1.
+            None is 32, and with `max_tokens` no limit.
+        max_tokens: Largest number of tokens in a batch, with padding counted. At least the padded
+            length of the longest text. None is no limit.
+        shuffle: Whether each epoch has another order. Otherwise all epochs have the same.
         seed: At least 0.
         subword_sampling: The exponent alpha of `attnzoo.data.SubwordSampler`, above 0: each epoch
-            has other pieces of the same texts, or the tokenizer's own where these alone have room
-            in a batch's shape. None is the tokenizer's own, always. Not for dev and test.
+            draws other subword pieces of the same texts; a text whose draw does not fit the shape
+            of its batch keeps the tokenizer's own pieces. None always takes the tokenizer's own
+            pieces. Not for dev and test.
         **kwargs: For `keras.utils.PyDataset`, which may have no more than one worker.
 
     Returns:
-        Item i is `(x, y)`: what the preprocessor packs, and int32 [B].
+        Item i is `(x, y)`: the packed inputs from the preprocessor, and labels int32 [B].
 
     Raises:
-        ValueError: If there are no texts, one is empty, or too long for a preprocessor with
-            `truncate="error"`, labels differ from them in number, a number is out of range, or
-            pieces are to be drawn and the tokenizer has no unigram model.
+        ValueError: If there are no texts, a text is empty, or too long for a preprocessor with
+            `truncate="error"`, the numbers of texts and labels differ, a number is out of range, or
+            `subword_sampling` is given and the tokenizer has no unigram model.
 
     Example:
         >>> batches = attnzoo.data.LabelledBatches(
@@ -68,7 +70,7 @@ class LabelledBatches(TextBatches):
 
     @property
     def labels(self) -> np.ndarray:
-        """The labels of all texts, int32 [number of texts], in the order they were given in."""
+        """The labels of all texts, int32 [number of texts], in the order of the argument."""
         return self._labels
 
     def __getitem__(self, index):

@@ -1,4 +1,4 @@
-"""Lines of a text file, plain or compressed, or of standard input: the base of all readers."""
+"""Lines of a text file, plain or compressed, or of standard input, for all readers."""
 
 import contextlib
 import gzip
@@ -17,11 +17,10 @@ class _StandardInput:
 
 
 def read_lines(path: str | os.PathLike) -> Iterator[str]:
-    """Read all lines, blank ones too, without their ends.
+    """Read all lines, blank ones too, without their line ends.
 
-    Lines end at a line feed alone, with or without a carriage return before it: a stray one within
-    a line, or any other separator that Unicode knows, does not shift the lines after it. A byte
-    order mark is dropped.
+    A line ends at a line feed, with or without a carriage return before it. A carriage return
+    within a line, or another Unicode line separator, ends no line. A byte order mark is dropped.
 
     Args:
         path: A UTF-8 file, gzip-compressed if its name ends in `.gz`; `"-"` is standard input.
@@ -52,7 +51,7 @@ def read_lines(path: str | os.PathLike) -> Iterator[str]:
 
 
 def number_lines(path: Path | _StandardInput) -> Iterator[tuple[int, str]]:
-    """Yield (line number, line) of a file that `existing` returned."""
+    """Yield (line number, line) of a file from `existing`."""
     for number, line in enumerate(_raw_lines(path), start=1):
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -69,7 +68,7 @@ def number_lines(path: Path | _StandardInput) -> Iterator[tuple[int, str]]:
 
 
 def number_filled_lines(path: Path | _StandardInput) -> Iterator[tuple[int, str]]:
-    """Yield (line number, line) of the lines that are not blank; at least one must be."""
+    """Yield (line number, line) of all lines that are not blank; raise if there are none."""
     number, any_filled = 0, False
     for number, line in number_lines(path):
         if line.strip():
@@ -84,7 +83,7 @@ def existing(path: str | os.PathLike, name: str) -> Path | _StandardInput:
     if os.fspath(path) == STANDARD_INPUT:
         return _StandardInput()
     path = Path(path)
-    if path.is_dir() or not path.exists():  # A named pipe will do.
+    if path.is_dir() or not path.exists():  # A named pipe is allowed.
         raise FileNotFoundError(f"`{name}` must be a file that exists. Received: {name}={path}")
     return path
 
@@ -104,7 +103,7 @@ def _raw_lines(path):
 
 def _open(path):
     if isinstance(path, _StandardInput):
-        # Another stream in its place may hold text and no bytes.
+        # A stream that replaces standard input may hold text and have no buffer of bytes.
         binary = getattr(sys.stdin, "buffer", None)
         return contextlib.nullcontext(binary or (line.encode("utf-8") for line in sys.stdin))
     return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")

@@ -1,4 +1,4 @@
-"""Batches of texts some of whose tokens are hidden, for a masked language model."""
+"""Batches of texts with masked tokens, for a masked language model."""
 
 from collections.abc import Sequence
 
@@ -9,39 +9,41 @@ from attnzoo.data.text_batches import TextBatches
 
 
 class MaskedBatches(TextBatches):
-    """Tokenized texts with hidden tokens, for `fit` and `evaluate` of a masked language model.
+    """Tokenized texts with masked tokens, for `fit` and `evaluate` of a masked language model.
 
-    A batch holds texts of similar length, and is padded as the preprocessor pads: to one of few
-    lengths, for each of which a model is compiled. The epoch's order, and what is hidden in it,
-    depend on `seed` and `epoch` alone. `fit` shuffles a dataset's batches once more, from Python's
-    global random state, unless it is told `shuffle=False`: tell it so to see the same order again.
+    A batch holds texts of similar length, and the preprocessor pads it to one of a few lengths;
+    each length costs a compilation. The epoch's order and its masked tokens depend on `seed` and
+    `epoch` alone. By default `fit` shuffles a dataset's batches once more, from Python's global
+    random state: pass `shuffle=False` to `fit` for a reproducible order.
 
     Differs from the usual: the first batch has the shortest texts and the second has the longest.
-    On TensorFlow, Keras takes from these two which sizes vary.
+    On TensorFlow, Keras infers from these two which sizes vary.
 
     Args:
         texts: Strings. At least one.
-        preprocessor: The task's, a `TransformerMaskedLMPreprocessor`: it tokenizes all texts at
-            once, now, packs each batch, and says how much is hidden.
-        batch_size: Texts in a batch, with `max_tokens` the most texts. At least 1. None is 32, and
-            with `max_tokens` any number.
-        max_tokens: The most tokens in a batch, padding counted. At least as many as the longest
-            text is padded to. None is no limit.
-        shuffle: Whether each epoch has another order and hides other tokens. Otherwise all are
-            alike, but for pieces that are drawn, as it must be where epochs are to be compared.
+        preprocessor: The task's `TransformerMaskedLMPreprocessor`. It tokenizes all texts in the
+            constructor, packs each batch, and has the share of masked tokens.
+        batch_size: Texts in a batch; with `max_tokens` the largest number of texts. At least 1.
+            None is 32, and with `max_tokens` no limit.
+        max_tokens: Largest number of tokens in a batch, with padding counted. At least the padded
+            length of the longest text. None is no limit.
+        shuffle: Whether each epoch has another order and other masked tokens. Otherwise all epochs
+            have the same order and masked tokens, which a comparison of epochs needs; only the
+            pieces of `subword_sampling` still vary.
         seed: At least 0.
         subword_sampling: The exponent alpha of `attnzoo.data.SubwordSampler`, above 0: each epoch
-            has other pieces of the same texts, or the tokenizer's own where these alone have room
-            in a batch's shape. None is the tokenizer's own, always. Not for dev and test.
+            draws other subword pieces of the same texts; a text whose draw does not fit the shape
+            of its batch keeps the tokenizer's own pieces. None always takes the tokenizer's own
+            pieces. Not for dev and test.
         **kwargs: For `keras.utils.PyDataset`, which may have no more than one worker.
 
     Returns:
-        Item i is `(x, y, sample_weight)`, as the preprocessor gives them.
+        Item i is `(x, y, sample_weight)` from the preprocessor.
 
     Raises:
-        ValueError: If there are no texts, one is empty, or too long for a preprocessor with
-            `truncate="error"`, the preprocessor hides nothing, a number is out of range, or pieces
-            are to be drawn and the tokenizer has no unigram model.
+        ValueError: If there are no texts, a text is empty, or too long for a preprocessor with
+            `truncate="error"`, the preprocessor masks no tokens, a number is out of range, or
+            `subword_sampling` is given and the tokenizer has no unigram model.
 
     Example:
         >>> batches = attnzoo.data.MaskedBatches(texts, task.preprocessor, batch_size=64, seed=7)

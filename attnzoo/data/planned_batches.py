@@ -1,4 +1,4 @@
-"""Batches whose order is planned, epoch by epoch, from a seed."""
+"""Batches in an order that a seed determines for each epoch."""
 
 import keras
 import numpy as np
@@ -9,18 +9,18 @@ from attnzoo.checks import check_at_least
 class PlannedBatches(keras.utils.PyDataset):
     """Base of the datasets whose order depends on seed and epoch alone.
 
-    All texts are tokenized beforehand, and a batch is made when it is asked for: workers would make
-    batches ahead of training, into later epochs.
+    All texts are tokenized in the constructor, and a batch is made when training asks for it.
+    Several workers are refused: they would make batches ahead of training, into later epochs.
 
     Args:
         **kwargs: For `keras.utils.PyDataset`.
 
     Raises:
-        ValueError: If there are to be several workers.
+        ValueError: If `workers` is above 1.
 
-    A subclass gives `_make_plan(epoch)`, the list of its batches' rows, sets `seed`,
-    `shuffle`, `batch_size` and `max_tokens`, and `epoch = 0` at the end of its constructor, and
-    gets item i by `_planned(i)`.
+    A subclass defines `_make_plan(epoch)`, which returns the rows of each batch. Its constructor
+    sets `seed`, `shuffle`, `batch_size` and `max_tokens`, and at the end `epoch = 0`. Its
+    `__getitem__` reads the plan of batch i with `_planned(i)`.
     """
 
     def __init__(self, **kwargs) -> None:
@@ -39,7 +39,7 @@ class PlannedBatches(keras.utils.PyDataset):
 
     @property
     def epoch(self) -> int:
-        """The epoch that the items are of, counted from 0. Set it to resume training."""
+        """The epoch of the items, counted from 0. Set it to resume training."""
         return self._epoch
 
     @epoch.setter
@@ -53,26 +53,26 @@ class PlannedBatches(keras.utils.PyDataset):
         return len(self._plan)
 
     def on_epoch_end(self) -> None:
-        """Take the order of the next epoch, once every batch of this one was used.
+        """Go to the next epoch if every batch of this one was used.
 
-        Keras calls this at the start of each `fit` too, with few or no batches used; were that
-        counted, resumed training would not see what uninterrupted training sees.
+        Keras also calls this at the start of each `fit`, when few or no batches were used. If these
+        calls counted, resumed training would differ from uninterrupted training.
         """
         if len(self._used) == len(self._plan):
             self.epoch += 1
 
     def _planned(self, index):
-        """Return the plan of batch `index`, which then counts as used."""
+        """Return the plan of batch `index`, and mark the batch as used."""
         planned = self._plan[index]
         self._used.add(index)
         return planned
 
     def _pieces_generator(self, epoch):
-        """Return the generator of the epoch's pieces, apart from those of its order and batches."""
+        """Return the generator of the epoch's pieces, independent of those of order and batches."""
         return np.random.default_rng((self.seed, epoch, 0, 1))
 
     def _find_batch_size(self, length, what):
-        """Return the most rows of this length, padding counted, that a batch may have."""
+        """Return the largest number of rows of this padded length in a batch."""
         if self.max_tokens is None:
             return self.batch_size
         if length > self.max_tokens:
@@ -83,10 +83,10 @@ class PlannedBatches(keras.utils.PyDataset):
         return min(self.max_tokens // length, self.batch_size or self.max_tokens)
 
     def _arrange(self, plan, generator):
-        """Put a plan that goes from small to large in the epoch's order.
+        """Return a plan, given from small to large, in the epoch's order.
 
-        The smallest comes first and the largest second, for on TensorFlow Keras takes from these
-        two which sizes vary; then the others, shuffled if so wanted.
+        The smallest batch is first and the largest second, because Keras infers from these two on
+        TensorFlow which sizes vary; the others follow, shuffled if `shuffle` is True.
         """
         plan = [plan[0], *plan[-1:], *plan[1:-1]] if len(plan) > 1 else plan
         if self.shuffle:

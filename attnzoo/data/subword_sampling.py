@@ -1,4 +1,4 @@
-"""Subword regularization: the same text in other pieces, drawn anew in each epoch."""
+"""Subword regularization: in each epoch a new random segmentation of the same text."""
 
 import warnings
 from collections.abc import Sequence
@@ -6,35 +6,36 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-# Segmentations of a word, the most probable first, that may be drawn.
+# Number of the most probable segmentations of a word from which one is drawn.
 NUM_BEST = 64
 
 
 class SubwordSampler:
-    """Draws segmentations of texts from a unigram model, with probabilities that are smoothed.
+    """Draws segmentations of texts from a unigram model, with smoothed probabilities.
 
-    A unigram model gives each segmentation x of a text the probability P(x), the product of those
-    of its pieces. Of the most probable segmentations one is drawn with
+    A unigram model gives each segmentation x of a text the probability P(x), the product of the
+    probabilities of its pieces. One of the most probable segmentations is drawn with
 
         p(x) = P(x)^alpha / sum_x' P(x')^alpha
 
-    No piece goes beyond a word, so words are drawn one by one: a sentence can be any combination of
-    the `NUM_BEST` most probable segmentations of each of its words.
+    No piece crosses a word boundary, so each word is drawn independently: a sentence can be any
+    combination of the `NUM_BEST` most probable segmentations of its words.
 
-    Differs from the paper: the best are found by word, not by sentence. A text that the tokenizer
-    does not cut word by word, as its model alone would, stays as the tokenizer has it; a warning
-    gives their number. Unknown and user-defined symbols stay whole.
+    Differs from the paper: the most probable segmentations are found by word, not by sentence. If
+    the tokenizer does not segment a text word by word, as its model alone would, the text keeps the
+    tokenizer's own pieces; a warning gives the number of such texts. Unknown and user-defined
+    symbols are not split.
 
     Args:
-        tokenizer: A `keras_hub.tokenizers.SentencePieceTokenizer` of a unigram model, such as
-            `attnzoo.data.train_subword_tokenizer` gives.
+        tokenizer: A `keras_hub.tokenizers.SentencePieceTokenizer` with a unigram model, for example
+            from `attnzoo.data.train_subword_tokenizer`.
         texts: Strings. At least one.
-        alpha: Above 0, and finite. Large values keep to the best segmentation, small ones draw all
-            alike; the paper has 0.1 to 0.5.
+        alpha: Above 0, and finite. Large values nearly always draw the best segmentation, small
+            values draw almost uniformly; the paper has 0.1 to 0.5.
 
     Raises:
-        ValueError: If `alpha` is out of range, `texts` is one string or holds none, the tokenizer
-            has no unigram model, or it cuts no text as its model does.
+        ValueError: If `alpha` is out of range, `texts` is one string or empty, the tokenizer has no
+            unigram model, or it segments no text as its model does.
 
     Example:
         >>> sampler = SubwordSampler(tokenizer, ["a small boat"], alpha=0.2)
@@ -55,17 +56,17 @@ class SubwordSampler:
         own = tokenize_all(tokenizer, texts)
         units = [vocabulary.of(text, ids) for text, ids in zip(texts, own, strict=True)]
         vocabulary.warn_kept(tokenizer, sum(map(bool, own)))
-        self.own_lengths = np.array([len(ids) for ids in own])  # The tokenizer's, in tokens.
+        self.own_lengths = np.array([len(ids) for ids in own])  # Of the tokenizer's own pieces.
         self._num_texts = len(texts)
         self._text_of = np.repeat(np.arange(len(units)), [len(row) for row in units])
         self._units_of = np.array([unit for row in units for unit in row], "int64")
-        # Of all segmentations, those of one unit in a row: their ids, and where these begin.
+        # The ids of all segmentations, grouped by unit, and the offsets of these ids.
         found = vocabulary.segmentations
         of_all = [ids for unit in found for ids, _ in unit]
         self._ids = np.array([id for ids in of_all for id in ids], "int64")
         self._lengths = np.array([len(ids) for ids in of_all], "int64")
         self._starts = self._lengths.cumsum() - self._lengths
-        # Unit k has its cumulative probabilities in (k, k + 1], so that one array is in order.
+        # The cumulative probabilities of unit k are in (k, k + 1], so that one array is sorted.
         counts = np.array([len(unit) for unit in found], "int64")
         self._last = counts.cumsum() - 1
         self._first = self._last - counts + 1
@@ -79,7 +80,7 @@ class SubwordSampler:
 
     @property
     def usual_lengths(self) -> np.ndarray:
-        """int64 [texts]: a standard deviation above the mean length of a draw, in tokens."""
+        """int64 [texts]: the mean length of a draw plus one standard deviation, in tokens."""
         mean, variance = (
             np.bincount(self._text_of, of_units[self._units_of], self._num_texts)
             for of_units in (self._means, self._variances)
@@ -87,11 +88,11 @@ class SubwordSampler:
         return np.ceil(mean + np.sqrt(variance) - 1e-6).astype("int64")
 
     def draw(self, generator: np.random.Generator) -> list[list[int]]:
-        """Draw a segmentation of each text: lists of ids, without special tokens."""
+        """Draw a segmentation of each text; return lists of ids, without special tokens."""
         units = self._units_of
         places = units + generator.random(len(units))
         chosen = np.searchsorted(self._ends, places, side="right")
-        chosen = np.clip(chosen, self._first[units], self._last[units])  # Against rounding.
+        chosen = np.clip(chosen, self._first[units], self._last[units])  # In spite of rounding.
         lengths = self._lengths[chosen]
         before = lengths.cumsum() - lengths
         places = np.repeat(self._starts[chosen] - before, lengths) + np.arange(lengths.sum())
@@ -100,27 +101,27 @@ class SubwordSampler:
 
 
 class _Units:
-    """The words whose segmentations are drawn, and the texts that keep their own pieces."""
+    """Words with segmentations to draw, and whole texts that keep the tokenizer's pieces."""
 
     def __init__(self, processor):
         self._processor = processor
-        # Log-probability of each piece; 0 for symbols that are no learned pieces.
+        # Log-probability of each piece; 0 for symbols that are not learned pieces.
         self._scores = [processor.GetScore(id) for id in range(processor.GetPieceSize())]
         self._numbers = {}
         self._num_kept = 0  # Texts that keep the tokenizer's own pieces.
-        self.segmentations = []  # Of each unit: (ids, log-probability), the best first.
+        self.segmentations = []  # Of each unit [(ids, log p)], best first.
 
     def of(self, text, ids):
-        """Return the numbers of a text's words, or of the text if its ids are not theirs."""
+        """Return the indices of a text's words, or of the text if `ids` differ from its words'."""
         words = self._processor.Normalize(text).replace("\u2581", " ").split()
         numbers = [self._number(word) for word in words]
         if [id for number in numbers for id in self.segmentations[number][0][0]] == ids:
             return numbers
         self._num_kept += 1
-        return [self._add((text,), [(ids, 0.0)])]  # A tuple, so that it is no word.
+        return [self._add((text,), [(ids, 0.0)])]  # A tuple differs from every word.
 
     def warn_kept(self, tokenizer, count):
-        """Warn if some of `count` texts keep their pieces, and raise if all do."""
+        """Warn if some of `count` texts keep their pieces; raise if all do."""
         if not self._num_kept:
             return
         if self._num_kept >= count:
@@ -143,7 +144,7 @@ class _Units:
         return self._add(word, [(ids, sum(self._scores[id] for id in ids)) for ids in kept])
 
     def _whole(self, ids):
-        """Return the ids that are no learned pieces: a draw must keep them."""
+        """Return the ids that are not learned pieces, which a draw must keep."""
         return [id for id in ids if self._scores[id] >= 0.0]
 
     def _add(self, unit, segmentations):
@@ -154,7 +155,7 @@ class _Units:
 
 
 def _smooth(scores, alpha):
-    """Return probabilities in proportion to exp(scores) to the power of alpha."""
+    """Return probabilities proportional to exp(scores) to the power of alpha."""
     scores = alpha * np.array(scores, "float64")
     weights = np.exp(scores - scores.max())
     return weights / weights.sum()
@@ -163,12 +164,12 @@ def _smooth(scores, alpha):
 def choose_ids(
     drawn: Sequence[list[int]], own: Sequence[list[int]], rows: Sequence[int], room: int
 ) -> list[list[int]]:
-    """Return the drawn ids of some texts, or their own where only these have room."""
+    """Return the drawn ids of texts, or their own ids if only these fit."""
     return [own[row] if len(own[row]) <= room < len(drawn[row]) else drawn[row] for row in rows]
 
 
 def check_alpha(alpha: float, *, name: str = "subword_sampling"):
-    """Raise unless `alpha` can be the exponent of a distribution."""
+    """Raise unless `alpha` is above 0 and finite."""
     if not 0.0 < alpha < float("inf"):
         raise ValueError(f"`{name}` must be above 0, and finite. Received: {name}={alpha}")
 
@@ -190,7 +191,7 @@ def _unigram_model(tokenizer):
         try:
             processor.NBestEncodeAsIds("a", 2)
             return processor
-        except RuntimeError:  # It has byte pairs.
+        except RuntimeError:  # It is a model of byte pairs.
             pass
     raise ValueError(
         "Segmentations are drawn from a SentencePiece unigram model, as "

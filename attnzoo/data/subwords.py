@@ -1,4 +1,4 @@
-"""Subword tokenizers, trained from the user's own text: KerasHub's classes, ready for a preset."""
+"""Training of subword tokenizers on the user's own text, as KerasHub's classes."""
 
 import io
 import sys
@@ -19,35 +19,34 @@ def train_subword_tokenizer(
 ):
     """Train a subword tokenizer from text.
 
-    - `"unigram"` and `"bpe"`: SentencePiece, over raw text, spaces included: detokenizing gives the
-      text again, but for what Unicode normalization (NFKC) changes. A
-      `keras_hub.tokenizers.SentencePieceTokenizer`.
+    - `"unigram"` and `"bpe"`: SentencePiece, over raw text, spaces included: detokenizing returns
+      the text, up to Unicode normalization (NFKC). A `keras_hub.tokenizers.SentencePieceTokenizer`.
     - `"byte_bpe"`: byte-pair encoding over bytes, as GPT-2 does it: no symbol is unknown. A
       `keras_hub.tokenizers.BytePairTokenizer`.
-    - `"word_piece"`: pieces of words, as BERT has them; punctuation stands alone, and detokenizing
-      puts a space around it. A `keras_hub.tokenizers.WordPieceTokenizer`.
+    - `"word_piece"`: pieces of words, as in BERT; punctuation is split off, and detokenizing puts
+      spaces around it. A `keras_hub.tokenizers.WordPieceTokenizer`.
 
-    Ids 0 to 3 are `[PAD]`, `[UNK]`, `[START]` and `[END]` in all of them, as in our own tokenizers,
-    and text never becomes one of the three control tokens, even where it spells them. The same
+    Ids 0 to 3 are `[PAD]`, `[UNK]`, `[START]` and `[END]` in all models, as in the tokenizers of
+    attnzoo, and text never becomes one of the three control tokens, even if it spells one. The same
     texts in the same order give the same tokenizer, in each process.
 
-    In a TensorFlow graph KerasHub's byte pairs lose the characters U+096C and U+0000.
+    In a TensorFlow graph KerasHub's `BytePairTokenizer` loses the characters U+096C and U+0000.
 
     Args:
         texts: Strings, read once.
-        vocabulary_size: How many tokens, with the special ones. More than 4; a small text may give
-            fewer, and all single symbols (for `"byte_bpe"` 256 bytes) are in whatever it says, but
-            for U+2585, which SentencePiece keeps for itself.
-        model: One of the four.
-        lowercase: Whether text is put in lower case first (`"byte_bpe"` cannot).
+        vocabulary_size: Number of tokens, with the special ones. More than 4. A small text may give
+            fewer. All single symbols (for `"byte_bpe"` 256 bytes) are included even if they exceed
+            this size, except U+2585, which SentencePiece reserves.
+        model: `"unigram"`, `"bpe"`, `"byte_bpe"` or `"word_piece"`.
+        lowercase: Whether text is converted to lower case first (not with `"byte_bpe"`).
         dtype: Integer type of the ids.
 
     Returns:
-        A KerasHub tokenizer. `save_to_preset` of a task writes it with the model.
+        A KerasHub tokenizer. A task's `save_to_preset` saves it with the model.
 
     Raises:
-        ValueError: If `texts` is one string, holds something else than strings or no text, the
-            model is unknown, the size is too small, or `lowercase` comes with `"byte_bpe"`.
+        ValueError: If `texts` is one string, holds a value that is not a string or no text, the
+            model is unknown, the size is too small, or `lowercase` is True with `"byte_bpe"`.
 
     Example:
         >>> tokenizer = attnzoo.data.train_subword_tokenizer(sentences, vocabulary_size=4000)
@@ -90,7 +89,7 @@ def _sentence_pieces(texts, vocabulary_size, model, lowercase, dtype):
     import sentencepiece
 
     pad, unknown, start, end = SPECIAL_TOKENS
-    # SentencePiece leaves out texts with its own U+2585, and long ones unless told otherwise.
+    # SentencePiece skips texts that contain its reserved U+2585, and by default long texts.
     texts = [text.replace("\u2585", " ") for text in texts]
     longest = max(len(text.encode("utf-8")) for text in texts)
     symbols = len(set("".join(texts)))
@@ -100,7 +99,7 @@ def _sentence_pieces(texts, vocabulary_size, model, lowercase, dtype):
         max_sentence_length=max(4192, longest),
         model_writer=written,
         model_type=model,
-        # Every symbol has a piece of its own; a text too small for the size gives fewer.
+        # Every symbol has a piece of its own; a text too small for the size gives fewer pieces.
         vocab_size=max(vocabulary_size, len(SPECIAL_TOKENS) + symbols + 1),
         hard_vocab_limit=False,
         character_coverage=1.0,
@@ -129,7 +128,7 @@ def _byte_pairs(texts, vocabulary_size, model, lowercase, dtype):
     trained.train_from_iterator(
         texts,
         tokenizers.trainers.BpeTrainer(
-            # KerasHub's class needs a merge at least.
+            # KerasHub's class needs at least one merge.
             vocab_size=max(vocabulary_size, len(SPECIAL_TOKENS) + 256 + 1),
             special_tokens=list(SPECIAL_TOKENS),
             initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
@@ -145,7 +144,7 @@ def _byte_pairs(texts, vocabulary_size, model, lowercase, dtype):
     return keras_hub.tokenizers.BytePairTokenizer(
         vocabulary=learned["vocab"],
         merges=[" ".join(pair) for pair in learned["merges"]],
-        unsplittable_tokens=[],  # Else a text that spells one would become it.
+        unsplittable_tokens=[],  # Text that spells a special token stays text.
         dtype=dtype,
     )
 
@@ -161,9 +160,9 @@ def _word_pieces(texts, vocabulary_size, model, lowercase, dtype):
         texts,
         vocab_size=vocabulary_size,
         min_frequency=1,
-        limit_alphabet=sys.maxunicode,  # All characters, where 1,000 are the default.
-        # With the characters inside of words: the trainer would number these in a random order,
-        # and by their numbers decide between pairs that are equally frequent.
+        limit_alphabet=sys.maxunicode,  # All characters; the default is 1,000.
+        # The characters inside words are given in a fixed order: the trainer would number them at
+        # random, and these numbers decide between equally frequent pairs.
         special_tokens=[*SPECIAL_TOKENS, *_inner_characters(trained, texts)],
         show_progress=False,
     )
@@ -178,7 +177,7 @@ def _word_pieces(texts, vocabulary_size, model, lowercase, dtype):
 
 
 def _inner_characters(tokenizer, texts) -> list[str]:
-    """Each character that continues a word in the texts, written as a piece: `"##a"`."""
+    """Return each character that continues a word in the texts, as a piece: `"##a"`."""
     found: set[str] = set()
     for text in texts:
         words = tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text))

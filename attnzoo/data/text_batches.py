@@ -11,26 +11,28 @@ from attnzoo.data.subword_sampling import SubwordSampler, check_alpha, choose_id
 
 
 class TextBatches(PlannedBatches):
-    """Base of the datasets of tokenized texts, which pack them as the preprocessor packs.
+    """Base of the datasets of tokenized texts, which the preprocessor packs.
 
     Args:
         texts: Strings. At least one.
-        preprocessor: The task's: it tokenizes all texts at once, now, and packs each batch.
-        batch_size: Texts in a batch, with `max_tokens` the most texts. At least 1. None is 32, and
-            with `max_tokens` any number.
-        max_tokens: The most tokens in a batch, padding counted. At least as many as the longest
-            text is padded to. None is no limit.
-        shuffle: Whether each epoch has another order. Otherwise all have the same.
+        preprocessor: The task's preprocessor. It tokenizes all texts in the constructor, and packs
+            each batch.
+        batch_size: Texts in a batch; with `max_tokens` the largest number of texts. At least 1.
+            None is 32, and with `max_tokens` no limit.
+        max_tokens: Largest number of tokens in a batch, with padding counted. At least the padded
+            length of the longest text. None is no limit.
+        shuffle: Whether each epoch has another order. Otherwise all epochs have the same.
         seed: At least 0.
         subword_sampling: The exponent alpha of `attnzoo.data.SubwordSampler`, above 0: each epoch
-            has other pieces of the same texts, or the tokenizer's own where these alone have room
-            in a batch's shape. None is the tokenizer's own, always. Not for dev and test.
+            draws other subword pieces of the same texts; a text whose draw does not fit the shape
+            of its batch keeps the tokenizer's own pieces. None always takes the tokenizer's own
+            pieces. Not for dev and test.
         **kwargs: For `keras.utils.PyDataset`.
 
     Raises:
-        ValueError: If there are no texts, one is empty, one is too long for a preprocessor with
-            `truncate="error"`, a number is out of range, or pieces are to be drawn and the
-            tokenizer has no unigram model.
+        ValueError: If there are no texts, a text is empty, a text is too long for a preprocessor
+            with `truncate="error"`, a number is out of range, or `subword_sampling` is given and
+            the tokenizer has no unigram model.
     """
 
     def __init__(
@@ -59,25 +61,26 @@ class TextBatches(PlannedBatches):
         self.seed = seed
         self.subword_sampling = subword_sampling
         self._ids = self._drawn_ids = preprocessor.tokenize(texts)
-        preprocessor.length_of(self._ids)  # Warns of texts that are too long.
+        preprocessor.length_of(self._ids)  # Warns about texts that are too long.
         self._lengths = np.array([len(ids) for ids in self._ids])
         self._sampler = None
         if subword_sampling is not None:
             tokenizer = preprocessor.tokenizer
             self._sampler = SubwordSampler(tokenizer, texts, alpha=subword_sampling)
-            # The usual lengths of draws: batches have the same texts, and one shape, in each epoch.
+            # Usual lengths of draws: the texts and the shape of a batch stay the same in each
+            # epoch.
             self._lengths = np.maximum(self._lengths, self._sampler.usual_lengths)
         self._bounds = self._cut(np.sort(self._lengths))
         self.epoch = 0
 
     @property
     def padding_fraction(self) -> float:
-        """Share of an epoch's cells that hold no token. In [0, 1)."""
+        """Share of padding among an epoch's cells. In [0, 1)."""
         masks = [self._pack(rows)["padding_mask"] for rows in self._plan]
         return 1.0 - sum(mask.sum() for mask in masks) / sum(mask.size for mask in masks)
 
     def _pack(self, rows):
-        """Pack the epoch's ids; the texts' own where only these have room."""
+        """Pack the epoch's ids; a text whose draw does not fit has its own ids."""
         preprocessor = self.preprocessor
         length = preprocessor.length_of([[0] * self._lengths[rows].max()], truncate="silent")
         room = length - preprocessor.add_start - preprocessor.add_end
@@ -85,7 +88,7 @@ class TextBatches(PlannedBatches):
         return preprocessor.pack_tokens(ids, length)
 
     def _cut(self, lengths):
-        """Return where batches begin, the first left out, for lengths in rising order."""
+        """Return the first rows of all batches after the first one, for lengths in rising order."""
         most = {}
         for length in np.unique(lengths)[::-1].tolist():
             padded = self.preprocessor.length_of([[0] * length], truncate="silent")
@@ -101,7 +104,7 @@ class TextBatches(PlannedBatches):
         if self._sampler is not None:
             self._drawn_ids = self._sampler.draw(self._pieces_generator(epoch))
         generator = np.random.default_rng((self.seed, epoch))
-        # Of equally long texts, others meet in each epoch.
+        # Texts of equal length are combined differently in each epoch.
         ties = generator.random(len(self._ids)) if self.shuffle else np.arange(len(self._ids))
         plan = np.split(np.lexsort((ties, self._lengths)), self._bounds)
         return self._arrange(plan, generator)

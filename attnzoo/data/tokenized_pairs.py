@@ -1,4 +1,4 @@
-"""Pairs of texts as ids, complete with special tokens, and no longer than a model takes."""
+"""Tokenized pairs with special tokens, truncated to the preprocessor's lengths."""
 
 import dataclasses
 import itertools
@@ -16,11 +16,10 @@ class TokenizedPairs:
     """Ids of pairs.
 
     Args:
-        pairs: The texts of those that are kept.
-        sources: Of each the source's ids, `[END]` last.
-        targets: Of each the target's ids, from `[START]` to `[END]`.
-        copies: Of each the ids that copying each symbol of the source would give, for a
-            pointer-generator; else empty.
+        pairs: The texts of the kept pairs.
+        sources: The source ids of each pair, `[END]` last.
+        targets: The target ids of each pair, from `[START]` to `[END]`.
+        copies: For a pointer-generator, the ids for copies of each source's symbols; else empty.
     """
 
     pairs: list[tuple[str, str]] = dataclasses.field(default_factory=list)
@@ -35,7 +34,7 @@ class TokenizedPairs:
 
     @property
     def target_lengths(self) -> np.ndarray:
-        """int [pairs], in tokens of the decoder: `[START]` is input only, `[END]` label only."""
+        """int [pairs], in decoder steps: `[START]` is only an input, and `[END]` only a label."""
         return np.array([len(ids) - 1 for ids in self.targets])
 
     def append(
@@ -52,7 +51,7 @@ class TokenizedPairs:
             pair: The texts.
             source, target: Their ids.
             copied: The ids of the source's symbols as copies; empty if nothing is copied.
-            special: `[END]` of the source, `[START]` and `[END]` of the target.
+            special: Ids of the source's `[END]`, and of the target's `[START]` and `[END]`.
         """
         source_end, start, end = special
         self.pairs.append(pair)
@@ -65,16 +64,16 @@ class TokenizedPairs:
 def tokenize_pairs(
     pairs: Iterable[tuple[str, str]], preprocessor: keras.layers.Layer, *, drop_long: bool
 ) -> TokenizedPairs:
-    """Tokenize pairs, and truncate or drop those that are too long for a preprocessor.
+    """Tokenize pairs, and truncate or drop pairs that are too long for a preprocessor.
 
     Args:
         pairs: (source, target) pairs of strings. At least one.
-        preprocessor: Gives tokenizers, longest lengths and `truncate`.
+        preprocessor: Has the tokenizers, the largest lengths and `truncate`.
         drop_long: Whether pairs that are too long are dropped, whatever `truncate` says.
 
     Raises:
-        ValueError: If there are no pairs, one is not two strings, a source has no token, one is
-            too long for `truncate="error"`, or all are dropped.
+        ValueError: If there are no pairs, a pair is not two strings, a source has no token, a pair
+            is too long for `truncate="error"`, or all pairs are dropped.
     """
     pairs = _check_pairs(pairs)
     treatment = "drop" if drop_long else getattr(preprocessor, "truncate", "warn")
@@ -123,7 +122,7 @@ def tokenize_pairs(
 
 
 def special_id(tokenizer: keras.layers.Layer, name: str) -> int:
-    """Return the id of "pad", "start" or "end": an attribute of ours, a token of others."""
+    """Return the id of "pad", "start" or "end", from an attribute or the token of that name."""
     id = getattr(tokenizer, f"{name}_token_id", None)
     return tokenizer.token_to_id(f"[{name.upper()}]") if id is None else id
 
@@ -135,10 +134,10 @@ def _special_ids(preprocessor):
 
 
 def pack_ids(id_lists: Sequence[Sequence[int]], *, length: int, pad_token_id: int = 0):
-    """Pack lists of ids of different lengths, none above `length`, into one array.
+    """Pack lists of ids, each of at most `length` ids, into one array.
 
     Returns:
-        Ids int32 [B, length], and the mask bool [B, length] of what is not padding.
+        Ids int32 [B, length], and the mask bool [B, length], True at real tokens.
     """
     lengths = np.fromiter(map(len, id_lists), "int64", len(id_lists))
     mask = np.arange(length) < lengths[:, None]  # [B, length]
@@ -162,7 +161,7 @@ def _check_pairs(pairs) -> list[tuple[str, str]]:
 
 
 def _point(preprocessor, source, target, source_length):
-    """Return the ids of a source's symbols as copies, and those of a target that may copy them."""
+    """Return the ids for copies of a source's symbols, and the target ids that use them."""
     from attnzoo.data.copying import copy_ids, extend_ids
 
     tokenizer = preprocessor.tokenizer

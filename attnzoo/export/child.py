@@ -1,4 +1,4 @@
-"""Where the backend is not TensorFlow: a child process under it writes the graph."""
+"""Export from JAX and torch: a child process under TensorFlow writes the graph."""
 
 import argparse
 import importlib
@@ -16,13 +16,13 @@ from attnzoo.models.preprocessing.packing import as_lists
 
 
 def write_in_child(spec, workplace, made, feeds):
-    """Save the task as a preset; let a process under TensorFlow write, load and run the rest.
+    """Save the task as a preset; let a process under TensorFlow write, load and run the SavedModel.
 
     Args:
-        spec: What the task's family says (see `ServingSpec`).
-        workplace: A directory for what lies between.
+        spec: The `ServingSpec` of the task.
+        workplace: A directory for temporary files.
         made: Where the SavedModel is written.
-        feeds: As `run_exported` takes them.
+        feeds: Inputs by name, as `run_exported` takes them.
     """
     task = spec.task
     preset = os.path.join(workplace, "preset")
@@ -49,7 +49,7 @@ def write_in_child(spec, workplace, made, feeds):
         "KERAS_BACKEND": "tensorflow",
         "CUDA_VISIBLE_DEVICES": "",
         "TF_CPP_MIN_LOG_LEVEL": "3",
-        # What can be imported here can be imported there.
+        # The child can import every module that this process can import.
         "PYTHONPATH": os.pathsep.join(os.path.abspath(place) for place in sys.path),
         "PYTHONIOENCODING": "utf-8",
     }
@@ -79,7 +79,7 @@ def main(arguments=None):
         request = json.load(file)
     for module in request["modules"]:
         importlib.import_module(module)
-    # Said outright, for a preset is otherwise loaded under this process's own policy.
+    # The dtype is explicit: a preset is otherwise loaded with this process's own dtype policy.
     arguments = {"dtype": keras.saving.deserialize_keras_object(request["dtype"])}
     if not request["has_preprocessor"]:
         arguments["preprocessor"] = None
@@ -97,7 +97,7 @@ def main(arguments=None):
 
 
 def _modules_of(spec):
-    """The modules, all but Keras's own, that define classes and functions of a task."""
+    """Return the modules outside Keras that define classes and functions of a task."""
     task = spec.task
     registered = keras.saving.get_custom_objects()
     found = {(type(task).__module__, type(task).__name__)}

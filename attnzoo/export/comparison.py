@@ -1,4 +1,4 @@
-"""The SavedModel's outputs beside the live model's."""
+"""Comparison of the SavedModel's outputs with the live model's."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ from attnzoo.export.specs.base import pad_to
 
 
 def compare(spec, verify, live, exported):
-    """Hold the SavedModel's outputs to the live model's, row by row.
+    """Compare the SavedModel's outputs with the live model's, row by row.
 
     Args:
-        spec: What the task's family says (see `ServingSpec`).
-        verify: What went in, in Python.
-        live: What the live model gives, as `spec.run_live` gives it.
-        exported: What the SavedModel gives: for all, and for the first row alone.
+        spec: The `ServingSpec` of the task.
+        verify: The inputs, as Python values.
+        live: The live model's outputs, from `spec.run_live`.
+        exported: The SavedModel's outputs: of the whole batch, and of the first row alone.
 
     Raises:
         RuntimeError: At the first difference.
@@ -20,7 +20,7 @@ def compare(spec, verify, live, exported):
     whole, first = exported
     for row, source in enumerate(verify):
         _compare_row(spec, source, row, live, whole)
-    # Alone in its batch a source must give what it gave among others.
+    # A source must give the same outputs alone in a batch as among others.
     _compare_row(spec, verify[0], 0, live, first)
 
 
@@ -46,7 +46,7 @@ def _compare_row(spec, source, row, live, exported):
 
 
 def _as_wide(one, other, padding):
-    """Two arrays, each padded at the ends of its axes to be as wide as the other."""
+    """Return two arrays, padded at the ends of their axes to one shape."""
     one, other = np.asarray(one), np.asarray(other)
     if padding is None:
         padding = "" if one.dtype.kind == "U" else 0

@@ -9,10 +9,10 @@ SIGNATURE = "serving_default"
 
 
 def write_graph(spec, directory):
-    """Trace the graph under TensorFlow, and save it with what it reads: variables and tables.
+    """Trace the graph under TensorFlow, and save it with its variables and lookup tables.
 
     Raises:
-        ValueError: If texts are to go in, and what the preprocessor does cannot be traced.
+        ValueError: If the inputs are texts, and the preprocessor cannot be traced.
     """
     import tensorflow as tf
 
@@ -37,10 +37,10 @@ def write_graph(spec, directory):
 
 @contextlib.contextmanager
 def _named_by_content(resources):
-    """Give each SentencePiece model a name, for a while, that no other model has.
+    """Return a context in which each SentencePiece model has a unique name.
 
-    What is loaded takes resources of one name to be one resource, in all SavedModels of a process;
-    and by themselves all SentencePiece models have one name.
+    TensorFlow treats resources with the same name as one resource, in all SavedModels that a
+    process loads. By default all SentencePiece models have the same name.
     """
     kind = keras_hub.tokenizers.SentencePieceTokenizer
     before = [(one, one._sentence_piece) for one in resources if isinstance(one, kind)]
@@ -62,7 +62,7 @@ def _named_by_content(resources):
 
 
 def _with_a_row(value):
-    """A batch, and one of none with an empty row: not every layer can do without."""
+    """Return a batch; add an empty row to a batch of size 0, which some layers cannot take."""
     import tensorflow as tf
 
     shape = tf.shape(value)
@@ -71,7 +71,7 @@ def _with_a_row(value):
 
 
 def _check_packing(spec, signature):
-    """Raise where a tokenizer, or another's preprocessor, has no form in a graph."""
+    """Raise if TensorFlow cannot trace the tokenizer, or a custom preprocessor."""
     import tensorflow as tf
 
     packing = tf.function(lambda **given: spec.pack(given), autograph=False)
@@ -90,8 +90,8 @@ def run_exported(directory, feeds):
     """Load the SavedModel and run it: on the whole batch, and on its first row alone.
 
     Args:
-        directory: Where it is.
-        feeds: What goes in, by name: lists or arrays, batch first.
+        directory: The SavedModel's directory.
+        feeds: Inputs by name: lists or arrays, batch first.
 
     Returns:
         Two dicts of NumPy arrays.

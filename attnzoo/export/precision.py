@@ -1,4 +1,4 @@
-"""How exactly the live model computes while it is compared."""
+"""Precision of the live model during the comparison."""
 
 import contextlib
 
@@ -7,7 +7,7 @@ import keras
 
 @contextlib.contextmanager
 def full_precision():
-    """float32 products whole: on some accelerators the default keeps 10 bits of each factor."""
+    """Return a context with full float32 products; some accelerators keep 10 bits by default."""
     if keras.backend.backend() == "jax":
         import jax
 

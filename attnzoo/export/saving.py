@@ -1,4 +1,4 @@
-"""`saved_model`: check the arguments, write, run, compare, and only then put in place."""
+"""`saved_model`: check the arguments, write, run, compare, and then move the result to its path."""
 
 import importlib.util
 import os
@@ -22,12 +22,12 @@ def saved_model(
     verify: list | None = None,
     **options,
 ) -> str:
-    """Write a SavedModel of a task, and see that it does what the live model does.
+    """Write a SavedModel of a task, and check that its outputs equal the live model's.
 
     It has one signature, `"serving_default"`, dynamic in batch and length, and loads with
     TensorFlow alone. (A subword tokenizer of KerasHub leaves operations of TensorFlow Text in the
     graph: then `import tensorflow_text` has to come first.) With `inputs="text"` it takes strings,
-    `text` [B], and gives
+    `text` [B], and returns
 
     ==================  =====================================================  ==================
     task                outputs                                                options
@@ -45,54 +45,56 @@ def saved_model(
                         `probabilities` [B], `spans` [B, 2]
     ==================  =====================================================  ==================
 
-    All but the first give the text's `token_ids` and `tokens` [B, S] too, and on a Transformer
-    encoder take `return_alignments=True`, which adds `alignments` [B, L, N, S, S] of all heads and,
-    where a text's vectors become one, `pooling_alignments` [B, 1, S].
+    All tasks but the first also return the text's `token_ids` and `tokens` [B, S]. On a Transformer
+    encoder they take `return_alignments=True`, which adds `alignments` [B, L, N, S, S] of all heads
+    and, if the task pools a text into one vector, `pooling_alignments` [B, 1, S].
 
     With `inputs="ids"` it takes `token_ids`, int32 [B, S], packed as the preprocessor packs them,
-    then padding, and gives what of this is no text of its input: the way for a tokenizer that
-    TensorFlow cannot trace. The classes of `attnzoo/export` that serve each family say the rest.
+    then padding, and returns the outputs that need no text of the input. Use it for a tokenizer
+    that TensorFlow cannot trace. The classes in `attnzoo/export/specs` have the details of each
+    family.
 
-    S, T, W and M are those of the longest in the batch. A text longer than the preprocessor's limit
-    is cut, as in the live model, unless that has `truncate="error"`. An empty text, which the live
-    model refuses, is read as the end token alone: its row has an output, of no meaning, and changes
-    no other row.
+    S, T, W and M are the largest in the batch. A text longer than the preprocessor's limit is
+    truncated, as in the live model, unless the preprocessor has `truncate="error"`. An empty text,
+    which the live model refuses, is read as the end token alone: the output in its row is
+    meaningless, and other rows do not change.
 
     Args:
         task: A task of `attnzoo.models`.
         path: Directory to write.
         inputs: `"text"` or `"ids"`.
-        overwrite: Whether to replace a SavedModel at `path`. It is replaced when the new one is
-            good, not before.
-        verify: What to compare on: texts (for question answering, pairs of a question and its
-            context), or lists of ids where there is no preprocessor (pairs of one and its span
-            mask). None makes some from the vocabulary, of different lengths.
-        **options: What the task's family takes; see above.
+        overwrite: Whether to replace a SavedModel at `path`. It is replaced only after the new one
+            has passed the comparison.
+        verify: Inputs for the comparison: texts (for question answering, pairs of a question and
+            its context), or lists of ids if there is no preprocessor (for question answering, pairs
+            of a list and its span mask). None makes inputs of different lengths from the
+            vocabulary.
+        **options: Options of the task's family; see above.
             `sampler`: `"greedy"`, `"beam"` (5 beams) or an `attnzoo.samplers.BeamSampler`; None
             takes the one that the task was compiled with.
             `max_length`: Longest output, in tokens, with start and end token. At least 2. None
             takes the preprocessor's `decoder_sequence_length`.
             `return_alignments`: Whether to give the alignments of a Transformer encoder's heads and
             of the pooling.
-            `num_candidates`: How many tokens for each mask, 5 by default. At least 1.
-            `max_words`: How many words an answer may have, or None. At least 1.
+            `num_candidates`: Number of tokens for each mask, 5 by default. At least 1.
+            `max_words`: Largest number of words in an answer, or None for any number. At least 1.
 
     Returns:
         `path`, absolute.
 
     Raises:
-        ValueError: If an argument is none of the above, an option is another family's, `inputs` is
-            "ids" for a pointer-generator or "text" where the preprocessor cannot be traced
-            (TensorFlow only; elsewhere it is a RuntimeError that says so), or the model uses a
-            class that is defined in `__main__`, which a child process cannot import (JAX and torch
-            only).
-        FileExistsError: If there is something at `path`, and it may not be replaced.
+        ValueError: If an argument is none of the above, an option belongs to another family,
+            `inputs` is "ids" for a pointer-generator or "text" for a preprocessor that cannot be
+            traced (on TensorFlow; on other backends this is a RuntimeError), or, on JAX and torch,
+            the model uses a class that is defined in `__main__`, which a child process cannot
+            import.
+        FileExistsError: If `path` exists, and may not be replaced.
         ImportError: If TensorFlow is missing.
-        RuntimeError: If the SavedModel could not be written, or does not give what the live model
-            gives: texts and ids must be equal, numbers within 1e-3. (With half precision: within
-            0.1, times the tokens for scores; and where rounding has decided for another output, it
-            is the live model's alignments for that output that count. Where two labels, candidates
-            or answers are as near as that, either is right.)
+        RuntimeError: If the SavedModel could not be written, or its outputs differ from the live
+            model's: texts and ids must be equal, numbers within 1e-3. (In half precision numbers
+            must be within 0.1, times the number of tokens for scores. If rounding led to another
+            output, its alignments are compared with the live model's alignments for that output. If
+            two labels, candidates or answers are within the tolerance, either is accepted.)
 
     Example:
         >>> attnzoo.export.saved_model(task, "g2p", sampler="beam")
@@ -114,7 +116,7 @@ def saved_model(
         verify = _sample(spec) if verify is None else list(verify)
         feeds, live = spec.run_live(verify)
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        # Beside its place, so that the last step is a mere renaming.
+        # In the same folder as `path`, so that the last step is only a rename.
         with tempfile.TemporaryDirectory(
             dir=os.path.dirname(path), prefix=f".{os.path.basename(path)}."
         ) as workplace:
@@ -138,7 +140,7 @@ def _sample(spec):
 
 
 def _write_and_run(spec, workplace, made, feeds):
-    """Write the SavedModel to `made`; return its outputs for all of `feeds`, and for the first."""
+    """Write the SavedModel to `made`; return its outputs for all `feeds`, and for the first row."""
     if keras.backend.backend() != "tensorflow":
         return write_in_child(spec, workplace, made, feeds)
     write_graph(spec, made)

@@ -1,9 +1,9 @@
-"""Pictures of alignments, and of training: arrays in, a matplotlib figure or coloured text out.
+"""Plots of alignments and of training: arrays to matplotlib figures or coloured text.
 
-In heat maps the source runs along the top edge, the output down the left one, so a monotonic
-alignment is a line from the upper left to the lower right; they are laid out in inches from the
-number of tokens and the printed width of their labels. Figures are made without pyplot: nothing
-stays open behind them.
+Heat maps have the source along the top edge and the output down the left edge, so a monotonic
+alignment is a line from the upper left to the lower right. Their layout, in inches, depends on the
+number of tokens and the printed width of their labels. Figures are made without pyplot, so none
+stays open.
 """
 
 from attnzoo.plotting.alignments import plot_alignment_page, plot_alignments

@@ -1,4 +1,4 @@
-"""Alignments of one pair, or of many on a page, as heat maps."""
+"""Heat maps of the alignments of one pair, or of many pairs on a page."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -44,33 +44,33 @@ def plot_alignments(
 ):
     """Draw the alignments of one pair as a heat map, source tokens against output tokens.
 
-    The figure grows with the number of tokens. Labels turn, shrink and are at last thinned (every
-    second, third, ... is shown) so that they do not run into each other. A space is shown as ␣.
+    The figure grows with the number of tokens. To keep labels apart, they are rotated, then shrunk,
+    then thinned (every second, third, ... is shown). A space is shown as ␣.
 
     Args:
         alignments: float [T, S], or several for the same pair, drawn side by side: float [N, T, S]
             or a list of [T, S]. Weights, at least 0. Rows and columns past the tokens are padding
-            and are cut off.
-        source_tokens: S tokens; a string stands for its characters.
-        target_tokens: T tokens; a string stands for its characters.
+            and are removed.
+        source_tokens: S tokens; a string is split into its characters.
+        target_tokens: T tokens; a string is split into its characters.
         title: Title of the figure.
-        ax: matplotlib Axes to draw into; its size then sets the size of the labels. Takes one
-            alignment only. By default a figure of its own is made.
+        ax: matplotlib Axes to draw into, for one alignment only; the size of the labels then
+            depends on the size of the axes. By default a new figure is made.
         panel_titles: One title for each of several alignments. By default "1 of N", "2 of N", ...
-        columns: Panels in a row, at least 1. By default as many as fit into about 16 inches.
+        columns: Panels in a row, at least 1. By default as many as fit in about 16 inches.
         source_label: Name of the horizontal axis.
         target_label: Name of the vertical axis.
         cmap: Name of a matplotlib colour map.
-        vmax: Weight that gets the last colour, above 0. By default the largest weight drawn.
+        vmax: Weight of the last colour, above 0. By default the largest weight drawn.
 
     Returns:
         A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
 
     Raises:
         ImportError: If matplotlib is missing.
-        ValueError: If `alignments` are of a wrong rank, smaller than the tokens, negative or not
-            finite, if there are no tokens, or if `panel_titles`, `columns`, `ax` or `vmax` do not
-            fit.
+        ValueError: If `alignments` have a wrong rank, have fewer rows or columns than tokens, or
+            are negative or not finite; if there are no tokens; or if `panel_titles`, `columns`,
+            `ax` or `vmax` are invalid.
 
     Example:
         >>> figure = attnzoo.plotting.plot_alignments(np.eye(3), "cat", ["K", "AE", "T"])
@@ -119,7 +119,7 @@ def plot_alignment_page(
     cmap: str = "Blues",
     vmax: float | None = None,
 ):
-    """Draw the alignments of many pairs on one page, row by row, with one scale of colours.
+    """Draw the alignments of many pairs on one page, row by row, with one colour scale.
 
     Args:
         items: A tuple `(alignments, source_tokens, target_tokens)` or `(alignments, source_tokens,
@@ -130,15 +130,15 @@ def plot_alignment_page(
         source_label: Name of the horizontal axes.
         target_label: Name of the vertical axes.
         cmap: Name of a matplotlib colour map.
-        vmax: Weight that gets the last colour, above 0. By default the largest weight on the page.
+        vmax: Weight of the last colour, above 0. By default the largest weight on the page.
 
     Returns:
         A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
 
     Raises:
         ImportError: If matplotlib is missing.
-        ValueError: If there are no items, an item has not 3 or 4 parts, or a part is not as
-            `plot_alignments` asks.
+        ValueError: If there are no items, an item does not have 3 or 4 parts, or `plot_alignments`
+            would refuse a part.
 
     Example:
         >>> items = [(np.eye(3), "cat", ["K", "AE", "T"], "cat"), (np.eye(2), "go", ["G", "OW"])]
@@ -232,7 +232,7 @@ def _draw_into(ax, panel, style):
     if panel.title:
         ax.set_title(panel.title, loc="left", size=TITLE_TEXT, parse_math=False)
     style_bar(ax.figure.colorbar(image, ax=ax))
-    for _ in range(2):  # the bar, and under some layouts the labels, take room from the axes
+    for _ in range(2):  # the bar, and in some layouts the labels, make the axes smaller
         place = ax.get_window_extent()
         set_labels(ax, panel, place.width / figure.dpi, place.height / figure.dpi)
         figure.draw_without_rendering()

@@ -1,4 +1,4 @@
-"""How training went: a quantity by epoch, a line for each run."""
+"""Learning curves: a quantity by epoch, with a line for each run."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,12 +12,12 @@ _STYLES = ("-", "--", ":", "-.")
 
 
 def plot_curves(curves: Mapping[str, Sequence[float]], quantity: str = "val_loss"):
-    """Draw a quantity by epoch, a line for each run.
+    """Draw a quantity by epoch, with a line for each run.
 
     Args:
         curves: The quantity after each epoch, by the run's name. At least one run, and one epoch
             each.
-        quantity: What it is, for the axis.
+        quantity: Name of the quantity, for the axis.
 
     Returns:
         A `matplotlib.figure.Figure`.

@@ -14,7 +14,7 @@ DPI = 150
 
 
 def new_figure(width: float, height: float):
-    """Return an empty figure, in inches, that a notebook shows and pyplot does not keep."""
+    """Return an empty figure, sized in inches, that a notebook shows and pyplot does not keep."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -70,9 +70,9 @@ def set_labels(
 
     Args:
         ax: Axes of `width` and `height` inches.
-        panel: What is drawn in them.
-        above: Whether source tokens stand above.
-        beside: Whether target tokens stand beside.
+        panel: The panel drawn in the axes.
+        above: Whether to show source tokens above.
+        beside: Whether to show target tokens beside.
     """
     target_length, source_length = panel.alignments.shape
     labels = plan_labels(panel, width, height)

@@ -1,4 +1,4 @@
-"""A grid of small heat maps: one for each head of each layer."""
+"""A grid of small heat maps, one for each head of each layer."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ from attnzoo.plotting.layout import (
 from attnzoo.plotting.panels import make_panel, make_style
 
 GAP = 0.12  # inches between heat maps
-SMALLEST_SIDE = 0.75  # inches; below it there is no room for the name of a head
+SMALLEST_SIDE = 0.75  # inches; the name of a head needs this much
 USUAL_SIDE = 1.3  # inches; few tokens get larger cells
 LARGEST_CELL = 0.2  # inches
 WIDEST_GRID = 18.0  # inches of heat maps; with more tokens and heads, labels are thinned
@@ -44,29 +44,29 @@ def plot_heads(
     cmap: str = "Blues",
     vmax: float | None = None,
 ):
-    """Draw all heads of all layers for one text, or one pair: a row a layer, a column a head.
+    """Draw all heads of all layers for one text or pair: layers in rows, heads in columns.
 
-    Layers and heads are counted from 1. All heat maps have the same tokens, so these stand once,
+    Layers and heads are counted from 1. All heat maps have the same tokens, which are shown once,
     above the first row and beside the first column.
 
     Args:
         alignments: float [L, N, T, S]. Weights, at least 0. Rows and columns past the tokens are
-            padding and are cut off.
-        source_tokens: S tokens, which are looked at; a string stands for its characters.
-        target_tokens: T tokens, which look; None where the same tokens do, T = S.
+            padding and are removed.
+        source_tokens: S tokens that are attended to; a string is split into its characters.
+        target_tokens: T tokens that attend; None if they are the source tokens, T = S.
         title: Title of the figure.
-        source_label: What the columns of a heat map are.
-        target_label: What its rows are.
+        source_label: Name of the columns of a heat map.
+        target_label: Name of its rows.
         cmap: Name of a matplotlib colour map.
-        vmax: Weight that gets the last colour, above 0. By default the largest weight drawn.
+        vmax: Weight of the last colour, above 0. By default the largest weight drawn.
 
     Returns:
         A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
 
     Raises:
         ImportError: If matplotlib is missing.
-        ValueError: If `alignments` are of a wrong rank, smaller than the tokens, negative or not
-            finite, if there are no tokens, or if `vmax` does not fit.
+        ValueError: If `alignments` have a wrong rank, have fewer rows or columns than tokens, or
+            are negative or not finite; if there are no tokens; or if `vmax` is invalid.
 
     Example:
         >>> text = "a good film"
@@ -91,7 +91,7 @@ def plot_heads(
 
 
 def _draw_grid(rows, style, heading, caption):
-    """Return a new figure, its heat maps of one size, with one colour bar beside the first."""
+    """Return a new figure of heat maps of one size, with a colour bar beside the first row."""
     size = _size(rows[0][0].alignments.shape, len(rows[0]))
     box = measure(rows[0][0], size)
     left = EDGE + box.left
@@ -121,7 +121,7 @@ def _draw_grid(rows, style, heading, caption):
 
 
 def _size(shape, num_heads):
-    """Return width and height of a heat map [T, S], its cells as high as the smallest text."""
+    """Return width and height of a heat map [T, S] with cells as high as the smallest text."""
     target_length, source_length = shape
     cell = max(min(USUAL_SIDE / max(shape), LARGEST_CELL), 1.02 * LINE * SMALLEST_TEXT / 72)
     cell = min(cell, WIDEST_GRID / (num_heads * source_length))

@@ -1,4 +1,4 @@
-"""A sentence whose tokens are coloured by weight: HTML for a notebook, or codes for a terminal."""
+"""Tokens of a text coloured by weight: HTML for a notebook, or codes for a terminal."""
 
 import html
 import os
@@ -10,15 +10,15 @@ from numpy.typing import ArrayLike
 
 from attnzoo.plotting.inputs import check_finite, largest, printable
 
-POSITIVE, NEGATIVE = (0, 114, 178), (213, 94, 0)  # blue, vermilion: told apart by all eyes
+POSITIVE, NEGATIVE = (0, 114, 178), (213, 94, 0)  # blue, vermilion: safe for colour blindness
 MOST_OPAQUE = 0.7  # so that black on white and white on black both stay legible
-# Of the 256 colours of a terminal, from little to much: white is legible on each.
+# From the 256 colours of a terminal, from low to high weight; white is legible on each.
 POSITIVE_CODES, NEGATIVE_CODES = (60, 61, 25, 26), (95, 131, 124, 160)
 _WHITE = 231
 
 
 class HighlightedText(str):
-    """HTML of one text, which a notebook shows."""
+    """HTML of one text, which a notebook renders."""
 
     def _repr_html_(self):
         return str(self)
@@ -34,21 +34,21 @@ def highlight_html(
 ) -> HighlightedText:
     """Colour a text's tokens by their weights, for a notebook or a page.
 
-    The more weight, the stronger the colour behind a token: blue above 0, orange below. The text
-    keeps the page's own colour, so it can be read on a light page and on a dark one. A token's
-    weight shows where the pointer rests on it.
+    A larger weight gives a stronger background colour: blue above 0, orange below. The text keeps
+    the page's own colour, so it is legible on light and dark pages. A tooltip on a token shows its
+    weight.
 
     Args:
-        tokens: S tokens; a string stands for its characters.
-        weights: float [S]: alignments, or signed scores such as a task's `saliency`. Those past the
-            tokens are padding and are cut off.
-        title: Text that stands before the tokens, in bold.
-        separator: What stands between two tokens, `""` for characters.
-        vmax: Weight of the strongest colour, above 0. By default the largest, either side of 0.
+        tokens: S tokens; a string is split into its characters.
+        weights: float [S]: alignments, or signed scores such as a task's `saliency`. Weights past
+            the tokens are padding and are removed.
+        title: Text before the tokens, in bold.
+        separator: Text between two tokens; `""` for characters.
+        vmax: Weight of the strongest colour, above 0. By default the largest absolute weight.
 
     Returns:
-        A string of HTML, with all of the tokens escaped. As the last value of a notebook's cell, it
-        shows as what it is.
+        A string of HTML, with all tokens escaped. A notebook renders it if it is the last value of
+        a cell.
 
     Raises:
         ValueError: If there are no tokens, fewer weights than tokens, a weight is not finite, or
@@ -76,17 +76,17 @@ def highlight_terminal(
 ) -> str:
     """Colour a text's tokens by their weights, for a terminal.
 
-    The more weight, the stronger the colour behind a token, in four steps: blue above 0, red below.
-    Tokens of less than an eighth of `vmax` are left as they are. Without colours, the others stand
-    in brackets with their weights.
+    A larger weight gives a stronger background colour, in four steps: blue above 0, red below.
+    Tokens with less than an eighth of `vmax` are not coloured. Without colours, the other tokens
+    are in brackets with their weights.
 
     Args:
-        tokens: S tokens; a string stands for its characters.
+        tokens: S tokens; a string is split into its characters.
         weights: float [S], as in `highlight_html`.
-        separator: What stands between two tokens, `""` for characters.
-        color: Whether to use colours. None does where standard output is a terminal that has them,
+        separator: Text between two tokens; `""` for characters.
+        color: Whether to use colours. None uses them if standard output is a terminal with colours,
             unless `NO_COLOR` is set in the environment.
-        vmax: Weight of the strongest colour, above 0. By default the largest, either side of 0.
+        vmax: Weight of the strongest colour, above 0. By default the largest absolute weight.
 
     Returns:
         A string to print.

@@ -1,4 +1,4 @@
-"""What every picture takes: tokens that can be printed, finite weights, one scale for them."""
+"""Checks of the inputs of all plots: printable tokens, finite weights, and their scale."""
 
 from collections.abc import Sequence
 
@@ -16,14 +16,14 @@ def printable(token: object) -> str:
 
 
 def check_finite(name: str, weights: np.ndarray):
-    """Raise for a weight, or another value, that is not finite."""
+    """Raise if a weight, or another value, is not finite."""
     if not np.isfinite(weights).all():
         wrong = weights[~np.isfinite(weights)][0]
         raise ValueError(f"{name} must be finite. Received: a value of {wrong}")
 
 
 def largest(arrays: Sequence[np.ndarray], vmax: float | None) -> float:
-    """Return the weight that has the last colour: `vmax`, or the largest absolute value."""
+    """Return the weight of the last colour: `vmax`, or the largest absolute value."""
     if vmax is None:
         return max(float(np.abs(array).max()) for array in arrays) or 1.0
     if not vmax > 0:

@@ -1,4 +1,4 @@
-"""Where it goes: sizes in inches, text in points (72 to an inch)."""
+"""Layout of figures: sizes in inches, text in points (72 to an inch)."""
 
 import functools
 import math
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from attnzoo.plotting.panels import Panel
 
-SMALLEST_TEXT = 6.5  # points; where it would have to be smaller, labels are thinned instead
+SMALLEST_TEXT = 6.5  # points; labels that need smaller text are thinned
 LARGEST_TEXT = 10.5  # points
 SMALL_TEXT = 9.0  # points; axis names, colour bar
 TITLE_TEXT = 11.0  # points
@@ -19,7 +19,7 @@ EDGE = 0.12  # inches of blank around the figure
 
 
 class Labels(NamedTuple):
-    """How labels are set: `size` in points, `rotation` in degrees, every `..._step`-th is shown."""
+    """Style of labels: `size` in points, `rotation` in degrees, every `..._step`-th is shown."""
 
     size: float
     rotation: int
@@ -28,7 +28,7 @@ class Labels(NamedTuple):
 
 
 class Box(NamedTuple):
-    """Room that one panel takes, in inches: the heat map and what stands around it."""
+    """Size of one panel, in inches: the heat map with its labels and title."""
 
     width: float
     height: float
@@ -49,14 +49,14 @@ def text_width(text: str, size: float) -> float:
 
 
 def sides(panel: Panel):
-    """Return width and height of a heat map, whose cells are smaller the more there are."""
+    """Return width and height of a heat map; cells are smaller if there are many."""
     target_length, source_length = panel.alignments.shape
     cell = 0.32 * min(1.0, math.sqrt(12 / max(target_length, source_length)))
     return max(cell * source_length, SMALLEST_SIDE), max(cell * target_length, SMALLEST_SIDE)
 
 
 def plan_labels(panel: Panel, width: float, height: float):
-    """Set labels flat if the widest fits into its column, else aslant, else upright."""
+    """Return horizontal labels if the widest fits its column, else slanted or vertical ones."""
     target_length, source_length = panel.alignments.shape
     column, row = 72 * width / source_length, 72 * height / target_length
     size = min(max(0.72 * min(column, row), SMALLEST_TEXT), LARGEST_TEXT)
@@ -72,7 +72,7 @@ def plan_labels(panel: Panel, width: float, height: float):
 
 
 def measure(panel: Panel, size: tuple[float, float] | None = None) -> Box:
-    """Return the room of a panel whose heat map has this size, or that of `sides`."""
+    """Return the box of a panel whose heat map has this size, or that of `sides`."""
     width, height = sides(panel) if size is None else size
     labels = plan_labels(panel, width, height)
     column = width / panel.alignments.shape[1]
@@ -98,7 +98,7 @@ def measure(panel: Panel, size: tuple[float, float] | None = None) -> Box:
 
 
 def wrap(text: str, size: float, width: float):
-    """Break a title at its spaces into lines of at most `width` inches where words allow it."""
+    """Return the lines of a title, broken at spaces to at most `width` inches if words allow it."""
     lines = [""]
     for word in str(text).split():
         longer = f"{lines[-1]} {word}".strip()

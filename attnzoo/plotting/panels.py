@@ -36,7 +36,7 @@ def make_panel(
     *,
     name: str,
 ) -> Panel:
-    """Return a panel of one alignment, float [T, S] or larger by its padding, which is cut off."""
+    """Return a panel of one alignment, float [T, S] after its padding is removed."""
     source_labels = [_label(token) for token in source_tokens]
     target_labels = [_label(token) for token in target_tokens]
     target_length, source_length = len(target_labels), len(source_labels)
@@ -65,6 +65,6 @@ def _label(token):
 def make_style(
     panels: Sequence[Panel], source_label: str, target_label: str, cmap: str, vmax: float | None
 ):
-    """Return the style of panels; without `vmax` the largest weight of all has the last colour."""
+    """Return the style of panels; `vmax` is by default the largest weight of all panels."""
     vmax = largest([panel.alignments for panel in panels], vmax)
     return Style(source_label, target_label, cmap, vmax)

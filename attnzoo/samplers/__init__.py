@@ -1,4 +1,4 @@
-"""How the next token is chosen. Greedy, random, top-k and top-p are KerasHub's."""
+"""Samplers: beam search. KerasHub has greedy, random, top-k and top-p sampling."""
 
 from keras_hub.samplers import GreedySampler, RandomSampler, TopKSampler, TopPSampler
 

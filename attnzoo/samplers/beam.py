@@ -6,14 +6,14 @@ import keras
 import keras_hub
 from keras import ops, tree
 
-_LOWEST = -1e9  # Stands for log 0: finite, so that a difference of two of them is no NaN.
+_LOWEST = -1e9  # In place of log 0: finite, so that a difference of two is not NaN.
 
-# A cache that has a place for each step begins with so many, and becomes so many times as large:
-# each size is one loop more to compile.
+# Initial size, in steps, of a cache that grows, and the factor by which it grows. Each size is one
+# more loop to compile.
 _FIRST_CACHE_LENGTH = 64
 _GROWTH = 4
 
-# What the search carries where it returns alignments: see `_initial_paths`.
+# Additional state of a search that returns alignments: see `_initial_paths`.
 _PATHS = ("alignments", "paths")
 
 
@@ -21,25 +21,26 @@ _PATHS = ("alignments", "paths")
 class BeamSampler(keras_hub.samplers.Sampler):
     """Beam search over any model with KerasHub's `next(prompt, cache, index)`.
 
-    At each step every open hypothesis is continued by every token. Of these candidates, those that
-    make an end token and are among the K best are finished: they leave the beam, pay for nothing
-    that follows, and the K best ever finished are kept apart. The K best of the others stay open.
+    At each step every open hypothesis is continued by every token. A candidate that is among the K
+    best and ends with an end token is finished: it leaves the beam, and its score no longer
+    changes. The K best finished hypotheses are kept in a list of their own. The K best of the other
+    candidates stay open.
 
         score = log p / ((5 + length) / 6) ** length_penalty
                 + coverage_penalty * sum over s of log(min(1, sum over t of alignments[t, s]))
 
     `length` counts tokens, without prompt and end token. The search ends when no open hypothesis
-    can come among the best `num_hypotheses`: its log p can only fall, its length penalty is at best
-    that of the longest output, and its coverage penalty is at best 0. At the maximal length, what
-    is still open competes with what is finished, by its score. The whole search is one graph: one
-    loop, or where it is told how a cache grows, one for each size of the cache.
+    can reach the best `num_hypotheses`: its log p can only fall, its length penalty is at best that
+    of the longest output, and its coverage penalty is at best 0. At the maximal length, open
+    hypotheses compete with finished ones by score. The whole search is one graph with one loop, or,
+    with `resize_cache`, with one loop for each size of the cache.
 
     Differs from the paper: the penalties rank hypotheses during the search too, not only at its
     end.
 
     Args:
-        num_beams: Open hypotheses kept for each input, and finished ones, K. At least 1.
-        num_hypotheses: How many of them are returned, best first (an n-best list). From 1 to K.
+        num_beams: K, the number of open and of finished hypotheses kept for each input. At least 1.
+        num_hypotheses: Number of hypotheses returned, best first (an n-best list). From 1 to K.
         length_penalty: Exponent of the length penalty: 0 ranks by log p alone, 1 nearly by the mean
             log p of a token. At least 0.
         coverage_penalty: Weight of the coverage penalty. At least 0. If it is not 0, the model's
@@ -112,29 +113,29 @@ class BeamSampler(keras_hub.samplers.Sampler):
         resize_cache: Callable | None = None,
         return_alignments: bool = False,
     ):
-        """Search, and return the n best with their scores.
+        """Search, and return the n best hypotheses with their scores.
 
         Args:
             next: Function of (prompt int [B * K, T], cache, index) to the logits of position
-                `index`, float [B * K, V], anything, and the next cache. The K hypotheses of an
-                input stand side by side.
-            prompt: int [B, T]. What is given, padded to the maximal length T, in tokens.
+                `index`, float [B * K, V], an ignored value, and the next cache. The K hypotheses of
+                an input are adjacent rows.
+            prompt: int [B, T]. The given tokens, padded to the maximal length T.
             cache: Pytree with the batch first in every leaf, or None.
             index: First position to fill. The prompt may reach beyond it.
             mask: bool [B, T]. True where the prompt is given; all False if None.
             stop_token_ids: Ids that end a hypothesis, or None to fill all T.
             hidden_states: Not used.
             model: The model, where `next` reads its variables on JAX.
-            resize_cache: Function of (cache, max_length) to the cache with room for as many steps,
-                or None where a step costs the same however many there may be. With it a
-                short output costs little more where T is large than where it is small.
+            resize_cache: Function of (cache, max_length) to the cache with room for `max_length`
+                steps, or None if the cost of a step does not depend on the size of the cache. With
+                it the cost of a short output hardly depends on T.
             return_alignments: Whether to return the alignments too. The cache must then be a dict
                 with `"alignments"`, float [B * K, S], the alignments of the last step.
 
         Returns:
             Tokens int [B, num_hypotheses, T] and scores float [B, num_hypotheses], best first; with
             `return_alignments=True` also alignments float [B, num_hypotheses, T, S], along the path
-            of each: row t is of the step that made token t. Rows of no step mean nothing.
+            of each: row t is of the step that made token t. Other rows are undefined.
         """
         beams = self.num_beams
         length = ops.shape(prompt)[1]
@@ -183,7 +184,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
             return ops.cond(cond(state, index), go_on, lambda: found)
 
         found = run(state, ops.cast(index, "int32"), rooms)
-        # At the maximal length, what is open is a result too.
+        # At the maximal length, open hypotheses are results too.
         opened = ops.where(found["index"] >= length, found["scores"], -float("inf"))
         scores = ops.concatenate([found["finished"], opened], axis=1)  # [B, 2 * K]
         scores, chosen = ops.top_k(scores, self.num_hypotheses)
@@ -194,21 +195,21 @@ class BeamSampler(keras_hub.samplers.Sampler):
         return tokens, scores, _along_paths(found["alignments"], _pick(found["paths"], chosen))
 
     def _first_beams(self, prompt):
-        """The part of the state that is no model's: K open beams, and none finished."""
+        """Return the search's part of the state: K open beams, and no finished hypothesis."""
         beams = self.num_beams
         nothing = ops.full((ops.shape(prompt)[0], beams), _LOWEST, dtype="float32")
-        # All beams begin as one: the others get a probability of zero.
+        # All beams are equal at first: all but one get a probability of zero.
         log_probs = ops.where(ops.arange(beams) == 0, 0.0, nothing)
         return {
             "tokens": ops.repeat(prompt[:, None], 2 * beams, axis=1),  # Finished, then open.
-            "finished": nothing,  # The scores of what is finished, [B, K], best first.
-            "scores": log_probs,  # Of what is open, [B, K], best first.
+            "finished": nothing,  # Scores of finished hypotheses, [B, K], best first.
+            "scores": log_probs,  # Scores of open hypotheses, [B, K], best first.
             "log_probs": log_probs,
             "lengths": ops.zeros_like(log_probs),  # Tokens made, without the end.
         }
 
     def _grow(self, next, state, index, given, stops):
-        """One step: the best candidates of all beams are finished, or stay open."""
+        """Do one step: the best candidates of all beams are finished, or stay open."""
         beams = self.num_beams
         opened = state["tokens"][:, beams:]  # [B, K, T]
         opened = ops.reshape(opened, (-1, ops.shape(opened)[2]))  # [B * K, T]
@@ -234,7 +235,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
         origin = ops.where(kept, best, beams + candidate // count)
 
         def grow(sequences, new):
-            """Sequences [B, 2 * K, T] of what is kept, and continued by [B, 2 * K] where not."""
+            """Return sequences [B, 2 * K, T]: kept ones unchanged, others continued by `new`."""
             grown = _pick(sequences, origin)
             new = ops.where(kept, ops.take(grown, index, axis=2), new)
             return ops.slice_update(grown, (0, 0, index), new[:, :, None])
@@ -261,15 +262,15 @@ class BeamSampler(keras_hub.samplers.Sampler):
         }
 
     def _propose(self, state, logits, as_it_is, given, stops):
-        """The candidates of each beam, [B * K, C]: tokens, log p, lengths, and which end.
+        """Return the candidates of each beam, [B * K, C]: tokens, log p, lengths, and which end.
 
-        `as_it_is`, int [B * K], is what the prompt has here, and `given`, bool [B, 1], whether it
-        is one.
+        `as_it_is`, int [B * K], holds the prompt's tokens at this position, and `given`, bool
+        [B, 1], whether this position belongs to the prompt.
         """
         logits = ops.cast(logits, "float32") / self.temperature  # [B * K, V]
-        # Within a beam the order of the tokens is the order of their logits, but for the end
-        # tokens, which are one token shorter: with as many more candidates as there are end tokens,
-        # no winner is missed, and K of them stay open.
+        # Within a beam, tokens rank by their logits, except the end tokens, whose hypothesis is one
+        # token shorter. With one more candidate for each end token, none of the best is missed, and
+        # K candidates stay open.
         count = self.num_beams + len(stops)
         if logits.shape[-1] is not None:
             count = min(count, logits.shape[-1])
@@ -277,7 +278,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
         tokens = ops.cast(tokens, as_it_is.dtype)
         log_probs = top_logits - ops.logsumexp(logits, axis=-1, keepdims=True)
 
-        # A beam that is still inside its prompt has one candidate and pays nothing.
+        # A beam inside its prompt has one candidate, at no cost.
         given = ops.repeat(given, self.num_beams, axis=0)  # [B * K, 1]
         only_first = ops.where(ops.arange(count) == 0, 0.0, _LOWEST)[None, :]
         tokens = ops.where(given, as_it_is[:, None], tokens)
@@ -300,9 +301,9 @@ class BeamSampler(keras_hub.samplers.Sampler):
         return log_probs / ((5.0 + lengths) / 6.0) ** self.length_penalty
 
     def _is_decided(self, state, steps):
-        """bool [B]. Whether nothing open can still come among the best `num_hypotheses`."""
-        # log p only falls, and penalties are at most 0: the longest way is an open beam's best
-        # hope.
+        """Return bool [B]: no open hypothesis can still reach the best `num_hypotheses`."""
+        # log p only falls, and penalties are at most 0: an open beam scores at best what its log p
+        # gives at the maximal length.
         longest = state["lengths"] + ops.cast(steps, "float32")
         hopes = self._score(state["log_probs"], longest)
         return state["finished"][:, self.num_hypotheses - 1] >= ops.max(hopes, axis=1)
@@ -319,7 +320,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
         return ops.repeat(zeros, self.num_beams, axis=0)
 
     def _update_coverage(self, coverage, cache):
-        """The coverage after this step, and its penalty, float [B * K, 1]."""
+        """Return the coverage after this step, and its penalty, float [B * K, 1]."""
         if not self.coverage_penalty:
             return (), 0.0
         coverage = coverage + ops.cast(cache["alignments"], "float32")  # [B * K, S]
@@ -338,10 +339,10 @@ class BeamSampler(keras_hub.samplers.Sampler):
 
 
 def _initial_paths(prompt, cache, beams: int) -> dict:
-    """The part of the state that alignments are told by, before the first step.
+    """Return the state that records alignments, before the first step.
 
-    No step moves what was recorded before: `alignments` [B * K, T, S] are of each step's K open
-    beams, and `paths` [B, 2 * K, T] say on which of these a hypothesis stood at each step.
+    A step never reorders earlier records: `alignments` [B * K, T, S] hold the alignments of the K
+    open beams at each step, and `paths` [B, 2 * K, T] the beam of each hypothesis at each step.
     """
     if not (isinstance(cache, dict) and "alignments" in cache):
         raise ValueError(
@@ -357,7 +358,7 @@ def _initial_paths(prompt, cache, beams: int) -> dict:
 
 
 def _along_paths(alignments, paths):
-    """The alignments [B * K, T, S] along paths int [B, N, T]: [B, N, T, S]."""
+    """Return [B, N, T, S], the alignments [B * K, T, S] along paths int [B, N, T]."""
     batch, count, length = ops.shape(paths)
     rows = ops.shape(alignments)[0] // batch * ops.arange(batch, dtype="int32")[:, None, None]
     steps = (rows + paths) * length + ops.arange(length, dtype="int32")  # [B, N, T]
@@ -367,13 +368,13 @@ def _along_paths(alignments, paths):
 
 
 def _rows(places, size: int):
-    """int [B * K]: where the places [B, K] are, with all [B, size] in one row."""
+    """Return int [B * K]: the indices of the places [B, K] in a flattened [B, size]."""
     starts = size * ops.arange(ops.shape(places)[0], dtype="int32")
     return ops.reshape(places + starts[:, None], (-1,))
 
 
 def _pick(values, places):
-    """The values [B, K, ...] at the places [B, K] of [B, M, ...]."""
+    """Return the values [B, K, ...] at the places [B, K] of [B, M, ...]."""
     shape = ops.shape(values)
     flat = ops.reshape(values, (-1, *shape[2:]))
     picked = ops.take(flat, _rows(places, values.shape[1]), axis=0)
@@ -381,9 +382,9 @@ def _pick(values, places):
 
 
 def _cache_lengths(index, length) -> list:
-    """The sizes of a growing cache, the last one `length`: at least doubled, and beyond `index`.
+    """Return the sizes of a growing cache; each at least doubles, and the last is `length`.
 
-    No other, if these are not known while tracing.
+    All are beyond `index`. If these are not known while tracing, `length` is the only size.
     """
     rooms, room = [], _FIRST_CACHE_LENGTH
     if isinstance(index, int) and isinstance(length, int):
@@ -393,15 +394,15 @@ def _cache_lengths(index, length) -> list:
     return [*rooms, length]
 
 
-# Values a block: the maxima of blocks are found at memory speed, and the k best values lie in the k
-# blocks with the highest maxima.
+# Number of values in a block. The maxima of blocks are found at memory speed, and the k best values
+# lie in the k blocks with the highest maxima.
 _BLOCK = 64
 
 
 def _top_k(values, k: int):
-    """The k largest of each row of float [R, V], and their places: exact, fast for a large V."""
+    """Return the k largest of each row of float [R, V], and their places: exact and fast."""
     width = values.shape[-1]
-    if width is None:  # In a graph for sources of any length, where each may be copied.
+    if width is None:  # Unknown in a graph for sources of any length that a model can copy from.
         width = ops.shape(values)[-1]
         padded = ops.pad(values, ((0, 0), (0, k)), constant_values=_LOWEST)
         top, places = ops.top_k(padded, k)

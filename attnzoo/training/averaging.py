@@ -16,22 +16,22 @@ class BestCheckpoints(keras.callbacks.Callback):
     """Keeps the weights of the best epochs, or of the last ones, for `average_checkpoints`.
 
     An epoch's file is named by its number, from 0, and its value: `epoch_0003_0.8125.weights.h5`.
-    An epoch whose value is no number has none. Checkpoints are found in the folder itself, so that
-    training resumed after a kill has them too: an epoch that is repeated replaces its own, and
-    training from the start clears the folder.
+    An epoch whose value is NaN has no file. The checkpoints are those in the folder, so that
+    resumed training finds them too: an epoch that is repeated replaces its own file, and training
+    from the start clears the folder.
 
-    A file that is no longer among the best goes when the next epoch begins, not before: until then
-    a backup, such as `TrainingBackup` writes, may be of the epoch before this one.
+    A file that is no longer among the best is deleted when the next epoch begins. Until then a
+    backup, such as that of `TrainingBackup`, may still be of the previous epoch.
 
     Args:
-        folder: Where the files are. It is made if it is not there.
-        keep: k, how many epochs are kept. At least 1.
-        monitor: The figure that epochs are ranked by, such as "val_loss"; None keeps the last ones.
-        mode: "min" or "max": which values of it are best.
+        folder: Folder of the files. It is made if it does not exist.
+        keep: k, the number of epochs to keep. At least 1.
+        monitor: The logged value that ranks epochs, such as "val_loss"; None keeps the last epochs.
+        mode: "min" if small values are best, "max" if large ones are.
 
     Raises:
-        ValueError: If `keep` or `mode` is outside its range, or an epoch's logs lack
-            `monitor`.
+        ValueError: If `keep` or `mode` is outside its range, or `monitor` is not among an epoch's
+            logs.
 
     Example:
         >>> checkpoints = attnzoo.training.BestCheckpoints("runs/mine/checkpoints", keep=5)
@@ -59,7 +59,7 @@ class BestCheckpoints(keras.callbacks.Callback):
 
     @property
     def paths(self) -> list[pathlib.Path]:
-        """The files of the best epochs that there are, at most k, the best first."""
+        """Return the files of the best epochs so far, at most k, the best first."""
         return sorted(self._files(), key=self._rank)[: self.keep]
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None):
@@ -93,20 +93,20 @@ class BestCheckpoints(keras.callbacks.Callback):
             path.unlink()
 
     def _rank(self, path):
-        """Return the key that sorts the best first; of equals the later is better."""
+        """Return the key that sorts the best first; a tie goes to the later epoch."""
         epoch, value = _read_name(path)
         return (value if self.mode == "min" else -value, -epoch)
 
 
 def average_checkpoints(model: keras.Model, paths: Iterable[str | os.PathLike]) -> None:
-    """Give a model the mean of the weights of several checkpoints.
+    """Set a model's weights to the mean of the weights of several checkpoints.
 
         weight = 1 / k * (weight of checkpoint 1 + ... + weight of checkpoint k)
 
     Args:
-        model: A built model, the one the checkpoints are of.
-        paths: Files that `model.save_weights` wrote, k of them. At least one. State that
-            is no weight, such as that of a random generator, is the last one's.
+        model: A built model with the architecture of the checkpoints.
+        paths: k files from `model.save_weights`. At least one. State that is no weight, such as
+            that of a random generator, comes from the last file.
 
     Raises:
         ValueError: If there are no paths, or the model is quantized.
@@ -135,6 +135,6 @@ def average_checkpoints(model: keras.Model, paths: Iterable[str | os.PathLike]) 
 
 
 def _read_name(path: pathlib.Path) -> tuple[int, float]:
-    """Return epoch and value from the name of a file."""
+    """Return the epoch and the value in the name of a file."""
     _, epoch, value = path.name.removesuffix(_ENDING).split("_")
     return int(epoch), float(value)

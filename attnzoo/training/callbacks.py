@@ -1,4 +1,4 @@
-"""Callbacks: training that survives being killed."""
+"""Backup and restoration of training, so that a killed process can resume."""
 
 import csv
 import math
@@ -16,34 +16,34 @@ from attnzoo.training.history import logged_number, read_history
 
 
 class TrainingBackup(keras.callbacks.Callback):
-    """Writes all that is needed to resume training, after each epoch, to one file in one move.
+    """Writes a complete backup of training to one file, atomically, after each epoch.
 
     The file holds every variable of the model and of its optimizer: weights, moments, step counter,
-    random states. It is written beside the old one and then takes its place, so a process that is
-    killed at any moment leaves a whole one. Training that goes on from it ends where training that
-    was never interrupted ends, if the data's order depends on seed and epoch alone, as it does for
+    random states. It is written to a temporary file, which then replaces the old backup, so a
+    process that is killed at any moment leaves a complete backup. Resumed training gives the same
+    result as uninterrupted training if the data's order depends on seed and epoch alone, as in
     `attnzoo.data.BucketedBatches`.
 
-    `seconds` is how long all epochs of the backup took together, whichever process ran them; work
-    lost by a kill is not counted. It is NaN after a backup of a version that kept no time.
+    `seconds` is the duration of all epochs in the backup, over all processes; work lost by a kill
+    is not counted. It is NaN if a backup of an older version has no duration.
 
-    Differs from `keras.callbacks.BackupAndRestore`, which keeps no random states, and writes
-    weights and epoch to two files: one of them may be a step ahead of the other after a kill.
+    Differs from `keras.callbacks.BackupAndRestore`, which saves no random states, and writes
+    weights and epoch to two files, which may disagree after a kill.
 
     Place it last in the list of callbacks. The state of earlier callbacks (`EarlyStopping`, and
     `ModelCheckpoint` with `save_best_only`) is restored from the history file.
 
     Args:
         path: The backup file, `.npz`.
-        history_path: The file that a `keras.callbacks.CSVLogger` with `append=True` writes.
-        callbacks: Callbacks to bring up to date: `EarlyStopping`s and `ModelCheckpoint`s, made with
-            `mode="min"` or `"max"`.
-        swap: The `keras.callbacks.SwapEMAWeights` with `swap_on_epoch=True`, where there is one.
-            It stands before the callbacks that are to see the averages; what is written here, and
-            what the next epoch begins with, are the weights themselves.
+        history_path: The file of a `keras.callbacks.CSVLogger` with `append=True`.
+        callbacks: Callbacks whose state is restored: `EarlyStopping`s and `ModelCheckpoint`s, made
+            with `mode="min"` or `"max"`.
+        swap: The `keras.callbacks.SwapEMAWeights` with `swap_on_epoch=True`, or None. Place it
+            before the callbacks that use the averages. The backup has the weights themselves, and
+            the next epoch begins with them.
 
     Raises:
-        ValueError: If a callback's `mode` is "auto", which Keras makes out too late.
+        ValueError: If a callback's `mode` is "auto", which Keras resolves too late.
 
     Example:
         >>> stopping = keras.callbacks.EarlyStopping(patience=3)
@@ -80,10 +80,10 @@ class TrainingBackup(keras.callbacks.Callback):
         """Restore a compiled model to its state when the backup was written.
 
         Args:
-            model: The model, built and compiled as it was then.
+            model: The model, built and compiled as before the backup.
 
         Returns:
-            The epoch to resume with; 0 where there is no backup.
+            The epoch to resume with; 0 if there is no backup.
 
         Raises:
             ValueError: If the backup is of another model.
@@ -98,7 +98,7 @@ class TrainingBackup(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None):
         if self.path.exists():
-            self._load()  # Once more: in between, Keras may have built the model, with a draw.
+            self._load()  # Again: Keras may have built the model since, and drawn from its seeds.
         self._start = time.monotonic() - self.seconds
         for callback in self.callbacks:
             if isinstance(callback, keras.callbacks.ModelCheckpoint):
@@ -111,7 +111,7 @@ class TrainingBackup(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None):
         if self.swap is not None:
-            self.swap.on_epoch_begin(epoch + 1)  # As it does then: swaps the weights back.
+            self.swap.on_epoch_begin(epoch + 1)  # Swaps the weights back.
         values = {
             f"variable_{i}": ops.convert_to_numpy(variable)
             for i, variable in enumerate(self._variables())
@@ -149,7 +149,7 @@ class TrainingBackup(keras.callbacks.Callback):
         return [*self.model.variables, *self.model.optimizer.variables]
 
     def _cut_history(self, epoch):
-        """Drop the logs of epochs that will be repeated, and return the rest."""
+        """Drop the logs of epochs that will be repeated, and return the others."""
         if not self.history_path.exists():
             return []
         names, rows = read_history(self.history_path)
@@ -162,7 +162,7 @@ class TrainingBackup(keras.callbacks.Callback):
 
 
 def _torch_random_states() -> list[np.ndarray]:
-    """Return the states of torch's generators, from which Keras's dropout draws on torch alone."""
+    """Return the states of torch's generators, which Keras's dropout uses on torch."""
     if keras.backend.backend() != "torch":
         return []
     import torch

@@ -7,16 +7,16 @@ import os
 def read_history(path: str | os.PathLike):
     """Return the names of the columns, and a dict of strings for each complete line.
 
-    A line that a kill has cut short is left out.
+    An incomplete line, written by a killed process, is left out.
     """
     with open(path, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         names = list(reader.fieldnames or [])
-        # Such a line has empty fields at its end.
+        # An incomplete line has empty fields at its end.
         rows = [row for row in reader if None not in row.values() and row["epoch"]]
     return names, rows
 
 
 def logged_number(text: str) -> float:
-    """Return a field as a number; NaN where nothing was logged."""
+    """Return a field as a number; NaN if nothing was logged."""
     return float("nan") if text == "NA" else float(text)

@@ -1,4 +1,4 @@
-"""Contrastive learning: of all the vectors in a batch, which one belongs to this one?"""
+"""Contrastive learning: the loss and the accuracy of finding a vector's partner in a batch."""
 
 import keras
 from keras import ops
@@ -10,15 +10,15 @@ class InBatchNegatives(keras.losses.Loss):
 
         loss[i] = -log softmax over j != i of (vector[i] · vector[j] / temperature), at i's partner
 
-    Two rows are partners where `y_true` is the same. Whatever else is in the batch is taken for
-    wrong: a batch should not hold two pairs that mean the same.
+    Two rows with equal `y_true` are partners. All other rows are negatives, so a batch should not
+    hold two pairs with the same meaning.
 
     Args:
-        temperature: What similarities are divided by. Above 0.
+        temperature: Divides the similarities. Above 0.
         reduction: As in `keras.losses.Loss`.
 
     Call arguments:
-        y_true: int [B]. The number of each row's pair; each is there twice.
+        y_true: int [B]. The number of each row's pair; each number occurs twice.
         y_pred: float [B, D]. Vectors of unit length.
         sample_weight: float [B], or None.
 
@@ -61,7 +61,7 @@ class InBatchNegatives(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class PartnerAccuracy(keras.metrics.MeanMetricWrapper):
-    """Share of vectors whose nearest other one in the batch is their partner, and no third as near.
+    """Share of vectors whose partner is nearer than every other vector of the batch.
 
     Args:
         name: Name of the metric.
@@ -84,14 +84,14 @@ class PartnerAccuracy(keras.metrics.MeanMetricWrapper):
 
 
 def compare_all(vectors):
-    """Dot products of vectors float [B, D] with each other, float32 [B, B]; none with itself."""
+    """Return dot products of all pairs of vectors [B, D], float32 [B, B]; mask the diagonal."""
     vectors = ops.cast(vectors, "float32")
     scores = ops.matmul(vectors, ops.transpose(vectors))
     return ops.where(_is_self(scores), -1e9, scores)
 
 
 def _partners(y_true):
-    """bool [B, B]: True where two different rows have the same number."""
+    """Return bool [B, B]: True for two different rows with the same number."""
     numbers = ops.cast(ops.reshape(y_true, (-1,)), "int32")
     same = numbers[:, None] == numbers[None, :]
     return ops.logical_and(same, ops.logical_not(_is_self(same)))

@@ -1,4 +1,4 @@
-"""The learning rate of the first Transformers."""
+"""The learning rate schedule of the original Transformer."""
 
 import math
 
@@ -8,24 +8,23 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class InverseSquareRootDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """A rate that rises linearly and then falls with the square root of the step.
+    """Learning rate that rises linearly and then falls with the square root of the step.
 
         rate(t) = peak * min(t / warmup, sqrt(warmup / t))    for t = 1, 2, ...
 
-    The paper's `D ** -0.5 * min(t ** -0.5, t * warmup ** -1.5)` is the same with a peak of
-    `(D * warmup) ** -0.5`. It needs no number of steps to be known beforehand; for a schedule that
-    ends there is Keras's own `CosineDecay(0.0, steps - warmup, warmup_target=peak,
-    warmup_steps=warmup)`.
+    The paper's `D ** -0.5 * min(t ** -0.5, t * warmup ** -1.5)` is the same with a peak of `(D *
+    warmup) ** -0.5`. The schedule does not depend on the total number of steps; Keras's own
+    `CosineDecay(0.0, steps - warmup, warmup_target=peak, warmup_steps=warmup)` does.
 
-    An optimizer that accumulates gradients over N batches asks for its rate by batches: let the
-    warm-up be N times as long.
+    An optimizer that accumulates gradients over N batches counts batches, not steps: make
+    `warmup_steps` N times as large.
 
     Args:
         peak: The highest rate, at the end of the warm-up. Above 0.
-        warmup_steps: How long the rate rises, in steps. At least 1.
+        warmup_steps: Length of the warm-up, in steps. At least 1.
 
     Call arguments:
-        step: int scalar. Steps that were made before this one: t - 1.
+        step: int scalar. Number of steps before this one: t - 1.
 
     Returns:
         float32 scalar. The rate, above 0.

@@ -10,10 +10,10 @@ class SmoothedCrossEntropy(keras.losses.Loss):
 
         loss = (1 - smoothing) * -log p[target] + smoothing * mean over v of -log p[v]
 
-    Padding is masked through `sample_weight`: pass weights of 1 for real tokens and 0 for padding.
-    With `reduction="mean_with_sample_weight"`, the default, the loss is then the mean over the real
-    tokens, in nats a token. An optimizer that accumulates gradients takes the mean over its batches
-    of these means: a batch counts as much as any other, however many tokens it has.
+    `sample_weight` masks padding: pass weights of 1 for real tokens and 0 for padding. With
+    `reduction="mean_with_sample_weight"`, the default, the loss is then the mean over the real
+    tokens, in nats a token. An optimizer that accumulates gradients averages these means over its
+    batches: all batches have the same weight, however many tokens they have.
 
     Args:
         smoothing: Probability mass spread evenly over the vocabulary. In [0, 1).
@@ -67,11 +67,11 @@ class SmoothedCrossEntropy(keras.losses.Loss):
 
 
 def _nats(targets, logits):
-    """-log p[target] for targets int [N] and logits float [N, V]."""
+    """Return -log p[target] for targets int [N] and logits float [N, V]."""
     if keras.backend.backend() != "jax":
         return ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)
-    # The stock loss multiplies with a one-hot [N, V]; a gather's gradient would be a scatter into
-    # another. This sum over one place goes into one pass with the softmax, both ways.
+    # Keras's loss multiplies with a one-hot [N, V], and the gradient of a gather is a scatter into
+    # another [N, V]. This masked sum is fused with the softmax, forward and backward.
     places = ops.arange(logits.shape[-1], dtype="int32")[None, :]
     chosen = ops.sum(ops.where(places == targets[:, None], logits, 0.0), axis=-1)
     return ops.logsumexp(logits, axis=-1) - chosen

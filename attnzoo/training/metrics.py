@@ -1,11 +1,11 @@
-"""How good generated text is, against one or several right answers for each item.
+"""Metrics of generated text, with one or several references for each item.
 
-All functions take Python strings: `predictions`, a string for each item, and `references`, for each
-item a string or a list of strings, all of them right. A prediction is held against the reference
-that suits it best. Strings are compared code point by code point: case, accents and white space
-count, and nothing is normalised. White space is that of ASCII.
+All functions take Python strings: `predictions`, a string for each item, and `references`, a string
+or a list of correct strings for each item. A prediction is compared with its best matching
+reference. Strings are compared code point by code point: case, accents and white space count, and
+nothing is normalised. White space is that of ASCII.
 
-Where a word has several pronunciations on several lines of a dictionary, group the lines first, so
+If a dictionary lists several pronunciations of a word on several lines, group the lines first, so
 that the word is one item: a rate over lines is not a rate over words.
 """
 
@@ -20,7 +20,7 @@ class BleuScore(NamedTuple):
 
     Attributes:
         score: BLEU, from 0 to 100.
-        signature: sacrebleu's signature: all that one must know to compare the score with another.
+        signature: sacrebleu's signature: the settings that two comparable scores must share.
     """
 
     score: float
@@ -28,7 +28,7 @@ class BleuScore(NamedTuple):
 
 
 def exact_match(predictions: Sequence[str], references: Sequence) -> float:
-    """Share of items whose prediction equals one of its references.
+    """Return the share of items whose prediction equals one of its references.
 
     Args:
         predictions: A string for each item. At least one item.
@@ -50,7 +50,7 @@ def exact_match(predictions: Sequence[str], references: Sequence) -> float:
 
 
 def word_error_rate(predictions: Sequence[str], references: Sequence) -> float:
-    """Share of items that are wrong, as grapheme-to-phoneme work reports WER.
+    """Return the share of wrong items, the WER of grapheme-to-phoneme work.
 
     Each item is one word and its prediction is right or wrong as a whole: this is
     1 - `exact_match`. The word error rate of speech recognition, where an item is a sentence and
@@ -76,19 +76,19 @@ def word_error_rate(predictions: Sequence[str], references: Sequence) -> float:
 
 
 def phoneme_error_rate(predictions: Sequence[str], references: Sequence) -> float:
-    """Mean over items of the smallest edit distance, relative to the reference, in symbols.
+    """Return the mean over items of the smallest relative edit distance, in symbols.
 
         PER = mean over items of min over references of distance / reference length
 
-    Symbols are what white space separates: phonemes, or any others. The distance is Levenshtein's:
-    the fewest symbols put in, taken out or replaced.
+    Symbols, such as phonemes, are separated by white space. The distance is Levenshtein's: the
+    smallest number of insertions, deletions and substitutions of symbols.
 
     Args:
         predictions: A string of symbols for each item. At least one item.
         references: A string of symbols, or a list of such strings, for each item.
 
     Returns:
-        A float, at least 0, which is best; above 1 where predictions are much too long.
+        A float, at least 0; 0 is best. Above 1 if predictions are much too long.
 
     Raises:
         ImportError: If rapidfuzz is missing.
@@ -104,16 +104,16 @@ def phoneme_error_rate(predictions: Sequence[str], references: Sequence) -> floa
 
 
 def character_error_rate(predictions: Sequence[str], references: Sequence) -> float:
-    """Mean over items of the smallest edit distance, relative to the reference, in characters.
+    """Return the mean over items of the smallest relative edit distance, in characters.
 
-    As `phoneme_error_rate`, over code points; spaces count as characters.
+    Like `phoneme_error_rate`, over code points; spaces count as characters.
 
     Args:
         predictions: A string for each item. At least one item.
         references: A string, or a list of strings, for each item.
 
     Returns:
-        A float, at least 0, which is best; above 1 where predictions are much too long.
+        A float, at least 0; 0 is best. Above 1 if predictions are much too long.
 
     Raises:
         ImportError: If rapidfuzz is missing.
@@ -129,11 +129,11 @@ def character_error_rate(predictions: Sequence[str], references: Sequence) -> fl
 
 
 def token_error_rate(predictions: Sequence[str], references: Sequence) -> float:
-    """All edits over all reference tokens, as speech recognition reports its word error rate.
+    """Return the number of edits over that of reference tokens, the WER of speech recognition.
 
         rate = sum over items of distance / sum over items of reference length
 
-    Tokens are what white space separates. Long items weigh more than short ones, unlike in
+    Tokens are separated by white space. Long items weigh more than short ones, unlike in
     `phoneme_error_rate`. Of several references, the one with the smallest distance / length counts.
 
     Args:
@@ -141,7 +141,7 @@ def token_error_rate(predictions: Sequence[str], references: Sequence) -> float:
         references: A sentence, or a list of sentences, for each item.
 
     Returns:
-        A float, at least 0, which is best; above 1 where predictions are much too long.
+        A float, at least 0; 0 is best. Above 1 if predictions are much too long.
 
     Raises:
         ImportError: If rapidfuzz is missing.
@@ -157,14 +157,14 @@ def token_error_rate(predictions: Sequence[str], references: Sequence) -> float:
 
 
 def mean_edit_distance(predictions: Sequence[str], references: Sequence) -> float:
-    """Mean over items of the smallest edit distance, in characters (code points).
+    """Return the mean over items of the smallest edit distance, in characters (code points).
 
     Args:
         predictions: A string for each item. At least one item.
         references: A string, or a list of strings, for each item.
 
     Returns:
-        A float, at least 0, which is best.
+        A float, at least 0; 0 is best.
 
     Raises:
         ImportError: If rapidfuzz is missing.
@@ -187,7 +187,7 @@ def bleu(
     lowercase: bool = False,
     tokenize: str = "13a",
 ) -> BleuScore:
-    """BLEU of the whole corpus, by sacrebleu, on detokenised text.
+    """Return sacrebleu's corpus BLEU on detokenised text.
 
     Args:
         predictions: A sentence for each item. At least one item.
@@ -196,7 +196,7 @@ def bleu(
         tokenize: sacrebleu's tokenizer: "13a", "intl", "char", "none", ...
 
     Returns:
-        A `BleuScore`: `score` from 0 to 100, 100 is best, and sacrebleu's `signature`.
+        A `BleuScore`: `score` from 0 to 100, where 100 is best, and sacrebleu's `signature`.
 
     Raises:
         ImportError: If sacrebleu is missing.
@@ -225,7 +225,7 @@ def bleu(
     ]
     metric = BLEU(lowercase=lowercase, tokenize=tokenize)
     score = metric.corpus_score([prediction for prediction, _ in pairs], streams)
-    # sacrebleu averages logarithms: bring 100.00000000000004 back into the range
+    # sacrebleu averages logarithms: clip 100.00000000000004 to the range.
     return BleuScore(min(float(score.score), 100.0), str(metric.get_signature()))
 
 
@@ -249,7 +249,7 @@ def evaluate_predictions(
     *,
     metrics: Sequence[str] = ("exact_match", "word_error_rate", "phoneme_error_rate"),
 ) -> dict[str, float]:
-    """Several metrics of the same predictions.
+    """Return several metrics of the same predictions.
 
     Args:
         predictions: A string for each item. At least one item.
@@ -291,7 +291,7 @@ def _levenshtein(function):
 
 
 def _best_edits(function, predictions, references, *, split):
-    """For each item the (distance, length) of the reference with the smallest quotient."""
+    """Return for each item (distance, length) of the reference with the smallest quotient."""
     distance = _levenshtein(function)
     best = []
     for prediction, answers in _pairs(predictions, references):
@@ -302,7 +302,7 @@ def _best_edits(function, predictions, references, *, split):
 
 
 def _pairs(predictions, references):
-    """Checked items: a list of (prediction, list of references)."""
+    """Validate the items, and return a list of (prediction, list of references)."""
     for name, texts in (("predictions", predictions), ("references", references)):
         if isinstance(texts, (str, bytes)):
             raise TypeError(

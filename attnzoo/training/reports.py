@@ -15,26 +15,26 @@ def format_predictions(
     limit: int | None = None,
     width: int = 48,
 ) -> str:
-    """Lay out sources, predictions and references as an aligned table, right and wrong marked.
+    """Return sources, predictions and references as an aligned table with marks for correctness.
 
     A prediction is right (✓) if it equals one of its references, which are separated by " | ", and
-    wrong (✗) if not. Longer cells go on in the next line. The last line counts the right ones, over
-    all items, shown or not. Columns are aligned by the width of characters in a terminal: accents
-    that combine take no place, East Asian wide characters take two.
+    wrong (✗) if not. Long cells are wrapped. The last line counts the right predictions among all
+    items, shown or not. Columns are aligned by the width of characters in a terminal: combining
+    accents take no column, East Asian wide characters take two.
 
     Args:
         words: The source of each item: a word or a sentence.
         predictions: A string for each item.
         references: A string, or a list of strings, for each item.
-        limit: Items to show, from the first. At least 1; all by default.
-        width: Places for a column of text. At least 8.
+        limit: Number of items to show. At least 1; all by default.
+        width: Width of a text column, in characters of a terminal. At least 8.
 
     Returns:
-        Lines joined by newlines, without one at the end.
+        Lines joined by newlines, without a newline at the end.
 
     Raises:
-        ValueError: If the numbers of words, predictions and references differ, there are none, or
-            `limit` or `width` is too small.
+        ValueError: If the numbers of words, predictions and references differ or are 0, or `limit`
+            or `width` is too small.
 
     Example:
         >>> print(format_predictions(["cat", "dog"], ["K AE T", "D AO"], ["K AE T", "D AO G"]))
@@ -81,7 +81,7 @@ def format_predictions(
 
 
 def _printable(text):
-    """Return a text with tabs, newlines and the like escaped, which would break the table."""
+    """Return a text with tabs, newlines and similar characters escaped."""
     return "".join(ascii(c)[1:-1] if unicodedata.category(c) == "Cc" else c for c in str(text))
 
 

@@ -1,4 +1,4 @@
-"""Variables that follow a schedule, and the schedules of scheduled sampling."""
+"""A callback that sets a variable by a schedule, and the schedules of scheduled sampling."""
 
 import math
 from collections.abc import Callable
@@ -7,16 +7,16 @@ import keras
 
 
 class VariableSchedule(keras.callbacks.Callback):
-    """Sets a variable at the start of each epoch: a temperature, the probability of sampling.
+    """Sets a variable, such as a temperature or sampling probability, at the start of each epoch.
 
     Args:
-        variable: A `keras.Variable` of the model. Layers make theirs when they are built.
-        schedule: Function of the epoch, from 0, to the variable's value: a finite number, and one
-            that the variable may have. All epochs of a training are tried before it begins.
+        variable: A `keras.Variable` of the model. A layer makes its variables when it is built.
+        schedule: Function of the epoch, from 0, to the variable's value: a finite number in the
+            variable's range. The values of all epochs are checked before training begins.
 
     Raises:
-        ValueError: If `variable` is no Keras variable, or `schedule` cannot be called; when
-            training begins, if `schedule` leaves the variable's range.
+        ValueError: If `variable` is no Keras variable, or `schedule` is not callable; when training
+            begins, if `schedule` leaves the variable's range.
 
     Example:
         >>> attention = attnzoo.layers.HardAttention("additive", units=7, estimator="gumbel")
@@ -61,21 +61,21 @@ class VariableSchedule(keras.callbacks.Callback):
         return value
 
 
-# Bengio et al. let the probability of the *true* token decay. These give the probability of
-# *sampling*, which is what is left of 1.
+# In Bengio et al. the probability of the *true* token decays. These functions return the
+# probability of *sampling*, which is 1 minus that.
 
 
 def linear_decay(slope: float, *, offset: float = 1.0, floor: float = 0.0):
-    """Sampling as the true token's probability falls linearly.
+    """Return the sampling probability for a linear decay of the true token's probability.
 
         sampling(epoch) = 1 - max(floor, offset - slope * epoch)
 
-    Differs from the paper: it goes by epochs, not by batches.
+    Differs from the paper: it depends on the epoch, not on the batch.
 
     Args:
-        slope: What the probability of the true token loses in an epoch. At least 0.
+        slope: Decrease of the true token's probability in an epoch. At least 0.
         offset: Probability of the true token in the first epoch. From `floor` to 1.
-        floor: Probability of the true token that is always left. In [0, 1].
+        floor: Smallest probability of the true token. In [0, 1].
 
     Returns:
         Function of the epoch, from 0, to the probability of sampling in [0, 1].
@@ -102,14 +102,14 @@ def linear_decay(slope: float, *, offset: float = 1.0, floor: float = 0.0):
 
 
 def exponential_decay(base: float):
-    """Sampling as the true token's probability falls exponentially.
+    """Return the sampling probability for an exponential decay of the true token's probability.
 
         sampling(epoch) = 1 - base ** epoch
 
-    Differs from the paper: it goes by epochs, not by batches.
+    Differs from the paper: it depends on the epoch, not on the batch.
 
     Args:
-        base: What is left of the true token's probability after an epoch. Above 0 and below 1.
+        base: Factor of the true token's probability in an epoch. Above 0 and below 1.
 
     Returns:
         Function of the epoch, from 0, to the probability of sampling in [0, 1].
@@ -131,16 +131,16 @@ def exponential_decay(base: float):
 
 
 def inverse_sigmoid_decay(pace: float):
-    """Sampling as the true token's probability falls along an inverse sigmoid.
+    """Return the sampling probability for an inverse sigmoid decay of the true token's probability.
 
         sampling(epoch) = 1 - pace / (pace + exp(epoch / pace))
 
-    It begins at 1 / (1 + pace), not at 0, and is a half at the epoch pace * log(pace).
+    It begins at 1 / (1 + pace), not at 0, and is 0.5 at the epoch pace * log(pace).
 
-    Differs from the paper: it goes by epochs, not by batches.
+    Differs from the paper: it depends on the epoch, not on the batch.
 
     Args:
-        pace: How long it takes, in epochs: the larger, the later. At least 1.
+        pace: Time scale in epochs: a larger value delays the decay. At least 1.
 
     Returns:
         Function of the epoch, from 0, to the probability of sampling in [0, 1].
@@ -161,5 +161,5 @@ def inverse_sigmoid_decay(pace: float):
     """
     if not 1.0 <= pace < math.inf:
         raise ValueError(f"`pace` must be at least 1, and finite. Received: pace={pace}")
-    # The same, with an exponential that cannot overflow.
+    # The same function, with an exponential that cannot overflow.
     return lambda epoch: 1.0 / (1.0 + pace * math.exp(-epoch / pace))

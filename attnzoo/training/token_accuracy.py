@@ -8,8 +8,8 @@ from keras import ops
 class TokenAccuracy(keras.metrics.MeanMetricWrapper):
     """Share of target tokens that have the highest logit; padding has weight 0.
 
-    Differs from `keras.metrics.SparseCategoricalAccuracy` in speed: it compares the target's logit
-    with the largest, and needs no argmax over the vocabulary. A tie counts as right.
+    Faster than `keras.metrics.SparseCategoricalAccuracy`: it compares the target's logit with the
+    largest logit, and needs no argmax over the vocabulary. A tie counts as right.
 
     Args:
         name: Name of the metric.

@@ -1,4 +1,4 @@
-"""What tokenizers with one id per symbol share."""
+"""Base of the tokenizers with one id per symbol."""
 
 from collections.abc import Iterable
 
@@ -17,10 +17,10 @@ from attnzoo.data.tokenizers.vocabulary import (
 class VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
     """Base of the tokenizers that split text into symbols and look each of them up.
 
-    Outside of a `tf.function` everything is plain Python. Inside one (a `tf.data` pipeline, an
-    export) the same is done with TensorFlow's string operations and a lookup table.
+    Outside a `tf.function` all code is plain Python. Inside one (a `tf.data` pipeline, an export)
+    TensorFlow's string operations and a lookup table give the same result.
 
-    A subclass gives `separator`, `_split`, `_split_tensors` and `_check_symbol`.
+    A subclass defines `separator`, `_split`, `_split_tensors` and `_check_symbol`.
     """
 
     separator = ""
@@ -60,10 +60,10 @@ class VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
 
         Args:
             texts: Strings, read once.
-            min_count: Occurrences below which a symbol is left out. At least 1.
+            min_count: Smallest number of occurrences of a symbol in the vocabulary. At least 1.
             max_size: Largest `vocabulary_size()`, counting the four special tokens. More than 4,
                 or `None` for no limit.
-            **kwargs: What the constructor takes, but `vocabulary`.
+            **kwargs: Arguments of the constructor except `vocabulary`.
 
         Raises:
             ValueError: If `texts` is one string or holds no symbol, or a number is out of range.
@@ -83,8 +83,8 @@ class VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
         """Set the vocabulary: the four special tokens, then the symbols, in the order of ids.
 
         Raises:
-            ValueError: If a special token is missing or not at its place, or a symbol is there
-                twice or is one that this tokenizer could never meet.
+            ValueError: If a special token is missing or misplaced, or if a symbol is repeated or
+                can never result from this tokenizer.
         """
         self._vocabulary = None
         self._table = None
@@ -95,15 +95,15 @@ class VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
         self.unk_token_id = self.token_to_id(self.unk_token)
 
     def get_vocabulary(self) -> list[str]:
-        """Every token, in the order of ids."""
+        """Return all tokens, in the order of ids."""
         return list(self._known().tokens)
 
     def vocabulary_size(self) -> int:
-        """How many ids there are, counting the four special tokens."""
+        """Return the number of ids, with the four special tokens."""
         return len(self._known().tokens)
 
     def id_to_token(self, id: int) -> str:
-        """The token of an id.
+        """Return the token of an id.
 
         Raises:
             ValueError: If `id` is outside of [0, vocabulary size).
@@ -114,7 +114,7 @@ class VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
         return tokens[id]
 
     def token_to_id(self, token: str) -> int:
-        """The id of a token.
+        """Return the id of a token.
 
         Raises:
             ValueError: If the vocabulary does not hold `token` (in `tokenize` it is `[UNK]`).
@@ -128,8 +128,8 @@ class VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
     def lookup_table(self):
         """The `tf.lookup.StaticHashTable` from symbol to id that `tokenize` uses in a graph.
 
-        A `tf.Module` or `keras.export.ExportArchive` that tokenizes has to hold (or `track`) it, or
-        TensorFlow cannot save it.
+        A `tf.Module` or `keras.export.ExportArchive` that tokenizes must hold (or `track`) the
+        table; otherwise TensorFlow cannot save it.
         """
         import tensorflow as tf
 
@@ -151,9 +151,9 @@ class VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
         return self.tokenize(inputs)
 
     def tokenize(self, inputs):
-        """Turn text into ids; a symbol that is not in the vocabulary becomes `[UNK]`.
+        """Convert text to ids; a symbol that is not in the vocabulary becomes `[UNK]`.
 
-        Text never becomes `[PAD]`, `[START]` or `[END]`, even where it spells them.
+        Text never becomes `[PAD]`, `[START]` or `[END]`, even if it spells one.
 
         Args:
             inputs: A string, or a (nested) list, NumPy array or tf.string tensor of strings. Bytes
@@ -164,13 +164,13 @@ class VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
             `tf.function`: an integer tensor [T] for a string, else a `tf.RaggedTensor` [B, (T)].
 
         Raises:
-            ValueError: If `inputs` holds something else than strings, or no vocabulary is set.
+            ValueError: If `inputs` holds a value that is not a string, or no vocabulary is set.
         """
         self._known()
         return self.look_up(self.symbols(inputs))
 
     def symbols(self, inputs):
-        """Split text into its symbols, known or not: what `tokenize` looks up.
+        """Split text into symbols, known or not, which `tokenize` looks up.
 
         Args:
             inputs: As in `tokenize`.
@@ -179,7 +179,7 @@ class VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
             As `tokenize`, with strings in place of ids.
 
         Raises:
-            ValueError: If `inputs` holds something else than strings.
+            ValueError: If `inputs` holds a value that is not a string.
 
         Example:
             >>> SymbolTokenizer().symbols(["HH AH", "OW"])
@@ -206,13 +206,13 @@ class VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
         return convert(inputs)
 
     def look_up(self, symbols):
-        """The ids of symbols, `[UNK]` for one that is not in the vocabulary.
+        """Return the ids of symbols, `[UNK]` for a symbol that is not in the vocabulary.
 
         Args:
             symbols: (Nested) lists of strings; inside a `tf.function` a tf.string tensor.
 
         Returns:
-            As `symbols`, with ids in place of strings.
+            Ids, nested like `symbols`.
         """
         vocabulary = self._known()
         if in_graph():
@@ -229,7 +229,7 @@ class VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
         return convert(symbols)
 
     def detokenize(self, inputs):
-        """Turn ids into text. `[PAD]`, `[START]` and `[END]` are left out, `[UNK]` is shown.
+        """Convert ids to text. `[PAD]`, `[START]` and `[END]` are left out, `[UNK]` is shown.
 
         Args:
             inputs: Ids of one sequence, or of a batch: (nested) lists, or an integer array or
@@ -240,8 +240,8 @@ class VocabularyTokenizer(keras_hub.tokenizers.Tokenizer):
             `tf.function`: a tf.string tensor [...].
 
         Raises:
-            ValueError: If an id is outside of [0, vocabulary size), `inputs` holds something else
-                than integers, or no vocabulary is set.
+            ValueError: If an id is outside [0, vocabulary size), `inputs` holds a value that is not
+                an integer, or no vocabulary is set.
         """
         vocabulary = self._known()
         if in_graph():

@@ -14,11 +14,11 @@ class CharacterTokenizer(VocabularyTokenizer):
     other. Text is not normalized: é in two code points is two symbols.
 
     Args:
-        vocabulary: The four special tokens, then characters, in the order of ids; or `None` until
-            assets are loaded.
-        lowercase: Whether text is put in lower case first.
-        **kwargs: For `keras_hub.tokenizers.Tokenizer`; `config_file` names the file that a preset
-            keeps this tokenizer in.
+        vocabulary: The four special tokens, then characters, in the order of ids; or `None` if
+            assets are loaded later.
+        lowercase: Whether text is converted to lower case first.
+        **kwargs: For `keras_hub.tokenizers.Tokenizer`; `config_file` names the file of this
+            tokenizer in a preset.
 
     Call arguments:
         inputs: A string or strings; see `tokenize`.
@@ -27,8 +27,8 @@ class CharacterTokenizer(VocabularyTokenizer):
         A list of int per string, of different lengths.
 
     Raises:
-        ValueError: If `vocabulary` does not start with the special tokens, holds a symbol twice,
-            or one that is not a single character.
+        ValueError: If `vocabulary` does not start with the special tokens, repeats a symbol, or
+            holds a symbol that is not a single character.
 
     Example:
         >>> tokenizer = attnzoo.data.CharacterTokenizer.from_texts(["hello", "help"])

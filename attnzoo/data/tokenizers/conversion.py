@@ -1,4 +1,4 @@
-"""What tokenizers take: Python values, or tensors of any backend, eager or in a graph."""
+"""Inputs of tokenizers: Python values, or tensors of any backend, eager or in a graph."""
 
 import sys
 
@@ -8,13 +8,13 @@ import numpy as np
 
 def in_graph() -> bool:
     """Return whether a `tf.function` is being traced."""
-    # Where TensorFlow was never imported, no graph can be under construction.
+    # If TensorFlow was never imported, no graph is being traced.
     tensorflow = sys.modules.get("tensorflow")
     return tensorflow is not None and not tensorflow.executing_eagerly()
 
 
 def to_python(inputs: object) -> object:
-    """Return the values of a tensor or array of any backend as (nested) lists; others as is."""
+    """Return a tensor or array of any backend as (nested) lists; other values unchanged."""
     if isinstance(inputs, (int, str, bytes)):
         return inputs
     if isinstance(inputs, (list, tuple)):

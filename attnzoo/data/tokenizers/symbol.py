@@ -15,11 +15,11 @@ class SymbolTokenizer(VocabularyTokenizer):
     part of a symbol. `detokenize` puts one space between symbols.
 
     Args:
-        vocabulary: The four special tokens, then symbols, in the order of ids; or `None` until
-            assets are loaded.
-        lowercase: Whether text is put in lower case first.
-        **kwargs: For `keras_hub.tokenizers.Tokenizer`; `config_file` names the file that a preset
-            keeps this tokenizer in.
+        vocabulary: The four special tokens, then symbols, in the order of ids; or `None` if assets
+            are loaded later.
+        lowercase: Whether text is converted to lower case first.
+        **kwargs: For `keras_hub.tokenizers.Tokenizer`; `config_file` names the file of this
+            tokenizer in a preset.
 
     Call arguments:
         inputs: A string or strings; see `tokenize`.
@@ -28,8 +28,8 @@ class SymbolTokenizer(VocabularyTokenizer):
         A list of int per string, of different lengths.
 
     Raises:
-        ValueError: If `vocabulary` does not start with the special tokens, holds a symbol twice,
-            or one that is empty or has white space in it.
+        ValueError: If `vocabulary` does not start with the special tokens, repeats a symbol, or
+            holds a symbol that is empty or contains white space.
 
     Example:
         >>> tokenizer = attnzoo.data.SymbolTokenizer.from_texts(["HH AH L OW", "HH EH L P"])

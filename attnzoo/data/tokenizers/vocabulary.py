@@ -1,4 +1,4 @@
-"""The tokens of a tokenizer, their ids, and the file that keeps them."""
+"""The vocabulary of a tokenizer: tokens, their ids, and the file that stores them."""
 
 import json
 import os
@@ -10,14 +10,15 @@ VOCABULARY_FILE = "vocabulary.json"
 
 
 class Vocabulary:
-    """Tokens and ids, both ways; a plain object, so that Keras does not wrap its attributes.
+    """Mapping of tokens to ids and back; a plain object, so that Keras does not wrap its
+    attributes.
 
     Args:
         tokens: The special tokens, then symbols, in the order of ids.
-        check_symbol: Raises ValueError for a symbol that text can never have.
+        check_symbol: Raises ValueError for a symbol that cannot occur in text.
 
     Raises:
-        ValueError: If a special token is missing or not at its place, a symbol is there twice, or
+        ValueError: If a special token is missing or misplaced, a symbol is repeated, or
             `check_symbol` raises.
     """
 
@@ -61,8 +62,9 @@ def count_symbols(
     Args:
         texts: Strings, read once.
         split: Splits a text into symbols.
-        min_count: Occurrences below which a symbol is left out. At least 1.
-        max_size: Most tokens, counting the special ones. More than 4, or `None` for no limit.
+        min_count: Smallest number of occurrences of a symbol in the vocabulary. At least 1.
+        max_size: Largest number of tokens, with the special ones. More than 4, or `None` for no
+            limit.
 
     Raises:
         ValueError: If `texts` is one string or holds no symbol, or a number is out of range.

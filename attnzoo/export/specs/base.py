@@ -1,14 +1,14 @@
-"""Serving specs: the inputs and outputs of SavedModels, and what they are compared with."""
+"""Serving specs: the inputs and outputs of SavedModels, and the expected values of the outputs."""
 
 import contextlib
 
 import numpy as np
 
-# How far numbers may be from what is expected. In float32 backends differ in the sum of a hundred
-# log-probabilities by about 1e-5, for they add in different orders; a wrong weight or mask shows
-# far above 1e-3.
+# Largest difference from the expected numbers. In float32, backends add in different orders, and
+# differ by about 1e-5 in the sum of a hundred log-probabilities; a wrong weight or mask makes a
+# difference far above 1e-3.
 TOLERANCE = 1e-3
-# With 8 to 11 bits a number the last rounding decides more: this much, in a probability, in a
+# With 8 to 11 bits a number rounding errors are larger: up to this much in a probability, in a
 # feature of a unit vector, or in nats a token.
 HALF_TOLERANCE = 0.1
 
@@ -16,24 +16,24 @@ HALF_TOLERANCE = 0.1
 class ServingSpec:
     """The inputs of a task's SavedModel, its graph, and the outputs of the live model.
 
-    There is a subclass for each family of tasks, whose docstring says what its SavedModels take and
-    give. It has
+    Each family of tasks has a subclass, whose docstring lists the inputs and outputs of its
+    SavedModels. A subclass has
 
     - `task_cls`: the class of the family's tasks;
     - the constructor's keyword-only arguments: the family's options of `saved_model`, kept in
       `options` in a form that Keras can serialize;
     - `signature`, `pack` and `compute`: the graph;
-    - `resources`: what the graph looks things up in;
-    - `sample` and `run_live`: what the SavedModel is held to.
+    - `resources`: the lookup tables and tokenizers of the graph;
+    - `sample` and `run_live`: the inputs and outputs that the SavedModel is compared with.
 
-    Writing, running and comparing, here or in a child process, know no family.
+    The code that writes, runs and compares does not depend on the family.
 
     Args:
         task: The task.
         inputs: `"text"` or `"ids"`.
 
     Raises:
-        ValueError: If texts are to go in and there is no preprocessor.
+        ValueError: If `inputs` is "text" and there is no preprocessor.
     """
 
     task_cls = None
@@ -47,70 +47,70 @@ class ServingSpec:
         self.task = task
         self.inputs = inputs
         self.options = {}
-        self.padding = {}  # What stands behind a row that is shorter than others, where not 0.
+        self.padding = {}  # Padding value of each output, if not 0.
 
     # === In the graph ===
 
     def signature(self) -> dict:
-        """Return the names of the inputs, with a `tf.TensorSpec` each."""
+        """Return a dict from the name of each input to its `tf.TensorSpec`."""
         raise NotImplementedError
 
     def pack(self, given: dict) -> dict:
-        """Return the model's inputs, for those of the SavedModel."""
+        """Return the model's inputs for the SavedModel's inputs."""
         raise NotImplementedError
 
     def compute(self, packed: dict) -> dict:
-        """Return the outputs, for what `pack` returns."""
+        """Return the outputs for the model's inputs, as `pack` returns them."""
         raise NotImplementedError
 
     def resources(self) -> list:
-        """Return the resources that a SavedModel of texts holds: lookup tables, or tokenizers."""
+        """Return the lookup tables or tokenizers that a SavedModel with text inputs holds."""
         raise NotImplementedError
 
     # === Beside the live model ===
 
     def sample(self) -> list:
-        """A few inputs to compare on, of different lengths, the same in every run; or none."""
+        """Return a few inputs of different lengths, the same in every run, or an empty list."""
         raise NotImplementedError
 
     def run_live(self, verify: list) -> tuple[dict, dict]:
-        """Run the live model on what to compare on.
+        """Run the live model on the inputs of the comparison.
 
         Args:
             verify: Inputs in Python, as `sample` gives them.
 
         Returns:
-            What goes into the SavedModel, by the names of the signature, lists or arrays; and what
-            should come out, by its names, NumPy arrays, batch first, with anything else that
-            `expected` needs.
+            The SavedModel's inputs, lists or arrays, by the names in the signature; and its
+            expected outputs, NumPy arrays by name, batch first, with anything else that `expected`
+            needs.
         """
         raise NotImplementedError
 
     def expected(self, live: dict, row: int, exported: dict) -> dict:
-        """Return the outputs that a row of the SavedModel's is compared with.
+        """Return the expected outputs for one row of the SavedModel's outputs.
 
         Args:
-            live: What `run_live` gives.
-            row: Which row.
-            exported: The row as the SavedModel gives it.
+            live: The outputs that `run_live` returns.
+            row: Index of the row.
+            exported: This row of the SavedModel's outputs.
 
         Returns:
-            dict of the live model's row. Where it cannot tell between two choices, rounding may
-            have decided for another: then that one is right too.
+            dict of the live model's row. If the best two choices are within the tolerance, rounding
+            may have selected the other one, which is then the expected one.
         """
         return {name: value[row] for name, value in live.items()}
 
     def tolerances(self, expected: dict) -> dict:
-        """How far outputs may be from what is expected, where not `tolerance`.
+        """Return the largest differences by output, for outputs that do not use `tolerance`.
 
         Args:
-            expected: As `expected` gives it.
+            expected: The outputs that `expected` returns.
         """
         return {}
 
     @property
     def tolerance(self) -> float:
-        """How far the numbers may be from the live model's."""
+        """Largest difference from the live model's numbers."""
         return HALF_TOLERANCE if self.half else TOLERANCE
 
     def as_exported(self):
@@ -124,14 +124,14 @@ class ServingSpec:
 
 
 def sample_texts(tokenizer, limit: int) -> list[str]:
-    """A few texts of different lengths, made from a vocabulary, the same in every run.
+    """Return a few texts of different lengths from a vocabulary, the same in every run.
 
     Args:
         tokenizer: A tokenizer that has its special ids.
         limit: The longest text, in tokens. Up to 100, one text is longer.
 
     Returns:
-        The texts; none where the vocabulary has no token for one.
+        The texts; an empty list if the vocabulary has no ordinary token.
     """
     symbols, draw = ordinary_ids(tokenizer), np.random.default_rng(0)
     lengths = [5, 1, 2, 11, 23, *([limit + 2] if limit <= 100 else [])]
@@ -144,7 +144,7 @@ def sample_texts(tokenizer, limit: int) -> list[str]:
 
 
 def sample_ids(size: int, end: int) -> list[list[int]]:
-    """A few rows of ids of different lengths, each with its end token, the same in every run."""
+    """Return a few rows of ids of different lengths with end tokens, the same in every run."""
     draw = np.random.default_rng(0)
     return [
         [*draw.integers(min(4, size - 1), size, length).tolist(), end]
@@ -153,26 +153,26 @@ def sample_ids(size: int, end: int) -> list[list[int]]:
 
 
 def ordinary_ids(tokenizer) -> list[int]:
-    """The ids of a vocabulary that text is made of."""
+    """Return the ids of a vocabulary that are no special tokens."""
     names = ("pad_token_id", "unk_token_id", "start_token_id", "end_token_id", "mask_token_id")
     hidden = {getattr(tokenizer, name, None) for name in names}
     return [id for id in range(tokenizer.vocabulary_size()) if id not in hidden]
 
 
 def pad_rows(rows, value):
-    """Lists of different lengths as one array."""
+    """Return lists of different lengths as one padded array."""
     width = max(len(row) for row in rows)
     return np.array([[*row, *[value] * (width - len(row))] for row in rows], "int32")
 
 
 def pad_to(array, shape, value=0):
-    """An array, padded with a value at the ends of its axes."""
+    """Return an array, padded with a value at the ends of its axes."""
     missing = [(0, wanted - has) for wanted, has in zip(shape, np.shape(array), strict=True)]
     return np.pad(array, missing, constant_values=value) if missing else np.asarray(array)
 
 
 def cut_padding_in_graph(packed: dict, mask) -> dict:
-    """Return packed tensors [B, S] without the padding of every row; others as they are."""
+    """Return packed tensors [B, S] without the columns that are padding in every row."""
     import tensorflow as tf
 
     lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)

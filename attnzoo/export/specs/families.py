@@ -1,4 +1,4 @@
-"""Which class serves which task."""
+"""The families of tasks and their serving specs."""
 
 import inspect
 
@@ -24,11 +24,11 @@ def make_spec(task, inputs: str, **options):
     Args:
         task: A task of `attnzoo.models`.
         inputs: `"text"` or `"ids"`.
-        **options: The family's.
+        **options: Options of the task's family.
 
     Raises:
-        ValueError: If it is no such task, `inputs` is neither, or an option is another family's or
-            out of range.
+        ValueError: If `task` is no task of `attnzoo.models`, `inputs` is neither "text" nor "ids",
+            or an option belongs to another family or is out of range.
     """
     if inputs not in ("text", "ids"):
         raise ValueError(f'`inputs` must be "text" or "ids". Received: inputs={inputs!r}')

@@ -1,4 +1,4 @@
-"""Tasks that label: a class for a text, a tag for each word."""
+"""Serving specs of tasks with labels: a class for a text, a tag for each word."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from attnzoo.models.tasks.token_tagger import TokenTaggerTask
 
 
 class _LabelSpec(TextSpec):
-    """The base of both: labels by name, or by id where they have no names."""
+    """Base of both: labels by name, or by id if they have no names."""
 
     def __init__(self, task, inputs, *, return_alignments: bool = False):
         super().__init__(task, inputs, return_alignments=return_alignments)
@@ -17,7 +17,7 @@ class _LabelSpec(TextSpec):
         self.padding["labels"] = self.none
 
     def label_in_graph(self, probabilities):
-        """The most probable labels, of float [..., C]."""
+        """Return the most probable labels for probabilities float [..., C]."""
         import tensorflow as tf
 
         ids = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
@@ -25,12 +25,12 @@ class _LabelSpec(TextSpec):
         return ids if names is None else tf.gather(tf.constant(names), ids)
 
     def label(self, probabilities):
-        """`label_in_graph`, of an array."""
+        """Return the most probable labels for an array of probabilities."""
         ids = probabilities.argmax(axis=-1)
         return np.array(self.task.labels.names(ids.ravel())).reshape(ids.shape)
 
     def expected(self, live, row, exported):
-        """The live model's row, with the labels that the exported probabilities stand for."""
+        """Return the live model's row, with the labels that the exported probabilities select."""
         probabilities = exported["probabilities"]
         real = probabilities.sum(axis=-1) > 0
         labels = np.where(real, self.label(probabilities), self.none)
@@ -42,11 +42,11 @@ class TextClassifierSpec(_LabelSpec):
 
     It takes what `TextSpec` says, and gives
 
-    - `labels`: string [B], the most probable class; int32 [B], its id, where classes have no names;
+    - `labels`: string [B], the most probable class; int32 [B], its id, if classes have no names;
     - `probabilities`: float32 [B, C];
-    - `alignments`: float32 [B, H, S], where each view of the text looked, for an
-      `RNNTextClassifier`; float32 [B, L, N, S, S] for a `TransformerTextClassifier`, if they are
-      asked for.
+    - `alignments`: float32 [B, H, S], the alignments of each view of the text, for an
+      `RNNTextClassifier`; float32 [B, L, N, S, S] for a `TransformerTextClassifier` with
+      `return_alignments=True`.
 
     Args:
         task, inputs, return_alignments: As in `TextSpec`.
@@ -70,13 +70,11 @@ class TokenTaggerSpec(_LabelSpec):
 
     - `words`: string [B, W], the words of each text, then empty strings;
     - `labels`: string [B, W], the most probable tag of each word, then empty strings; int32 [B, W],
-      its id, then -1, where tags have no names;
+      its id, then -1, if tags have no names;
     - `probabilities`: float32 [B, W, C], then zeros;
-    - `lengths`: int32 [B], how many words there are; those that a long text was cut by do not
-      count.
+    - `lengths`: int32 [B], the number of words, without those lost by truncation.
 
-    With `inputs="ids"` it gives `labels` [B, S] and `probabilities` [B, S, C] of all tokens that
-    are no padding.
+    With `inputs="ids"` it gives `labels` [B, S] and `probabilities` [B, S, C] of all real tokens.
 
     Args:
         task, inputs, return_alignments: As in `TextSpec`.

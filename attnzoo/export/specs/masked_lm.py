@@ -1,4 +1,4 @@
-"""The masked language model: the best candidates for what is hidden."""
+"""Serving spec of the masked language model: the best candidates for masked tokens."""
 
 import numpy as np
 
@@ -9,22 +9,23 @@ from attnzoo.models.transformer_encoder.masked_lm import TransformerMaskedLM
 
 
 class MaskedLMSpec(TextSpec):
-    """A SavedModel that fills in what is hidden.
+    """A SavedModel that predicts masked tokens.
 
-    It takes what `TextSpec` says: texts with `"[MASK]"`, or ids with the mask token's. It gives
+    It takes the inputs of `TextSpec`: texts with `"[MASK]"`, or ids with the mask token's id. It
+        gives
 
-    - `mask_positions`: int32 [B, M], where the masks are among the tokens, then -1;
+    - `mask_positions`: int32 [B, M], the positions of the masks among the tokens, then -1;
     - `candidate_ids`: int32 [B, M, K], the most probable tokens for each, the best one first, then
       -1;
     - `candidates`: string [B, M, K], the same by name, then empty strings; with `inputs="text"`;
     - `probabilities`: float32 [B, M, K], then zeros.
 
-    M is as large as a text of the batch needs, and 1 at least. A text without a mask, which the
-    live model refuses, has none.
+    M is the largest number of masks in a text of the batch, and at least 1. A text without a mask,
+    which the live model refuses, has no candidates.
 
     Args:
         task, inputs, return_alignments: As in `TextSpec`.
-        num_candidates: K, how many tokens for each mask. At least 1.
+        num_candidates: K, the number of tokens for each mask. At least 1.
 
     Raises:
         ValueError: If there is no preprocessor, or `num_candidates` is not between 1 and the number
@@ -75,7 +76,7 @@ class MaskedLMSpec(TextSpec):
         return outputs
 
     def to_inputs(self, texts):
-        """Texts with a mask at their end, at their start, at both."""
+        """Return texts with a mask at the end, at the start, or at both."""
         forms = ("{} [MASK]", "[MASK] {}", "[MASK] {} [MASK]")
         return [MASK, *(forms[n % 3].format(text) for n, text in enumerate(texts))]
 
@@ -104,11 +105,11 @@ class MaskedLMSpec(TextSpec):
         }
 
     def _names(self, ids):
-        """The names of ids, empty for -1."""
+        """Return the tokens of ids, empty for -1."""
         return np.where(ids < 0, "", np.array(self.token_names())[ids])
 
     def expected(self, live, row, exported):
-        """The live model's row, with other candidates where it finds them as probable."""
+        """Return the live model's row, with the exported candidates if they are as probable."""
         expected = super().expected(live, row, exported)
         found, ids = expected.pop("found"), exported["candidate_ids"]
         masks = slice(len(ids))

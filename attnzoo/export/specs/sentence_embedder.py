@@ -1,4 +1,4 @@
-"""The sentence embedder: a vector for a text."""
+"""Serving spec of the sentence embedder: a vector for a text."""
 
 from attnzoo.export.specs.text import TextSpec
 from attnzoo.models.transformer_encoder.sentence_embedder import TransformerSentenceEmbedder
@@ -7,7 +7,7 @@ from attnzoo.models.transformer_encoder.sentence_embedder import TransformerSent
 class SentenceEmbedderSpec(TextSpec):
     """A SavedModel that embeds texts.
 
-    It takes what `TextSpec` says, and gives `embeddings`, float32 [B, D], of unit length.
+    It takes the inputs of `TextSpec`, and gives `embeddings`, float32 [B, D], of unit length.
 
     Args:
         task, inputs, return_alignments: As in `TextSpec`.

@@ -1,10 +1,10 @@
-"""Sequence-to-sequence tasks: from sources to outputs with their scores and alignments.
+"""Serving spec of sequence-to-sequence tasks: outputs with their scores and alignments.
 
 text -> tokenize -> decode -> token ids -> detokenize -> text
                       |
                       +-> scores, alignments
 
-`decode` is the function that `generate` calls too: see `attnzoo.models.tasks.decoding`.
+`generate` calls the same function `decode`: see `attnzoo.models.tasks.decoding`.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ class SpecialIds:
 
 
 class Seq2SeqSpec(ServingSpec):
-    """A SavedModel that generates.
+    """A SavedModel that generates outputs.
 
     With `inputs="text"` the signature takes `text`, string [B], and gives
 
@@ -65,13 +65,14 @@ class Seq2SeqSpec(ServingSpec):
       start token, then padding;
     - `scores`: float32 [B], or [B, N], in nats, as `task.generate(..., return_scores=True)` gives
       them;
-    - `alignments`: float32 [B, T, S], of the best hypothesis: row t is for the output's token t,
-      the end token last, column s for the source's token s, the end token last; zeros in padding.
+    - `alignments`: float32 [B, T, S], of the best hypothesis: row t is output token t, column s is
+      source token s, end tokens included; padding has zeros.
 
     With `inputs="ids"` it takes `token_ids`, int32 [B, S], whole sources with their end token, then
-    padding, and gives the same but `text`. Padding, start and end are what the preprocessor's
-    tokenizers say; without a preprocessor, 0, 2 and 3, as in our tokenizers. A pointer-generator
-    takes texts only; `token_ids` from V on are then symbols of the source, V + their first place.
+    padding, and gives the same outputs without `text`. The ids of padding, start and end come from
+    the preprocessor's tokenizers; without a preprocessor they are 0, 2 and 3, as in the tokenizers
+    of attnzoo. A pointer-generator takes texts only; `token_ids` from V on are then symbols of the
+    source, V + their first position.
 
     Args:
         task, inputs: As in `ServingSpec`.
@@ -125,7 +126,7 @@ class Seq2SeqSpec(ServingSpec):
         return {"token_ids": tf.TensorSpec([None, None], tf.int32, name="token_ids")}
 
     def pack(self, given):
-        """The model's inputs [B, S] for the sources, S as the longest needs."""
+        """Return the model's inputs [B, S] for the sources; S is the longest source's length."""
         import tensorflow as tf
 
         if self.inputs == "ids":
@@ -136,7 +137,7 @@ class Seq2SeqSpec(ServingSpec):
         return {**packed, "encoder_text": given["text"]}
 
     def compute(self, packed):
-        """Decode sources: see `attnzoo.models.tasks.decoding.decode`."""
+        """Decode sources with `attnzoo.models.tasks.decoding.decode`."""
         import tensorflow as tf
 
         special = self.special
@@ -144,7 +145,7 @@ class Seq2SeqSpec(ServingSpec):
         source = memory["encoder_token_ids"]
         batch = tf.shape(source)[0]
         if_none = [[0, 0], [0, tf.cast(tf.equal(tf.shape(source)[1], 0), tf.int32)]]
-        # A loop wants a step; by its mask it is padding.
+        # A loop needs at least one step; the mask marks it as padding.
         memory = {name: tf.pad(value, if_none) for name, value in memory.items()}
         first = tf.range(self.max_length) == 0  # [L]
         prompt = tf.where(first, special.start, special.pad)
@@ -165,7 +166,7 @@ class Seq2SeqSpec(ServingSpec):
         return results
 
     def _detokenize(self, tokens, kept, text):
-        """Ids [..., L] to strings [...]."""
+        """Return strings [...] for ids [..., L]."""
         import tensorflow as tf
 
         length = tf.shape(tokens)[-1]
@@ -185,7 +186,7 @@ class Seq2SeqSpec(ServingSpec):
         if not hasattr(target, "lookup_table"):
             resources.append(target)
         elif getattr(preprocessor, "pointer_generator", False):
-            resources.append(target.lookup_table)  # Else ours need none to make text of ids.
+            resources.append(target.lookup_table)  # Copies are looked up by text.
         return resources
 
     # === Beside the live model ===
@@ -199,7 +200,7 @@ class Seq2SeqSpec(ServingSpec):
         texts = sample_texts(tokenizer, preprocessor.encoder_sequence_length)
         if texts and getattr(preprocessor, "pointer_generator", False):
             symbols = ordinary_ids(tokenizer)
-            # The name of the unknown token, as text, is a symbol that is in no vocabulary.
+            # As text, the name of the unknown token is a symbol outside every vocabulary.
             texts.append(tokenizer.detokenize([tokenizer.unk_token_id, symbols[0], symbols[-1]]))
         return texts
 
@@ -220,7 +221,7 @@ class Seq2SeqSpec(ServingSpec):
         return feeds, {**outputs, "batch": batch}
 
     def _pack_live(self, verify):
-        """The model's inputs for the sources, with the start of each output."""
+        """Return the model's inputs for the sources, with the start token of each output."""
         special = self.special
         if self.task.preprocessor is not None:
             batch = self.task.preprocessor.generate_preprocess(
@@ -238,12 +239,12 @@ class Seq2SeqSpec(ServingSpec):
         }
 
     def replay_live(self, batch, tokens, kept):
-        """The live model's alignments and scores of outputs that are known."""
+        """Return the live model's alignments and scores for given outputs."""
         given = {**batch, "decoder_token_ids": tokens, "decoder_padding_mask": kept}
         return self.task.replay_on_batch(given)
 
     def expected(self, live, row, exported):
-        """The live model's row; of another output that rounding chose, its alignments alone."""
+        """Return the live model's row; if rounding led to another output, only its alignments."""
         expected = {name: value[row] for name, value in live.items() if name != "batch"}
         tokens, live_tokens = exported["token_ids"], expected["token_ids"]
         tokens = pad_to(tokens, np.maximum(tokens.shape, live_tokens.shape), self.special.pad)
@@ -252,7 +253,7 @@ class Seq2SeqSpec(ServingSpec):
         return {"alignments": self._alignments_of(live["batch"], row, tokens)}
 
     def _alignments_of(self, batch, row, token_ids):
-        """The live model's alignments for the best hypothesis of another."""
+        """Return the live model's alignments for the SavedModel's best hypothesis."""
         special = self.special
         best = token_ids[0] if token_ids.ndim == 2 else token_ids
         length = batch["decoder_token_ids"].shape[1]
@@ -264,7 +265,7 @@ class Seq2SeqSpec(ServingSpec):
         return self.replay_live(batch, tokens, mask)["alignments"][row]
 
     def tolerances(self, expected):
-        """A score is a sum over the tokens: in half precision each adds its rounding."""
+        """Return the tolerance of scores; in half precision it grows with the number of tokens."""
         if not self.half or "token_ids" not in expected:
             return {}
         # At least one token: the end.
@@ -273,7 +274,7 @@ class Seq2SeqSpec(ServingSpec):
 
     @contextlib.contextmanager
     def as_exported(self):
-        """The task with the sampler, and cutting long texts as the SavedModel does, for a while."""
+        """Return a context in which the task has the sampler and truncates like the SavedModel."""
         before, self.task.sampler = self.task.sampler, self.sampler
         preprocessor = self.task.preprocessor
         truncate = getattr(preprocessor, "truncate", None)
@@ -288,14 +289,14 @@ class Seq2SeqSpec(ServingSpec):
 
 
 def _longest(mask):
-    """How many steps the longest output of a batch has, by its mask bool [..., L]."""
+    """Return the steps of the longest output in a batch, for its mask bool [..., L]."""
     import tensorflow as tf
 
     return tf.reduce_max(tf.reduce_sum(tf.cast(mask, tf.int32), axis=-1))
 
 
 def _get_sampler(task, sampler):
-    """The sampler that is meant, which must be one that gives the same each time."""
+    """Return the sampler of the argument or of `compile`; raise if it is not deterministic."""
     named = {"greedy": GreedySampler, "beam": BeamSampler}
     if isinstance(sampler, str) and sampler in named:
         return named[sampler]()

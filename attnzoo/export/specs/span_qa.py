@@ -1,4 +1,4 @@
-"""Question answering: the most probable words of a context."""
+"""Serving spec of question answering: the most probable words of a context."""
 
 import numpy as np
 
@@ -18,20 +18,20 @@ class SpanQASpec(TextSpec):
     besides `token_ids` and `tokens` as `TextSpec` says,
 
     - `answers`: string [B], each a part of its context;
-    - `spans`: int32 [B, 2], the answer's first character in the context, and the one after its
-      last;
-    - `probabilities`: float32 [B], that of the first word times that of the last.
+    - `spans`: int32 [B, 2], positions in the context of the answer's first character, and of the
+      character after its last;
+    - `probabilities`: float32 [B], the probability of the first word times that of the last.
 
-    A context without a word, or a question that leaves it no room, which the live model refuses,
-    has the answer "" with the probability 0.
+    The answer is "" with probability 0 if a context has no word, or if the question leaves no room
+    for it; the live model refuses both.
 
     With `inputs="ids"` it takes `token_ids`, int32 [B, S], and `span_mask`, bool [B, S], True at
-    the first token of each word of the context, and gives `probabilities`, and `spans` as the
-    places of the answer's first word and of its last among the tokens.
+    the first token of each word of the context, and gives `probabilities`, and `spans` as the token
+    positions of the answer's first and last word.
 
     Args:
         task, inputs, return_alignments: As in `TextSpec`.
-        max_words: How many words an answer may have, or None for any number. At least 1.
+        max_words: Largest number of words in an answer, or None for any number. At least 1.
 
     Raises:
         ValueError: If `max_words` is below 1.
@@ -88,7 +88,7 @@ class SpanQASpec(TextSpec):
         return outputs
 
     def to_inputs(self, texts):
-        """Each text as the context of a short one."""
+        """Return pairs of a short question and each text as its context."""
         return [(texts[1 % len(texts)], text) for text in texts]
 
     def make_feeds(self, verify):
@@ -122,11 +122,11 @@ class SpanQASpec(TextSpec):
             outputs["probabilities"].append(both[i, j])
             outputs["spans"].append([edges[i, 0], edges[j, 1]])
             outputs["chances"].append(both)
-            outputs["edges"].append(edges[: len(both)])  # Others were cut off.
+            outputs["edges"].append(edges[: len(both)])  # Words beyond these were truncated.
         return outputs
 
     def expected(self, live, row, exported):
-        """The live model's row, with another answer where it finds that as probable."""
+        """Return the live model's row, with the exported answer if it is as probable."""
         expected = super().expected(live, row, exported)
         chances, edges, pair = (expected.pop(name) for name in ("chances", "edges", "pair"))
         first, last = (np.flatnonzero(edges[:, n] == exported["spans"][n]) for n in range(2))

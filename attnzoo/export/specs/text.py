@@ -1,4 +1,4 @@
-"""The base of the serving specs of tasks that read texts and write none."""
+"""Base of the serving specs of tasks that read texts and generate none."""
 
 import contextlib
 
@@ -13,42 +13,42 @@ from attnzoo.export.specs.base import (
 )
 from attnzoo.models.preprocessing.masking import MASK
 
-# A task's methods that look at alignments, and under which name these come out.
+# The methods of a task that return alignments, and the names of these outputs.
 _ALIGNMENTS = {"read_alignments": "alignments", "read_pooling": "pooling_alignments"}
 
 
 class TextSpec(ServingSpec):
-    """Base of the families that read texts and write none.
+    """Base of the families that read texts and generate none.
 
-    With `inputs="text"` the signature takes `text`, string [B], and gives, besides what the family
-    says,
+    With `inputs="text"` the signature takes `text`, string [B], and gives, besides the family's
+    outputs,
 
     - `token_ids`: int32 [B, S], the text's tokens with the special ones, then padding;
-    - `tokens`: string [B, S], the same by name; padding is empty.
+    - `tokens`: string [B, S], the same tokens by name; padding is empty.
 
     With `inputs="ids"` it takes `token_ids`, int32 [B, S], packed as the preprocessor packs them,
-    then padding (without a preprocessor, 0), and gives what the family says.
+    then padding (without a preprocessor, 0), and gives the family's outputs.
 
     With `return_alignments=True` a task of the Transformer encoder gives two more:
 
-    - `alignments`: float32 [B, L, N, S, S], where each token looked, in each head of each block, as
-      `task.head_alignments` gives them;
-    - `pooling_alignments`: float32 [B, 1, S], as the method of this name gives them, where the task
-      makes one vector of a text's.
+    - `alignments`: float32 [B, L, N, S, S], of each head of each block, as `task.head_alignments`
+      gives them;
+    - `pooling_alignments`: float32 [B, 1, S], as `task.pooling_alignments` gives them, if the task
+      pools a text into one vector.
 
-    A subclass's `graph_outputs` and `live_outputs` turn the results of the task's method, which
-    `method` names, into the outputs.
+    The attribute `method` names a method of the task. A subclass's `graph_outputs` and
+    `live_outputs` turn the results of this method into the outputs.
 
     Args:
         task, inputs: As in `ServingSpec`.
         return_alignments: Whether to give the alignments of the heads and of the pooling.
 
     Raises:
-        ValueError: If alignments of heads are asked for, and the task has none.
+        ValueError: If `return_alignments` is True, and the task has no heads.
     """
 
     method = "read"
-    id_inputs = ("token_ids",)  # What goes in where it is no text.
+    id_inputs = ("token_ids",)  # The inputs with `inputs="ids"`.
 
     def __init__(self, task, inputs, *, return_alignments: bool = False):
         super().__init__(task, inputs)
@@ -79,13 +79,13 @@ class TextSpec(ServingSpec):
         return {"token_ids": tf.TensorSpec([None, None], tf.int32, name="token_ids")}
 
     def pack(self, given):
-        """The model's inputs [B, S]; of texts, S as the longest needs."""
+        """Return the model's inputs [B, S]; for texts, S is the length of the longest."""
         import tensorflow as tf
 
         if self.inputs == "text":
             packed = self.pack_text(given)
             return cut_padding_in_graph(packed, packed["padding_mask"])
-        # An encoder wants a token; by its mask it is padding.
+        # An encoder needs at least one token; the mask marks it as padding.
         missing = tf.cast(tf.equal(tf.shape(given["token_ids"])[1], 0), tf.int32)
         packed = {
             name: tf.pad(value, [[0, 0], [0, missing]], constant_values=self.padding_of(name))
@@ -94,11 +94,11 @@ class TextSpec(ServingSpec):
         return self.complete_inputs({**packed, "padding_mask": packed["token_ids"] != self.pad})
 
     def pack_text(self, given):
-        """The model's inputs of texts, and what else `graph_outputs` needs, in the graph."""
+        """Return the model's inputs for texts in the graph, and what else `graph_outputs` needs."""
         return self.task.pack_texts(given["text"])
 
     def complete_inputs(self, packed):
-        """Return the model's inputs in the graph, of ids and their mask."""
+        """Return the model's inputs in the graph, for ids and their mask."""
         return packed
 
     def padding_of(self, name):
@@ -122,7 +122,7 @@ class TextSpec(ServingSpec):
         return outputs
 
     def _run_methods(self, read):
-        """Return the results of all methods, alignments under names of their own."""
+        """Return the results of all methods, each kind of alignments under its own name."""
         results = {}
         for method in self.methods:
             found = dict(read(method))
@@ -136,10 +136,10 @@ class TextSpec(ServingSpec):
         raise NotImplementedError
 
     def token_names(self) -> list[str]:
-        """The names of all ids that there may be, in their order."""
+        """Return the tokens of all ids, in the order of ids."""
         tokenizer = self.task.preprocessor.tokenizer
         names = [tokenizer.id_to_token(id) for id in range(tokenizer.vocabulary_size())]
-        return [*names, MASK]  # An id that only a masked language model has.
+        return [*names, MASK]  # Only a masked language model has this id.
 
     def resources(self):
         tokenizer = self.task.preprocessor.tokenizer
@@ -155,11 +155,11 @@ class TextSpec(ServingSpec):
         return [text for text in self.to_inputs(texts) if self._is_taken(text)]
 
     def to_inputs(self, texts: list[str]) -> list:
-        """Return inputs of the task, made of texts of ordinary tokens."""
+        """Return inputs of the task, made from texts of ordinary tokens."""
         return texts
 
     def _is_taken(self, text):
-        """Whether the preprocessor does not refuse it: for its length, if it is told so."""
+        """Return whether the preprocessor takes a text, which it may refuse for its length."""
         try:
             self.task.preprocessor.check_texts([text])
         except ValueError:
@@ -179,11 +179,11 @@ class TextSpec(ServingSpec):
         return {name: packed[name] for name in self.id_inputs}, outputs
 
     def make_feeds(self, verify) -> dict:
-        """Return the inputs of a SavedModel that takes texts."""
+        """Return the inputs of a SavedModel with text inputs."""
         return {"text": verify}
 
     def pack_live(self, verify) -> dict:
-        """The model's inputs of what to compare on, and what else `live_outputs` needs."""
+        """Return the model's inputs for the comparison, and what else `live_outputs` needs."""
         if self.task.preprocessor is not None:
             self.task.preprocessor.check_texts(verify)
             return self.task.pack_texts(verify)
@@ -191,12 +191,12 @@ class TextSpec(ServingSpec):
         return {"token_ids": token_ids, "padding_mask": token_ids != self.pad}
 
     def live_outputs(self, results: dict, verify: list) -> dict:
-        """Return the outputs that are right, for packed texts and the live model's results."""
+        """Return the expected outputs, for packed texts and the live model's results."""
         raise NotImplementedError
 
     @contextlib.contextmanager
     def as_exported(self):
-        """The task with a preprocessor that gives no warnings, which are Python's."""
+        """Return a context in which the task's preprocessor truncates without a warning."""
         preprocessor = self.task.preprocessor
         truncate = getattr(preprocessor, "truncate", None)
         if truncate == "warn":
@@ -213,13 +213,13 @@ def _alignments_of(results):
 
 
 def cut_padding(packed):
-    """Return packed texts, [B, S] each, without the padding of every text."""
+    """Return packed texts, [B, S] each, without the columns that are padding in every text."""
     longest = int(np.flatnonzero(packed["padding_mask"].any(axis=0)).max(initial=0)) + 1
     return {name: np.asarray(value)[:, :longest] for name, value in packed.items()}
 
 
 def pad_ragged(rows, value=0):
-    """Arrays [W, ...] of different lengths W as one, [B, W, ...]."""
+    """Return arrays [W, ...] of different lengths W as one padded array [B, W, ...]."""
     width = max(len(row) for row in rows)
     filled = [
         np.pad(row, [(0, width - len(row)), *[(0, 0)] * (row.ndim - 1)], constant_values=value)
