@@ -36,7 +36,7 @@ class ServingSpec:
         ValueError: If texts are to go in and there is no preprocessor.
     """
 
-    task_cls = None
+    task_cls: type | None = None
 
     def __init__(self, task, inputs: str):
         if inputs == "text" and task.preprocessor is None:
@@ -46,8 +46,9 @@ class ServingSpec:
             )
         self.task = task
         self.inputs = inputs
-        self.options = {}
-        self.padding = {}  # What stands behind a row that is shorter than others, where not 0.
+        self.options: dict[str, object] = {}
+        # What stands behind a row that is shorter than others, where not 0.
+        self.padding: dict[str, int | str] = {}
 
     # === In the graph ===
 

@@ -48,7 +48,7 @@ class TextSpec(ServingSpec):
     """
 
     method = "read"
-    id_inputs = ("token_ids",)  # What goes in where it is no text.
+    id_inputs: tuple[str, ...] = ("token_ids",)  # What goes in where it is no text.
 
     def __init__(self, task, inputs, *, return_alignments: bool = False):
         super().__init__(task, inputs)
