@@ -36,7 +36,7 @@ class ServingSpec:
         ValueError: If `inputs` is "text" and there is no preprocessor.
     """
 
-    task_cls = None
+    task_cls: type | None = None
 
     def __init__(self, task, inputs: str):
         if inputs == "text" and task.preprocessor is None:
@@ -46,8 +46,8 @@ class ServingSpec:
             )
         self.task = task
         self.inputs = inputs
-        self.options = {}
-        self.padding = {}  # Padding value of each output, if not 0.
+        self.options: dict[str, object] = {}
+        self.padding: dict[str, int | str] = {}  # Padding value of each output, if not 0.
 
     # === In the graph ===
 

@@ -48,7 +48,7 @@ class TextSpec(ServingSpec):
     """
 
     method = "read"
-    id_inputs = ("token_ids",)  # The inputs with `inputs="ids"`.
+    id_inputs: tuple[str, ...] = ("token_ids",)  # The inputs with `inputs="ids"`.
 
     def __init__(self, task, inputs, *, return_alignments: bool = False):
         super().__init__(task, inputs)

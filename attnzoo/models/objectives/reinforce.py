@@ -1,16 +1,22 @@
 """Training hard attention: draws are charged with the loss that came of them."""
 
 import warnings
+from typing import TYPE_CHECKING
 
 import keras
 from keras import ops, tree
 
 from attnzoo.layers.attention.draws import Draws, collect_draws, is_collecting
 
+if TYPE_CHECKING:
+    from keras import Model
+else:
+    Model = object  # `keras.Model` follows in the bases of each model.
+
 constant = ops.stop_gradient  # What a draw is charged with is a number.
 
 
-class ReinforceMixin:
+class ReinforceMixin(Model):
     """Trains a `HardAttention` with `estimator="reinforce"` under plain `fit`.
 
     Put it before `keras.Model` in the bases of a model with a `call` of its own; for a functional
@@ -119,10 +125,9 @@ def charged_loss(model, compute_loss, x, y, y_pred, sample_weight, training):
     """
     draws = getattr(model, "_draws", ())
     _keep(model, ())
-    charges = bool(training and draws)
-    single = _single_loss(model, y, y_pred) if charges else None
+    single = _single_loss(model, y, y_pred) if training and draws else None
     loss = compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
-    if not charges:
+    if single is None:
         return loss
 
     def reduce(values):

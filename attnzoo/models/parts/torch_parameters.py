@@ -1,5 +1,7 @@
 """Parameters that torch knows, and variables in one order on all backends."""
 
+from typing import Any
+
 import keras
 
 
@@ -30,7 +32,7 @@ def known_to_torch(cls):
 
 def functional_variables(model) -> list:
     """Return variables in the order of the functional graph, as torch once had those of models."""
-    found = {}
+    found: dict[int, Any] = {}
     for layer in model.layers:
         nested = hasattr(layer, "_known_to_torch")
         variables = functional_variables(layer) if nested else layer.variables
@@ -66,7 +68,7 @@ def _register_parameters(model):
 
 def _layers_of(attributes: dict) -> list:
     """The layers among a model's attributes, and in their lists, in the order they were set in."""
-    found = {}
+    found: dict[int, Any] = {}
     for value in attributes.values():
         value = [*value.values()] if isinstance(value, dict) else value
         for one in value if isinstance(value, (list, tuple)) else [value]:

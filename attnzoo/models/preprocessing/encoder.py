@@ -51,6 +51,7 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
     # A preset of another task has no preprocessor of this class: of its own, this takes over these.
     tokenizer_cls = keras_hub.tokenizers.Tokenizer
     packing_arguments = ("sequence_length", "add_start", "add_end", "truncate")
+    built: bool  # As in every layer.
 
     def __init__(
         self,

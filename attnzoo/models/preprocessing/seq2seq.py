@@ -68,6 +68,7 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
     """
 
     packing_arguments = ()  # A preset of another task has none of these.
+    built: bool  # As in every layer.
 
     def __init__(
         self,

@@ -90,7 +90,7 @@ class SpanPreprocessor(EncoderPreprocessor):
             self.build(None)
         words, *spans = find_words_in_graph(contexts)
         ids, firsts, lengths = graph.tokenize_words(self.tokenizer, words)
-        marks = [
+        bounds = [
             firsts.with_flat_values(tf.repeat(one.flat_values, lengths) * firsts.flat_values)
             for one in spans
         ]
@@ -102,7 +102,7 @@ class SpanPreprocessor(EncoderPreprocessor):
         names = ("span_mask", "word_starts", "word_ends")
         marks = {
             name: self.pack(tf.concat([tf.zeros_like(questions), mark], axis=1), length)[0]
-            for name, mark in zip(names, [firsts, *marks], strict=True)
+            for name, mark in zip(names, [firsts, *bounds], strict=True)
         }
         return {**self.pack_tokens(ids, length), **marks, "span_mask": marks["span_mask"] == 1}
 
@@ -225,6 +225,6 @@ def as_pairs(x) -> list[tuple[str, str]]:
                 "What is asked must be pairs of strings, (question, context). "
                 f"Received: {pair!r} at position {position}"
             )
-    questions, contexts = zip(*pairs, strict=True)
-    questions, contexts = as_texts(questions, "question"), as_texts(contexts, "context")
+    asked, given = zip(*pairs, strict=True)
+    questions, contexts = as_texts(asked, "question"), as_texts(given, "context")
     return list(zip(questions, contexts, strict=True))

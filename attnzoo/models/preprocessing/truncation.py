@@ -15,7 +15,7 @@ class Truncation:
     """The warnings of texts that are too long: one for each kind of text."""
 
     def __init__(self):
-        self._warned = frozenset()
+        self._warned: frozenset[str] = frozenset()
 
     def rule(self, limit: int, kind: str) -> str:
         """Return the start of an error."""

@@ -1,6 +1,7 @@
 """The network: source tokens are read once, target tokens attend to them step by step."""
 
 import functools
+from typing import Any
 
 import keras
 from keras import ops
@@ -176,7 +177,7 @@ class RNNSeq2SeqBackbone(Backbone):
 
     def _make_layers(self, mechanism, attend, input_feeding, dtype):
         """Make the layers, in the order of their variables in files."""
-        recurrent = {
+        recurrent: dict[str, Any] = {
             "cell": self.cell,
             "recurrent_dropout": self.recurrent_dropout,
             "hidden_dim": self.hidden_dim,

@@ -1,6 +1,7 @@
 """The base of all tasks: training, results in NumPy, presets by name."""
 
 import os
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ from attnzoo.models.parts.torch_parameters import (
     in_order_of_attributes,
     known_to_torch,
 )
+from attnzoo.models.preprocessing.class_labels import ClassLabels
 from attnzoo.models.preprocessing.input_checks import (
     as_texts,
     check_batched,
@@ -35,9 +37,14 @@ from attnzoo.models.tasks.samples import need_targets, need_weights, weights_of_
 from attnzoo.models.tasks.training_batches import check_specs
 from attnzoo.training import SmoothedCrossEntropy, TokenAccuracy
 
+if TYPE_CHECKING:
+    from keras_hub.models import Task as KerasHubTask
+else:
+    KerasHubTask = object  # A class of KerasHub's follows in the bases of each task.
+
 
 @known_to_torch
-class Task:
+class Task(KerasHubTask):
     """Base of all tasks: how they are compiled, trained, asked, saved and loaded.
 
     It stands before a task of KerasHub in the bases of a class. A task that reads texts and writes
@@ -51,14 +58,17 @@ class Task:
     """
 
     targets_name = "Targets"  # As a sentence about those of this task begins.
-    head_arguments = ()  # Of the constructor: those that the weights of the head depend on.
+    # Of the constructor: those that the weights of the head depend on.
+    head_arguments: tuple[str, ...] = ()
     has_classes = False  # Whether the constructor takes `class_names` and `num_classes`.
     labels_in_rows = True  # Whether each sample has a row of classes to learn, not one class.
-    text_kinds = ("text",)  # The names of the texts of a sample, in the order they come in.
+    # The names of the texts of a sample, in the order they come in.
+    text_kinds: tuple[str, ...] = ("text",)
     labels_itself = False  # Whether the targets are made of the texts.
-    labels = None  # A `ClassLabels`, where there are classes.
-    compiled_with = None
-    _compiled_methods = None
+    labels: ClassLabels | None = None  # Where there are classes.
+    compiled_with: Compiled | None = None
+    preprocessor: Any  # As in KerasHub's task.
+    _compiled_methods: CompiledMethods | None = None
     _builds_as_functional = False
 
     def __init__(self, *args, **kwargs):
@@ -157,7 +167,7 @@ class Task:
     def get_compile_config(self):
         """Return the arguments of `compile`, for saving."""
         config = super().get_compile_config()
-        if config is None:  # It never was compiled.
+        if config is None or self.compiled_with is None:  # It never was compiled.
             return None
         # As it was asked for: the next backend may resolve "auto" in another way.
         config["jit_compile"] = self.compiled_with.arguments["jit_compile"]
@@ -244,9 +254,10 @@ class Task:
             return super().fit(x, **kwargs)
         # Else TensorFlow makes its variables in a first trace of the step, and needs a second.
         build_optimizer(self)
+        weights = None
         if class_weight is not None:
-            class_weight = self.class_weights(class_weight), self.labels_in_rows
-        x = fitting.pack_dataset(self, x, class_weight)
+            weights = self.class_weights(class_weight), self.labels_in_rows
+        x = fitting.pack_dataset(self, x, weights)
         if validation_data is not None:
             validation_data = fitting.pack_dataset(self, validation_data)
         # A dataset of `tf.data` has an order of its own.
@@ -285,8 +296,8 @@ class Task:
             check_specs(dataset.element_spec, self.text_kinds, name)
 
     def label_ids(self, y):
-        """Return the ids of a batch's labels."""
-        return self.labels.ids(y)
+        """Return the ids of a batch's labels; without classes, the targets as they are."""
+        return y if self.labels is None else self.labels.ids(y)
 
     def class_weights(self, class_weight: dict):
         """Return the weights of all classes, float32 [C], from a dict of some ids or names."""
@@ -454,7 +465,7 @@ class Task:
             super().load_task_weights(filepath)
 
     def get_config(self):
-        classes = {} if self.labels is None else self.labels.get_config()
+        classes: dict = {} if self.labels is None else self.labels.get_config()
         return {**super().get_config(), **classes}
 
     @classmethod

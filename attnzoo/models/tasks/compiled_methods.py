@@ -30,7 +30,8 @@ class CompiledMethods:
     def __init__(self, task):
         self.lock = threading.RLock()
         self._task = task
-        self._kept = ((), {})  # The task's variables, and what was compiled with them.
+        # The task's variables, and what was compiled with them.
+        self._kept: tuple[tuple, dict] = ((), {})
 
     def __call__(self, method: str, inputs: dict, /, **arguments) -> dict:
         """Call a method on `inputs`, arrays with the batch first, and return NumPy arrays.

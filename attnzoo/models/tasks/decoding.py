@@ -48,9 +48,9 @@ def decode(task, inputs: dict, stop_token_ids=None, *, return_alignments=False, 
         found = sampler.search(
             next, **arguments, resize_cache=task.resize_cache, return_alignments=records
         )
-        token_ids, scores, *alignments = found  # [B, N, L], [B, N], [B, N, L, S]
+        token_ids, scores, *recorded = found  # [B, N, L], [B, N], [B, N, L, S]
         given = given[:, None]  # [B, 1, L]
-        alignments = alignments[0][:, 0] if records else None  # [B, L, S]
+        alignments = recorded[0][:, 0] if records else None  # [B, L, S]
         if sampler.num_hypotheses == 1:
             token_ids, scores, given = token_ids[:, 0], scores[:, 0], given[:, 0]
     else:
@@ -59,9 +59,9 @@ def decode(task, inputs: dict, stop_token_ids=None, *, return_alignments=False, 
     if steps_of is not None:
         steps = steps_of(mask)
         token_ids, mask = token_ids[..., :steps], mask[..., :steps]
-        alignments = alignments[:, :steps] if records else None
+        alignments = None if alignments is None else alignments[:, :steps]
     results = {"decoder_token_ids": token_ids, "decoder_padding_mask": mask}
-    if records:
+    if alignments is not None:
         real = mask[:, 0] if len(mask.shape) == 3 else mask
         results["alignments"] = _of_real_steps(alignments[:, 1:], real)
     elif return_alignments:

@@ -100,7 +100,7 @@ def weights_of_ids(class_weight, count: int, id_of=None):
 
 
 def _as_id(name, count: int) -> int:
-    if not isinstance(name, numbers.Integral) or not 0 <= name < count:
+    if not isinstance(name, numbers.Integral) or not 0 <= int(name) < count:
         raise ValueError(f"A class must be a token id, in [0, {count}). Received: {name!r}")
     return int(name)
 

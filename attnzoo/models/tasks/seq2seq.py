@@ -1,5 +1,7 @@
 """The base of sequence-to-sequence tasks: training, generation, alignments."""
 
+from collections.abc import Callable
+
 import keras
 import keras_hub
 import numpy as np
@@ -28,7 +30,7 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
     """
 
     text_kinds = ("source", "target")
-    resize_cache = None
+    resize_cache: Callable[[dict, int], dict] | None = None
     _scheduled_sampling = None
 
     # === Compilation ===

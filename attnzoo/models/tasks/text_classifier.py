@@ -1,5 +1,7 @@
 """The base of text classifiers: classes with probabilities, alignments, saliency."""
 
+from typing import Any
+
 import keras
 import keras_hub
 import numpy as np
@@ -7,6 +9,7 @@ from keras import ops
 
 from attnzoo.checks import check_positive
 from attnzoo.models.parts.pooling import pooling_weights
+from attnzoo.models.preprocessing.class_labels import ClassLabels
 from attnzoo.models.tasks.base import Task
 from attnzoo.models.tasks.labelled import check_labels_of, labelled_samples
 from attnzoo.models.tasks.reading import count_texts, cut_padding, read_texts
@@ -24,9 +27,10 @@ class TextClassifierTask(Task, keras_hub.models.TextClassifier):
 
     targets_name = "Labels"
     has_classes = True
+    labels: ClassLabels
     labels_in_rows = False
     alignments_method = "read"
-    _after_embedding = None
+    _after_embedding: Any = None  # A model, once saliency is asked for.
 
     @property
     def class_names(self) -> list[str] | None:

@@ -2,6 +2,7 @@
 
 import keras_hub
 
+from attnzoo.models.preprocessing.class_labels import ClassLabels
 from attnzoo.models.tasks.base import Task
 from attnzoo.models.tasks.labelled import check_labels_of, labelled_samples
 from attnzoo.models.tasks.reading import read_texts
@@ -16,6 +17,7 @@ class TokenTaggerTask(Task, keras_hub.models.Task):
 
     targets_name = "Labels"
     has_classes = True
+    labels: ClassLabels
 
     @property
     def class_names(self) -> list[str] | None:

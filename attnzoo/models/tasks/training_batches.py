@@ -1,6 +1,7 @@
 """From datasets of samples to batches to train on: packed, weighed by class, fit for a strategy."""
 
 import functools
+from typing import Any
 
 import keras
 import numpy as np
@@ -154,7 +155,7 @@ def trim_pairs(batch):
     import tensorflow as tf
 
     x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
-    lengths = {}
+    lengths: dict[str, Any] = {}
     for mask, names in _SIDES.items():
         real = tf.reduce_sum(tf.cast(x[mask], tf.int32), axis=1)
         few = tf.constant([LENGTH_STEP * 2**power for power in range(24)])

@@ -174,8 +174,8 @@ class TransformerMaskedLM(Task, keras_hub.models.MaskedLM):
             )
         rows = split_rows(len(texts), batch_size)
         batches = [{name: value[part] for name, value in packed.items()} for part in rows]
-        found = [self.read_on_batch(one)["probabilities"] for one in batches]
-        found = np.concatenate(found)[:, :, known]  # [B, M, tokens that a text may have]
+        by_batch = [self.read_on_batch(one)["probabilities"] for one in batches]
+        found = np.concatenate(by_batch)[:, :, known]  # [B, M, tokens that a text may have]
         best = np.argsort(-found, axis=-1, kind="stable")[:, :, :num_candidates]
         chances = np.take_along_axis(found, best, axis=-1)
         name_of = self.preprocessor.tokenizer.id_to_token
