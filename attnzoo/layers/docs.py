@@ -2,6 +2,8 @@
 
 import inspect
 import re
+import textwrap
+from collections.abc import Iterable
 
 _SECTION = re.compile(r"^(?=(?:Args|Call arguments|Returns|Raises|Example|References)\b)", re.M)
 
@@ -25,6 +27,25 @@ def document_call(layer) -> None:
     if about:
         body = "".join(about).replace("Call arguments", "Args", 1).rstrip()
         call.__doc__ = f"{_first_line(layer)}\n\n{body}\n"
+
+
+def list_names(cls: type, names: Iterable[str]) -> None:
+    """Put the names of a table where the docstring of a class says `NAMES`."""
+    if not cls.__doc__:  # Python was told to keep none.
+        return
+    lines = [
+        textwrap.fill(
+            line.replace("NAMES", ", ".join(f'`"{name}"`' for name in names)),
+            width=100,
+            subsequent_indent=" " * (len(line) - len(line.lstrip()) + 4),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        if "NAMES" in line
+        else line
+        for line in cls.__doc__.split("\n")
+    ]
+    cls.__doc__ = "\n".join(lines)
 
 
 def _first_line(layer) -> str:

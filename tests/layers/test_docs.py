@@ -3,7 +3,7 @@ import inspect
 import pytest
 
 from attnzoo import layers
-from attnzoo.layers.docs import document_call, summaries
+from attnzoo.layers.docs import document_call, list_names, summaries
 
 pytestmark = pytest.mark.backend_free
 EXPORTED = [getattr(layers, name) for name in layers.__all__]
@@ -53,3 +53,18 @@ def test_the_documentation_of_a_call_is_that_of_its_class():
     assert summaries([Documented, Inheriting]) == (
         "\n    Documented: A layer.\n    Inheriting: Another layer."
     )
+
+
+def test_names_of_a_table_stand_in_a_docstring():
+    class Named:
+        """A class.
+
+        Args:
+            kind: A name: NAMES.
+        """
+
+    list_names(Named, ["one", "two"])
+    assert '            kind: A name: `"one"`, `"two"`.\n' in Named.__doc__
+    Named.__doc__ = None
+    list_names(Named, ["one"])
+    assert Named.__doc__ is None

@@ -45,8 +45,8 @@ class Attention(SpecLayer):
     In a step several queries of one source may ask side by side: the K hypotheses of a beam. They
     do not see one another, and the memory is not repeated for them. K is 1 in training.
 
-    `call` runs all T queries, one step after the other; a mechanism without state overrides
-    `attend` and computes all T at once.
+    `call` runs all T queries, one step after the other. A mechanism without state gives `attend` in
+    place of `step`, and computes all T at once.
 
     A mechanism that is stochastic in training sets `stochastic = True` and gives two more methods,
     which only training uses: `draw_noise(prepared, steps)` draws the random numbers of all steps
@@ -131,7 +131,11 @@ class Attention(SpecLayer):
         Returns:
             context float [B, K, Dv], alignments float [B, K, S], and the next state.
         """
-        raise NotImplementedError(f"`{type(self).__name__}` must implement `step`.")
+        if type(self).attend is Attention.attend:
+            raise NotImplementedError(
+                f"`{type(self).__name__}` must implement `step`, or `attend` if it has no state."
+            )
+        return *self.attend(query, prepared), state
 
     def draw_noise(self, prepared: dict, steps):
         """Draw the random numbers of a pass in training, before its loop.

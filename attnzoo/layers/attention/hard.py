@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from attnzoo.checks import check_choice, check_positive, check_rate
-from attnzoo.layers.attention.scored import ScoredAttention, mask_prepared, pop_layer_arguments
+from attnzoo.layers.attention.scored import ScoredAttention, pop_layer_arguments
 from attnzoo.layers.base import constructor_arguments
 from attnzoo.layers.scores.base import Score
 from attnzoo.ops import hardmax, masked_softmax, weighted_sum
@@ -106,17 +106,11 @@ class HardAttention(ScoredAttention):
             name=name,
         )
 
-    def mask_pairs(self, prepared, attention_mask):
-        return mask_prepared(prepared, attention_mask)
-
     # === Inference: the most probable place ===
 
     def attend(self, query, prepared):
         alignments = hardmax(self.scores(query, prepared), prepared["mask"])
         return self.gather(alignments, prepared["value"])
-
-    def step(self, query, prepared, state):
-        return *self.attend(query, prepared), state
 
     def scores(self, query, prepared):
         """Compute scores [B, T, S], float32."""

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from attnzoo.layers.attention.base import Attention
 from attnzoo.layers.attention.scored import ScoredAttention
 from attnzoo.layers.scores.history import HistoryScore
 from attnzoo.ops import get_normalizer, weighted_sum
@@ -27,6 +28,8 @@ class HistoryAttention(ScoredAttention):
         get_normalizer(normalizer)  # Raises if it is unknown.
         self.score = score
         self.normalizer = normalizer
+
+    mask_pairs = Attention.mask_pairs  # A state goes step by step.
 
     def initial_state(self, prepared):
         places = prepared["key"][:, None, :, 0]  # [B, 1, S]

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from attnzoo.checks import check_at_least, check_choice
+from attnzoo.layers.attention.base import Attention
 from attnzoo.layers.attention.scored import ScoredAttention, pop_layer_arguments
 from attnzoo.layers.loop import run_loop
 from attnzoo.layers.scores.base import Score
@@ -120,6 +121,8 @@ class MonotonicAttention(ScoredAttention):
     def stochastic(self) -> bool:  # type: ignore[override]  # A constant of the base.
         """Whether a step of training differs from one of decoding."""
         return bool(self.sigmoid_noise) or self.mode == "hard" or self.mode != self.decoding_mode
+
+    mask_pairs = Attention.mask_pairs  # A state goes step by step.
 
     def initial_state(self, prepared):
         start = first_place(prepared["value"][:, None, :, 0])  # [B, 1, S]

@@ -314,9 +314,6 @@ class MultiHeadAttention(Attention):
     def attend(self, query, prepared):
         return self._one_alignment(query, prepared)
 
-    def step(self, query, prepared, state):
-        return *self._one_alignment(query, prepared), state
-
     @property
     def stochastic(self) -> bool:  # type: ignore[override]  # A constant of the base.
         return self.dropout > 0.0

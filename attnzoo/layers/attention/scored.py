@@ -9,7 +9,11 @@ from attnzoo.ops import combine_masks
 
 
 class ScoredAttention(Attention):
-    """Base of the attentions with a score. A subclass sets `score` in its constructor."""
+    """Base of the attentions with a score.
+
+    A subclass sets `score` in its constructor, by `make_score`. One with a state takes no mask over
+    pairs: it sets `mask_pairs = Attention.mask_pairs`.
+    """
 
     def make_score(self, score: Score | str, arguments: dict) -> Score:
         """Make the score of a name, or check an instance.
@@ -37,16 +41,14 @@ class ScoredAttention(Attention):
             "mask": combine_masks(memory_mask),  # [B, 1, S]
         }
 
+    def mask_pairs(self, prepared, attention_mask):
+        mask = prepared["mask"]
+        if mask is not None:
+            attention_mask = ops.logical_and(mask, attention_mask)
+        return {**prepared, "mask": attention_mask}
+
 
 def pop_layer_arguments(arguments: dict) -> dict:
     """Pop the arguments of the layer itself; the rest is for its score."""
     names = ("name", "dtype", "trainable")
     return {name: arguments.pop(name) for name in names if name in arguments}
-
-
-def mask_prepared(prepared: dict, attention_mask) -> dict:
-    """Join a mask over pairs of query and memory with the mask in `prepared`."""
-    mask = prepared["mask"]
-    if mask is not None:
-        attention_mask = ops.logical_and(mask, attention_mask)
-    return {**prepared, "mask": attention_mask}

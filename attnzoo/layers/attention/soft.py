@@ -2,7 +2,7 @@
 
 import keras
 
-from attnzoo.layers.attention.scored import ScoredAttention, mask_prepared, pop_layer_arguments
+from attnzoo.layers.attention.scored import ScoredAttention, pop_layer_arguments
 from attnzoo.layers.scores.base import Score
 from attnzoo.ops import get_normalizer, weighted_sum
 
@@ -29,7 +29,7 @@ class SoftAttention(ScoredAttention):
             that has its own.
 
     Example:
-        >>> attention = attnzoo.layers.SoftAttention(score: Score | str = "additive", units=7)
+        >>> attention = attnzoo.layers.SoftAttention(score="additive", units=7)
         >>> context, alignments = attention(query, memory, return_alignments=True)
         >>> context.shape, alignments.shape  # B=2, T=3, S=11, Dm=5
         ((2, 3, 5), (2, 3, 11))
@@ -47,16 +47,10 @@ class SoftAttention(ScoredAttention):
         get_normalizer(normalizer)  # Raises if it is unknown.
         self.normalizer = normalizer
 
-    def mask_pairs(self, prepared, attention_mask):
-        return mask_prepared(prepared, attention_mask)
-
     def attend(self, query, prepared):
         scores = self.score.compare(query, prepared["key"])  # [B, T, S]
         alignments = get_normalizer(self.normalizer)(scores, prepared["mask"])
         return weighted_sum(alignments, prepared["value"]), alignments
-
-    def step(self, query, prepared, state):
-        return *self.attend(query, prepared), state
 
     def get_config(self):
         score = keras.saving.serialize_keras_object(self.score)

@@ -8,7 +8,9 @@ from keras import ops
 
 from attnzoo.checks import check_positive
 from attnzoo.layers import Bridge
+from attnzoo.layers.docs import list_names
 from attnzoo.layers.lookup import get_attention
+from attnzoo.layers.names import ATTENTIONS
 from attnzoo.layers.rnn.equations import state_sizes
 from attnzoo.models.parts.backbone import Backbone
 from attnzoo.models.parts.embeddings import source_and_target
@@ -47,12 +49,7 @@ class RNNSeq2SeqBackbone(Backbone):
         num_decoder_layers: At least 1.
         cell: `"lstm"`, `"gru"` or `"simple"`.
         bidirectional: Whether the encoder reads in both directions.
-        attention: An `Attention`, or a name: `"bahdanau"`, `"bahdanau_normalized"`, `"luong"` (also
-            `"luong_general"`), `"luong_dot"`, `"luong_concat"`, `"sparsemax"`, `"entmax15"`,
-            `"hard"`, `"hard_straight_through"`, `"hard_gumbel"`, `"local_predictive"`,
-            `"local_monotonic"`, `"location_sensitive"`, `"coverage"`,
-            `"monotonic"`, `"chunkwise"`, `"multi_head"`, `"hard_exact"`,
-            `"exact_monotonic"`, `"exact_monotonic_zeroth"`.
+        attention: An `Attention`, or a name: NAMES.
         attend: `"before"` or `"after"`; None takes the order of the mechanism's paper.
         input_feeding: Whether the readout is fed back to the next input. None: on for "after".
         bridge: `"dense"`, `"copy"` or `"zeros"`.
@@ -312,3 +309,6 @@ def _make_embedding(embedding_dim: int, dtype, size: int, name: str):
 
 def _make_dropout(rate: float, name: str, dtype):
     return keras.layers.Dropout(rate, name=name, dtype=policy_for(dtype, name))
+
+
+list_names(RNNSeq2SeqBackbone, ATTENTIONS)

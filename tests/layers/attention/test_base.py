@@ -5,6 +5,7 @@ from keras import ops
 from attnzoo import layers
 from attnzoo.layers.lookup import get_attention
 from attnzoo.layers.names import ATTENTIONS
+from attnzoo.ops import combine_masks, masked_softmax, weighted_sum
 from tests.catalogue import LAYERS, CumulativeAttention
 from tests.references import softmax
 from tests.tools import assert_close, lengths_mask, normal, set_weights, shared
@@ -69,11 +70,33 @@ def test_a_mechanism_with_a_state_takes_no_mask_over_pairs():
         CumulativeAttention()(QUERY, MEMORY, attention_mask=np.ones((3, 11), dtype=bool))
 
 
-@pytest.mark.parametrize("door", ["prepare", "step"])
-def test_a_mechanism_without_a_door_says_so(door):
-    arguments = (MEMORY,) if door == "prepare" else (QUERY, {}, ())
-    with pytest.raises(NotImplementedError, match=f"`Attention` must implement `{door}`"):
-        getattr(layers.Attention(), door)(*arguments)
+@pytest.mark.parametrize("method", ["prepare", "step"])
+def test_a_mechanism_without_a_method_says_so(method):
+    arguments = (MEMORY,) if method == "prepare" else (QUERY, {}, ())
+    with pytest.raises(NotImplementedError, match=f"`Attention` must implement `{method}`"):
+        getattr(layers.Attention(), method)(*arguments)
+
+
+class MeanAttention(layers.Attention):
+    """An attention without state that has `attend` alone."""
+
+    def prepare(self, memory, memory_mask=None):
+        return {"value": memory, "mask": combine_masks(memory_mask)}
+
+    def attend(self, query, prepared):
+        scores = ops.zeros((*query.shape[:2], prepared["value"].shape[1]))
+        alignments = masked_softmax(scores, prepared["mask"])
+        return weighted_sum(alignments, prepared["value"]), alignments
+
+
+def test_without_a_state_attend_is_enough():
+    attention = MeanAttention()
+    expected = attention(QUERY, MEMORY, memory_mask=MASK, return_alignments=True)
+    prepared = attention.prepare(ops.convert_to_tensor(MEMORY), ops.convert_to_tensor(MASK))
+    for t in range(3):
+        context, alignments, state = attention.step(QUERY[:, t : t + 1], prepared, ())
+        assert state == ()
+        assert_close((context, alignments), tuple(part[:, t : t + 1] for part in expected))
 
 
 @pytest.mark.parametrize(
