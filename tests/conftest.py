@@ -25,10 +25,7 @@ os.environ.setdefault(
 )
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
-import keras
 import pytest
-
-from tests import tools
 
 ROOT = pathlib.Path(__file__).parents[1]
 SECONDS = ROOT / "tests" / "seconds.json"  # By backend and file, as `--record-seconds` wrote them.
@@ -37,9 +34,6 @@ EAGER = ("cli", "data", "models", "training")
 # The first of these in a run runs what no backend can change: it starts fastest.
 FASTEST_FIRST = ("jax", "torch", "tensorflow")
 
-# Where Keras looks whether a model has a `compile` of its own.
-_TRAINER = next(cls for cls in keras.Model.__mro__ if "compile" in vars(cls))
-_compile = _TRAINER.compile
 _with_xla = False
 
 
@@ -53,9 +47,22 @@ def pytest_addoption(parser):
     parser.addoption("--record-seconds", action="store_true", help=f"write {SECONDS.name}")
 
 
+def pytest_configure(config):
+    """Load Keras, but not in the process that only hands tests out: its workers wait for it."""
+    hands_out = config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
+    if not hands_out and _backend() == "tensorflow":
+        _compile_without_xla()
+
+
+def _backend() -> str:
+    import keras
+
+    return keras.backend.backend()
+
+
 def pytest_collection_modifyitems(config, items):
     """Keep this backend's share, and begin with the longest files: no worker ends with one."""
-    backends = config.getoption("--shared-by").split() or [keras.backend.backend()]
+    backends = config.getoption("--shared-by").split() or [_backend()]
     kept, left = [], []
     cases = {}
     for item in items:
@@ -63,13 +70,13 @@ def pytest_collection_modifyitems(config, items):
     if left:
         config.hook.pytest_deselected(items=left)
     recorded = json.loads(SECONDS.read_text()) if SECONDS.exists() else {}
-    seconds = recorded.get(keras.backend.backend(), {})
+    seconds = recorded.get(_backend(), {})
     kept.sort(key=lambda item: -seconds.get(_file_of(item), 0.0))
     items[:] = kept
 
 
 def _is_ours(item, backends, cases, config) -> bool:
-    ours = keras.backend.backend()
+    ours = _backend()
     if item.get_closest_marker("slow") and not config.getoption("--slow"):
         return False
     if any(marker.name == "everywhere" for marker in item.own_markers):
@@ -106,7 +113,7 @@ def pytest_runtest_setup(item):
     traced by their contracts, and models by the tests marked `graph`, by those of exports, and on
     JAX by all.
     """
-    if keras.backend.backend() != "tensorflow":
+    if _backend() != "tensorflow":
         return
     import tensorflow as tf
 
@@ -116,19 +123,27 @@ def pytest_runtest_setup(item):
     tf.config.run_functions_eagerly(_folder_of(item) in EAGER and not in_graph)
 
 
-def _compile_without_xla(self, *args, **kwargs):
-    if not _with_xla and kwargs.get("jit_compile") is True:
-        kwargs["jit_compile"] = False
-    return _compile(self, *args, **kwargs)
+def _compile_without_xla():
+    """Let no model be compiled with XLA unless its test asks for it."""
+    import keras
 
+    # Where Keras looks whether a model has a `compile` of its own.
+    trainer = next(cls for cls in keras.Model.__mro__ if "compile" in vars(cls))
+    compile_as_asked = trainer.compile
 
-if keras.backend.backend() == "tensorflow":
-    _TRAINER.compile = _compile_without_xla
+    def compile(self, *args, **kwargs):
+        if not _with_xla and kwargs.get("jit_compile") is True:
+            kwargs["jit_compile"] = False
+        return compile_as_asked(self, *args, **kwargs)
+
+    trainer.compile = compile
 
 
 @pytest.fixture
 def without_compilation():
     """See `tests.tools.without_compilation`."""
+    from tests import tools
+
     with tools.without_compilation():
         yield
 
@@ -143,7 +158,7 @@ def pytest_terminal_summary(terminalreporter, config):
             file = report.nodeid.split("::")[0]
             seconds[file] = seconds.get(file, 0.0) + report.duration
     recorded = json.loads(SECONDS.read_text()) if SECONDS.exists() else {}
-    recorded[keras.backend.backend()] = {
+    recorded[_backend()] = {
         file: round(spent) for file, spent in sorted(seconds.items()) if spent >= 1
     }
     SECONDS.write_text(json.dumps(recorded, indent=1) + "\n")
