@@ -15,13 +15,13 @@ class ScheduledSampling:
     for t >= 1, with an independent coin for each example and step; x[0] is always the start token,
     and padding does not change. The labels are always the true tokens.
 
-    No gradient flows through a draw, so drawing and training need not go on together. First a pass
-    without gradient walks through the target, one step of decoding after the other, and makes x;
-    then the ordinary teacher-forced pass trains on x. The gradient is exactly that of the paper's
-    one pass, whatever the attention and the output layer, and costs one run of decoding more.
+    No gradient flows through a draw, so drawing and training are separate passes. First a pass
+    without gradient decodes the target step by step, and makes x; then the ordinary teacher-forced
+    pass trains on x. The gradient is exactly that of the paper's single pass, for any attention and
+    output layer, at the cost of one more run of decoding.
 
-    What entered is also what an exact monotonic attention goes by when it infers where the steps
-    before looked: drawn tokens, as in decoding.
+    An exact monotonic attention also infers the alignments of earlier steps from x, including its
+    drawn tokens, as in decoding.
 
     Differs from the paper: the pass that draws runs the model as in decoding, without dropout and
     without the noise of a stochastic attention; the pass that trains draws its own masks and noise.
