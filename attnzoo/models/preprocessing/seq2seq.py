@@ -67,7 +67,7 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             is TensorFlow's error); with a pointer-generator, if a tokenizer is not one of attnzoo.
     """
 
-    packing_arguments = ()  # None: presets of other tasks are not used.
+    packing_arguments = ()  # Nothing is taken from another task's preset.
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
                     f"`attnzoo.data`. Received: {name}={one!r}"
                 )
         self.source_tokenizer = source_tokenizer
-        # The directory of the vocabularies while a preset is loaded.
+        # Needed to find the vocabularies while a preset is loaded.
         self.source_tokenizer.config_file = SOURCE_FILE
         self.tokenizer.config_file = TARGET_FILE
 

@@ -168,7 +168,7 @@ class RNNSeq2SeqBackbone(Backbone):
         super().__init__(inputs=inputs, outputs=self.connect(inputs), dtype=dtype, **kwargs)
         quantize_again(self, dtype)
 
-        # The layers resolve None, and attentions are built after the layers that hold them.
+        # The decoder resolves None. `attention` is set last, after the layers that hold it.
         self.attend = self.decoder.cell.attend
         self.input_feeding = self.decoder.cell.input_feeding
         self.attention = attention if isinstance(attention, str) else mechanism
