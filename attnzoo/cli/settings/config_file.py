@@ -50,7 +50,7 @@ def _read_mapping(loader, node, path, others):
             known = [one.replace("_", "-") for one in (*OPTIONS, *others)]
             raise ValueError(place + explain_unknown(name.replace("_", "-"), known))
         if name in found:
-            raise ValueError(f"{place}an option must be there once. Received: {key.value}")
+            raise ValueError(f"{place}an option must not be repeated. Received: {key.value}")
         found[name] = loader.construct_object(value, deep=True)
         if name in OPTIONS:
             found[name] = _convert(OPTIONS[name], found[name], place)

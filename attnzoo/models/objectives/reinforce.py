@@ -142,9 +142,9 @@ def charged_loss(model, compute_loss, x, y, y_pred, sample_weight, training):
 def _keep(model, draws):
     if draws and getattr(model, "_draws", ()):
         warnings.warn(
-            "What `HardAttention` drew in the pass before was charged with no loss, and its "
-            "scores learn nothing from it: train with `fit` or `train_on_batch`, or let a loop "
-            "of your own call `compute_loss` after each pass in training.",
+            "The draws of `HardAttention` in the previous pass had no loss, so its "
+            "scores learn nothing from them: train with `fit` or `train_on_batch`, or let your "
+            "own loop call `compute_loss` after each pass in training.",
             stacklevel=4,
         )
     # Kept only until `compute_loss`, and hidden from Keras's tracking of layers and weights.

@@ -59,7 +59,7 @@ class TransformerParts:
         named = position in POSITIONS and not POSITIONS[position].at_input
         if share_position and (not named or "position" in (block or {})):
             raise ValueError(
-                "What blocks share is a `position` that acts in attention, by its name: "
+                "Blocks can share only a `position` that acts in attention, given by its name: "
                 '"rotary", "relative", "t5" or "alibi". Received: share_position=True with '
                 f"position={position!r}, block={block}"
             )

@@ -132,7 +132,7 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             source, target = (x.get(side) for side in ("encoder_text", "decoder_text"))
         if target is None:
             raise ValueError(
-                "Training and `predict` go by targets that are known: `y`, or `decoder_text` "
+                "Training and `predict` need known targets: `y`, or `decoder_text` "
                 "beside `encoder_text`; `generate` makes them. Received: no targets"
             )
         length = decoder_sequence_length or sequence_length or self.decoder_sequence_length

@@ -224,7 +224,7 @@ def as_pairs(x) -> list[tuple[str, str]]:
     for position, pair in enumerate(pairs):
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise ValueError(
-                "What is asked must be pairs of strings, (question, context). "
+                "Questions must be pairs of strings, (question, context). "
                 f"Received: {pair!r} at position {position}"
             )
     questions, contexts = zip(*pairs, strict=True)

@@ -77,8 +77,8 @@ class RNNSeq2SeqLM(Seq2SeqTask):
         smoothing = label_smoothing or getattr(loss, "smoothing", 0.0)
         if self.backbone.pointer_generator and smoothing:
             raise ValueError(
-                "A pointer-generator can say few of the ids of a batch, and labels cannot be "
-                "smoothed over what has no probability: use `label_smoothing=0`. Received: "
+                "A pointer-generator gives most ids of a batch no probability, so labels cannot be "
+                "smoothed over them: use `label_smoothing=0`. Received: "
                 f"label_smoothing={smoothing}"
             )
 
