@@ -6,7 +6,7 @@ import sys
 from attnzoo.cli.startup import INTERRUPTED
 
 DESCRIPTION = """\
-Train models with attention, from text to text or on texts, and use them.
+Train and use models with attention: text to text, text classifiers and masked language models.
 
 The backend is Keras's: set KERAS_BACKEND to tensorflow, jax or torch."""
 
@@ -18,12 +18,12 @@ def main(argv: list[str] | None = None) -> int:
         argv: The arguments, without the program's name; those of the process if None.
 
     Returns:
-        The exit status: 0 if all went well, 2 for bad input, with a message on standard error, and
-        130 after Ctrl-C, with a line there on how to resume.
+        The exit status: 0 after success; 2 for bad input, with a message on standard error; 130
+        after Ctrl-C, with a line on standard error on how to resume.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # A terminal that has no ✓ shows a ?.
+            stream.reconfigure(errors="replace")  # A terminal without ✓ shows ?.
     arguments = make_parser().parse_args(argv)
     try:
         return arguments.run(arguments) or 0
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands; what a command needs is loaded when it runs."""
+    """Return the parser of all commands; a command's own imports are loaded when it runs."""
     from attnzoo.cli import demo, evaluate, export, leaderboard, plot, predict, train
     from attnzoo.cli.tasks import advise_start
 

@@ -1,4 +1,4 @@
-"""Files of data on the command line, read for a task."""
+"""Data files on the command line, read for a task."""
 
 import argparse
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ def add_inflections_argument(parser: argparse.ArgumentParser):
 def read_data(
     paths: Sequence[str], task: str = "seq2seq", inflections: bool = False
 ) -> list[tuple[str, str]] | list[str]:
-    """Return pairs of texts, or of a text and its label, or texts, as the task needs them."""
+    """Return pairs of texts, pairs of a text and a label, or texts, depending on the task."""
     if task == "seq2seq":
         return read_pairs(paths, inflections)
     from attnzoo.data import read_labelled, read_texts

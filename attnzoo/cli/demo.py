@@ -1,12 +1,11 @@
-"""Learn to pronounce English words in a few minutes, and show what was learned.
+"""Train a model that pronounces English words in a few minutes, and show its outputs.
 
 Trains a Bahdanau model from letters to phonemes on the CMU Pronouncing Dictionary, measures it on
-held-out words, draws its alignments, exports a SavedModel, and runs that in a process which has
-neither attnzoo nor Keras. The output folder then holds the run (see `attnzoo train --help`),
-alignments.png and saved_model/.
+held-out words, draws its alignments, exports a SavedModel, and runs it in a process without attnzoo
+and Keras. The output folder then holds the run (see `attnzoo train --help`), alignments.png and
+saved_model/.
 
-A demo that was interrupted goes on where it stopped when the same command is given again, and one
-that is finished trains no more.
+The same command resumes an interrupted demo. It shows a finished demo again, without training.
 
   attnzoo demo
   attnzoo demo --size small     # the same in about a minute, on fewer and shorter words
@@ -25,7 +24,8 @@ from attnzoo.cli.train import advise  # noqa: F401
 WORDS = ("attention", "knowledge", "thoughtful", "psychology", "bureau", "quickly")
 LONGEST = 10  # Letters, and phonemes, of the words that `--size small` trains on and is tested on.
 
-# In the child process these raise ImportError: its output comes from TensorFlow alone.
+# Importing these raises ImportError in the child process, so its output comes from TensorFlow
+# alone.
 _CHILD = """\
 import sys
 for name in ("attnzoo", "keras", "keras_hub", "tf_keras"):
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace):
         print(f"Training, compilation included, took {time.monotonic() - start:.0f} s.\n")
 
     references = group_references(test_pairs)
-    words = _spread(list(references), 512 if small else 2048)  # Full batches compile once.
+    words = _spread(list(references), 512 if small else 2048)  # Full batches need one compilation.
     announce_compiling()
     answers = [references[word] for word in words]
     predictions = task.generate(words, batch_size=128)
@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace):
 
 
 def run_alone(path: str | os.PathLike, words: Sequence[str]):
-    """Return a SavedModel's outputs in a process that can import neither attnzoo nor Keras."""
+    """Return a SavedModel's outputs from a process that can import neither attnzoo nor Keras."""
     child = subprocess.run(
         [sys.executable, "-c", _CHILD, str(path), *words], capture_output=True, text=True
     )
@@ -137,5 +137,5 @@ def _settings(small: bool):
         epochs=4 if small else 2,
         batch_size=64 if small else 128,
         learning_rate=4e-3,
-        num_buckets=1 if small else 3,  # Each is a compilation of a training step.
+        num_buckets=1 if small else 3,  # Each costs one compilation of the training step.
     )

@@ -1,7 +1,7 @@
 """Measure a trained model on pairs of strings, or on texts with labels.
 
-Lines with the same source are one item with several references; the best one counts. A classifier
-is measured on lines of a label, white space and a text, by its accuracy.
+Lines with the same source are one item with several references, of which the best match counts. The
+data of a classifier has lines of a label, white space and a text; its metric is accuracy.
 
   attnzoo evaluate runs/g2p/preset --data test.tsv.gz
   attnzoo evaluate runs/finnish/preset --inflections --data finnish.test.tsv --metrics exact_match
@@ -44,10 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser):
         "--metrics",
         nargs="+",
         metavar="NAME",
-        help=f"default: {' '.join(_METRICS)}; of a classifier it is accuracy, and no other",
+        help=f"default: {' '.join(_METRICS)}; accuracy only, for a classifier",
     )
     parser.add_argument("--show", type=int, default=10, metavar="N", help="outputs to show")
-    parser.add_argument("--json", metavar="FILE", help="write the figures here too")
+    parser.add_argument("--json", metavar="FILE", help="also write the metrics to this file")
     add_decoding_arguments(parser)
 
 
@@ -113,7 +113,7 @@ def _measure_texts(task, arguments) -> dict:
 
 
 def _name_decoding(arguments):
-    """Return the name of the decoding, which a leaderboard shows."""
+    """Return the name of the decoding method, for the leaderboard."""
     if not arguments.beam:
         return "greedy"
     penalties = {
@@ -125,7 +125,7 @@ def _name_decoding(arguments):
 
 
 def _measure_classes(task, arguments) -> dict:
-    """Compare the classes of texts with their labels."""
+    """Compare predicted classes with labels."""
     from attnzoo.training import format_predictions
 
     if arguments.metrics not in (None, ["accuracy"]):
@@ -147,13 +147,13 @@ def _measure_classes(task, arguments) -> dict:
 
 
 def generate_all(task: keras.Model, sources: Sequence[str], batch_size: int = 256, **kwargs):
-    """Generate for any number of sources, in batches of one size and of similar lengths."""
+    """Generate for any number of sources, in batches of one size with similar lengths."""
     order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
     outputs = [None] * len(sources)
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]
         texts = [sources[i] for i in chosen]
-        if len(order) > batch_size:  # One batch size, one compilation a length.
+        if len(order) > batch_size:  # One batch size: one compilation for each length.
             texts += texts[-1:] * (batch_size - len(texts))
         for i, output in zip(chosen, task.generate(texts, **kwargs), strict=False):
             outputs[i] = output

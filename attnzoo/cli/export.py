@@ -1,4 +1,4 @@
-"""Write a SavedModel that TensorFlow runs alone: strings in, results out.
+"""Write a SavedModel that needs only TensorFlow: strings in, results out.
 
   attnzoo export runs/demo/preset exported --beam 5
   saved_model_cli run --dir exported --tag_set serve --signature_def serving_default \\
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser):
     parser.add_argument("path", help="the SavedModel's directory")
     parser.add_argument("--inputs", choices=("text", "ids"), default="text")
     parser.add_argument("--max-length", type=int, metavar="T", help="longest output, in tokens")
-    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing SavedModel")
     add_decoding_arguments(parser)
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C in training, which stops it within the current step."""
+"""Handling of Ctrl-C in training: it stops within the current step."""
 
 import contextlib
 import signal
@@ -9,10 +9,10 @@ import threading
 def stopping_within_a_step():
     """Yield a callback for `fit` with which Ctrl-C stops training within the current step.
 
-    An interrupt is raised at once in a step, where it may be lost in a backend's own code: then it
-    is raised when the step ends. Between epochs, where weights and the backup are written, it is
-    kept until the next step. A second one is always raised at once. Outside of the main thread,
-    which alone gets interrupts, the callback does nothing.
+    During a step an interrupt is raised at once; if it is lost in a backend's own code, it is
+    raised again when the step ends. Between epochs, while weights and the backup are written, it is
+    delayed until the next step. A second interrupt is always raised at once. Only the main thread
+    receives interrupts; in other threads the callback does nothing.
     """
     import keras
 

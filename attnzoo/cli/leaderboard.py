@@ -1,25 +1,24 @@
-"""Compare finished runs in one table, made from their own records.
+"""Compare finished runs in one table, made from their records.
 
-Each run is a folder that `attnzoo train` made; an evaluation counts if its --json was written into
-it. A .jsonl file, with one record a line, stands for all the runs in it. The table is Markdown, the
-best run first; runs are compared by the first metric. Without --metrics it has those that all these
-evaluations share. A run of another kind of task, which was not measured by them, is left out with a
-note.
+Each run is a folder from `attnzoo train`, with evaluations from `attnzoo evaluate --json` in it. A
+.jsonl file holds the records of several runs, one a line. The table is Markdown; the first metric
+ranks the runs, best first. Without --metrics the table has the metrics that all evaluations share.
+Runs of other kinds of task, without these metrics, are left out with a note.
 
   attnzoo evaluate runs/hard/preset --data test.tsv.gz --json runs/hard/greedy.json
   attnzoo evaluate runs/soft/preset --data test.tsv.gz --json runs/soft/greedy.json
   attnzoo leaderboard runs/hard runs/soft
 
-With --side-by-side each argument is a folder or a .jsonl file of runs, such as those on one data
-set, and becomes a column, with the first of the metrics that its runs have; runs of one name share
-a row. A cell is of the evaluation with --decoding. Rows are in the order of their mean rank, where
-a rank is taken as a share of its column's runs.
+With --side-by-side each argument is a folder or a .jsonl file of runs, for example of one data set,
+and becomes a column with the first of the metrics that its runs have. Runs with the same name share
+a row. A cell has the result of the evaluation with --decoding. Rows are sorted by their mean
+relative rank: the rank divided by the number of runs in the column.
 
   attnzoo leaderboard --side-by-side runs/cmudict runs/latin --decoding "beam 5" \\
       --metrics word_error_rate exact_match
 
-With --curves the runs' loss on the dev set is drawn too, by epoch, and with --quantity any other
-that is in their history.csv.
+With --curves the runs' loss on the dev set by epoch is also drawn; --quantity selects another
+column of their history.csv.
 """
 
 import argparse
@@ -31,11 +30,11 @@ from collections.abc import Sequence
 from attnzoo.cli.run_records import HISTORY, read_folder, read_runs
 from attnzoo.cli.tasks import check_output
 
-# Of these a larger value is better; of all others a smaller one.
+# Metrics whose larger values are better. For all others smaller values are better.
 _LARGER_IS_BETTER = {"accuracy", "exact_match", "bleu", "bleu_lowercase"}
-# All other numbers of an evaluation are metrics.
+# Numbers in an evaluation that are not metrics.
 _FACTS = {"decoding", "sources"}
-# Without `--metrics` these come first.
+# The default metrics, if the evaluations have them.
 _USUAL = ("word_error_rate", "phoneme_error_rate")
 _RATES = {"accuracy", "exact_match", "word_error_rate", "phoneme_error_rate"}
 
@@ -48,25 +47,25 @@ def add_arguments(parser: argparse.ArgumentParser):
         "--metrics",
         nargs="+",
         metavar="NAME",
-        help="columns; the first one ranks (default: what the evaluations share, error rates of "
-        "words and phonemes if they are among it)",
+        help="columns; the first one ranks (default: error rates of words and phonemes, else all "
+        "metrics that the evaluations share)",
     )
     parser.add_argument(
         "--decoding",
         metavar="HOW",
-        help='evaluations with this one alone, as the table says it: greedy, "beam 5" '
+        help='only evaluations with this decoding, as in the table: greedy, "beam 5" '
         "(default: all, and with --side-by-side greedy)",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
         "--side-by-side", action="store_true", help="a column for each folder of runs"
     )
-    form.add_argument("--curves", metavar="FILE", help=".png, .pdf or .svg of training")
+    form.add_argument("--curves", metavar="FILE", help=".png, .pdf or .svg for the learning curves")
     parser.add_argument(
         "--quantity",
         default="val_loss",
         metavar="NAME",
-        help="what --curves draws, as in history.csv (default: %(default)s)",
+        help="column of history.csv that --curves draws (default: %(default)s)",
     )
 
 
@@ -82,10 +81,10 @@ def run(arguments: argparse.Namespace):
 
 
 def draw_curves(runs: Sequence[str | os.PathLike], quantity: str = "val_loss"):
-    """Return a figure with a line for each run: a quantity by epoch, from its `history.csv`.
+    """Return a figure of a quantity by epoch, from `history.csv`, with a line for each run.
 
     Raises:
-        ValueError: If a run did not write down this quantity.
+        ValueError: If a run has no such quantity.
     """
     from attnzoo.plotting import plot_curves
 
@@ -98,7 +97,7 @@ def draw_curves(runs: Sequence[str | os.PathLike], quantity: str = "val_loss"):
 
 
 def _curve(run, quantity):
-    """Return a quantity after each epoch, NaN where none was logged."""
+    """Return a quantity after each epoch, NaN if none was logged."""
     if run.history is None:
         raise ValueError(
             f"A run to draw must have its {HISTORY}. Received: run={run.full_name()}, "
@@ -120,10 +119,10 @@ def make_table(
     """Return a Markdown table with a row for each evaluation of each run.
 
     Args:
-        runs: Folders that `attnzoo train` made, and `.jsonl` files of records.
-        metrics: Names of metrics, as `attnzoo evaluate` wrote them; None for those that all
-            evaluations of one kind of task share.
-        decoding: Of which evaluations, as `attnzoo evaluate` called it; None for all.
+        runs: Run folders from `attnzoo train`, and `.jsonl` files of records.
+        metrics: Names of metrics, as in the records; None for the metrics that all evaluations of
+            one kind of task share.
+        decoding: The decoding of the evaluations, as in the records; None for all.
 
     Raises:
         ValueError: If a folder holds no finished run, or no evaluation with these metrics, or runs
@@ -142,18 +141,18 @@ def make_table(
 
 
 class _Run:
-    """A finished run, and its evaluations with one decoding or with any."""
+    """A finished run, with its evaluations for one decoding or for all."""
 
     def __init__(self, record, decoding):
         self.name, self.folder = record.name, record.place
         self.recipe, self.training = record.recipe, record.training
-        self.kind = self.recipe.get("task", "seq2seq")  # Older records know no other.
+        self.kind = self.recipe.get("task", "seq2seq")  # Older records have no other.
         self.evaluations = _evaluations(record, decoding)
 
     def rows(self, metrics):
         """Return the cells of each evaluation with these metrics."""
         training = self.training
-        attention = training.get("attention") or _attention(self.recipe)  # A preset's, or its own.
+        attention = training.get("attention") or _attention(self.recipe)  # Else by the recipe.
         end = (
             f"{training['parameters']:,}",
             str(training["epochs"]),
@@ -172,7 +171,7 @@ class _Run:
 
 
 def _comparable(runs, metrics, decoding):
-    """Return the runs of one kind that have evaluations with the metrics, and the metrics."""
+    """Return the runs of one kind with evaluations by the metrics, and the metrics."""
     measured = [run for run in runs if run.evaluations]
     if metrics is not None:
         measured = [run for run in measured if run.rows(metrics)]
@@ -199,7 +198,7 @@ def _comparable(runs, metrics, decoding):
 
 
 def _shared(evaluations) -> list[str]:
-    """Return the metrics that all evaluations have: the usual ones, else all."""
+    """Return the metrics that all evaluations share: the usual ones, else all."""
     known = [_metrics_of(figures) for figures in evaluations]
     shared = [name for name in (known or [[]])[0] if all(name in names for names in known)]
     if evaluations and not shared:
@@ -223,13 +222,13 @@ def make_overview(
     metrics: Sequence[str] | None = None,
     decoding: str = "greedy",
 ) -> str:
-    """Return a Markdown table with a column for each folder of runs, a row for each run's name.
+    """Return a Markdown table with a column for each folder of runs and a row for each run name.
 
     Args:
-        folders: Folders of folders that `attnzoo train` made, and `.jsonl` files of records.
-        metrics: Names of metrics, as `attnzoo evaluate` wrote them: of each folder the first that
-            its runs have; None tries the usual ones, then all others.
-        decoding: Of which evaluations, as `attnzoo evaluate` called it.
+        folders: Folders of run folders from `attnzoo train`, and `.jsonl` files of records.
+        metrics: Names of metrics, as in the records. A column has the first one that the folder's
+            runs have; None tries the usual metrics, then all others.
+        decoding: The decoding of the evaluations, as in the records.
 
     Raises:
         ValueError: If a folder holds no run with such an evaluation.
@@ -254,7 +253,7 @@ def make_overview(
 
 
 def _column(folder, metrics, decoding):
-    """Return the first metric that runs in a folder were measured by so, and its value for each."""
+    """Return the first metric that a folder's runs have with this decoding, and its values."""
     if folder.suffix == ".jsonl":
         runs = read_runs(folder)
     else:
@@ -287,18 +286,18 @@ def _markdown(lines) -> str:
 
 
 def _evaluations(record, decoding=None) -> list[dict]:
-    """Return the evaluations of a record, with this decoding or any."""
+    """Return the evaluations of a record with this decoding, or all."""
     found = [one for one in record.evaluations.values() if isinstance(one, dict)]
     return [one for one in found if _metrics_of(one) and decoding in (None, one.get("decoding"))]
 
 
 def _sign(metric) -> int:
-    """Return 1 where a smaller value is better, else -1."""
+    """Return 1 if a smaller value is better, else -1."""
     return -1 if metric in _LARGER_IS_BETTER else 1
 
 
 def _attention(recipe):
-    """Return the mechanism of a run; older records are of recurrent models from text to text."""
+    """Return the attention of a run; older records have recurrent text-to-text models only."""
     if recipe.get("model") == "transformer":
         return "multi_head"
     if recipe.get("task") == "classifier":
@@ -308,7 +307,7 @@ def _attention(recipe):
 
 
 def _minutes(training):
-    """Return the minutes of training over all restarts; in older records, since the last."""
+    """Return the minutes of training over all restarts; in older records, since the last one."""
     seconds = training.get("seconds")
     last = training["seconds_since_last_start"]
     return f"{(last if seconds is None else seconds) / 60:.0f}"

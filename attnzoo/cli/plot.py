@@ -31,19 +31,19 @@ def add_arguments(parser: argparse.ArgumentParser):
         "--target",
         action="append",
         metavar="TEXT",
-        help="draw the alignments of this output, one a source",
+        help="draw the alignments of this output; one for each source",
     )
     parser.add_argument(
         "--beside",
         action="append",
         default=[],
         metavar="PRESET",
-        help="draw another model's alignments of the same outputs too; may be given several times",
+        help="also draw another model's alignments for the same outputs; may be repeated",
     )
     parser.add_argument(
         "--heads",
         action="store_true",
-        help="all heads of all layers of a Transformer, also of one that reads texts; one source",
+        help="draw all heads of all layers of a Transformer, for one source",
     )
     parser.add_argument("--output", required=True, metavar="FILE", help=".png, .pdf or .svg")
     add_decoding_arguments(parser)
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace):
 
 
 def plot_task_heads(task: keras.Model, sources: Sequence[str], targets: Sequence[str] | None):
-    """Return a figure with all heads of one model: of a pair, or of a text's self-attention."""
+    """Return a figure of all heads of one model, for a pair or a text's self-attention."""
     from attnzoo.plotting import plot_heads
 
     if not task.backbone.has_heads or hasattr(task, "answer"):
@@ -97,7 +97,7 @@ def plot_task_heads(task: keras.Model, sources: Sequence[str], targets: Sequence
 
 
 def plot_tasks(tasks: Mapping[str, keras.Model], sources: Sequence[str], targets: Sequence[str]):
-    """Return a figure with the alignments of each pair: a row a pair, a column a model."""
+    """Return a figure of alignments, with a row for each pair and a column for each model."""
     from attnzoo.plotting import plot_alignment_page, plot_alignments
 
     several = len(tasks) > 1
@@ -121,7 +121,7 @@ def label_alignments(
     targets: Sequence[str],
     title: str | None = None,
 ) -> list[tuple]:
-    """Return for each pair its alignments, the tokens of both sides, and the title, to be drawn."""
+    """Return the alignments, the tokens of both sides and the title of each pair."""
     tokens = task.preprocessor.tokens
     return [
         (one, tokens(source, "source"), tokens(target, "target"), title)

@@ -3,10 +3,10 @@
 echo attention | attnzoo predict runs/demo/preset
 attnzoo predict runs/en-de/preset sentences.en --beam 5 --scores > sentences.de
 
-The output depends on the task: a text, a class, a tag for each word, a token for each [MASK],
-an answer (of lines with a question, a tab and its context), or the numbers of an embedding. With
---inflections the lines are lemma and tags, with the form or without, and the output is a form.
-Text goes in as it is: if a model was trained on lower case alone, write in lower case.
+The output depends on the task: a text, a class, a tag for each word, a token for each [MASK], an
+answer (for lines with a question, a tab and its context), or the numbers of an embedding. With
+--inflections the lines have lemma and tags, with or without the form, and the output is a form.
+Text is not converted: for a model trained on lower case, write in lower case.
 """
 
 import argparse
@@ -28,12 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser):
     parser.add_argument(
         "--scores",
         action="store_true",
-        help="a tab and a score after each output: log p of a text, or probabilities",
+        help="append a tab and a score to each output: log p of a text, or probabilities",
     )
     parser.add_argument(
         "--highlight",
         action="store_true",
-        help="a tab and the text after its class, coloured by its tokens' share in it",
+        help="append a tab and the text to its class, its tokens coloured by saliency",
     )
     parser.add_argument("--batch-size", type=int, default=64, metavar="N")
     add_decoding_arguments(parser)
@@ -44,13 +44,13 @@ def run(arguments: argparse.Namespace):
     task = load_any_task(arguments)
     predict = next(one for door, one in _PREDICTORS.items() if hasattr(task, door))
     if predict is _generate and not arguments.scores:
-        predict = _generate_texts  # A score is one pass more over each text.
+        predict = _generate_texts  # A score costs one more pass over each text.
     predict = _highlight if arguments.highlight else predict
     if not hasattr(task, "generate"):
-        # As the readers of `attnzoo train` have it: what is generated from is taken as it stands.
+        # Like the readers of `attnzoo train`: sources are taken unchanged.
         lines = (line.strip() for line in lines)
     warned = compiles = False
-    arguments.answered = 0  # In lines; `advise` says it.
+    arguments.answered = 0  # Number of lines, for `advise`.
     while batch := list(itertools.islice(lines, arguments.batch_size)):
         sources = [line for line in batch if line.strip()]
         if sources and not warned:
@@ -77,7 +77,7 @@ def advise(arguments: argparse.Namespace) -> str:
 
 
 def _read(arguments):
-    """Return the lines of the file one by one; a blank one has a blank output."""
+    """Yield the lines of the file; a blank line has a blank output."""
     from attnzoo.data import read_inflections, read_lines
 
     if arguments.inflections:
@@ -93,7 +93,7 @@ def _show(output, scores, arguments) -> str:
     return f"{output}\t{' '.join(f'{score:.4f}' for score in scores)}"
 
 
-_STEPS = 20  # Of the way to a text, for its saliency.
+_STEPS = 20  # Number of steps of integrated gradients.
 
 
 # === The output of each line, and its scores ===
@@ -152,7 +152,7 @@ def _embed(task, lines):
         yield " ".join(f"{number:.6f}" for number in vector), []
 
 
-# By the method that a task of each kind has.
+# The function for each task, by the name of the task's method.
 _PREDICTORS = {
     "generate": _generate,
     "classify": _classify,

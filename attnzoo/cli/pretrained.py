@@ -1,4 +1,4 @@
-"""Models that start from what a preset has learned."""
+"""Models that start from the weights of a preset."""
 
 import os
 import pathlib
@@ -41,12 +41,13 @@ def check_preset(settings: Settings, output: pathlib.Path):
 
 
 def start_from_preset(settings: Settings, options: dict, head: dict):
-    """Return a task with tokenizers and backbone of the preset, and its head if it is of this task.
+    """Return a task with the preset's tokenizers and backbone, and its head if the task is the
+    same.
 
     Args:
-        settings: The run's, with a preset.
-        options: For the preprocessor.
-        head: For the task. A classifier's own layers always start anew.
+        settings: Settings of the run, with a preset.
+        options: Arguments of the preprocessor.
+        head: Arguments of the task. A classifier's own layers are always new.
     """
     from attnzoo.models.parts.presets import explain_preset_errors, task_class
     from attnzoo.models.tasks.saving import packing_of_another

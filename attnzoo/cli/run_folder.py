@@ -1,4 +1,4 @@
-"""The folder of a run of `attnzoo train`: its record, its figures and its preset."""
+"""The folder of a run of `attnzoo train`: its record, its metrics and its preset."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from attnzoo.cli.settings import Settings, of_record
 
 
 def check_folder(output: pathlib.Path, settings: Settings, overwrite: bool):
-    """Raise unless the run folder is new, or of the same settings, or may be overwritten."""
+    """Raise unless the run folder is new, has the same settings, or may be overwritten."""
     record = output / RECORD
     if not output.exists() or not any(output.iterdir()):
         return
@@ -32,7 +32,7 @@ def check_folder(output: pathlib.Path, settings: Settings, overwrite: bool):
 
 
 def claim_folder(output: pathlib.Path, settings: Settings, overwrite: bool):
-    """Make the run folder, without the run that was there if it is to be overwritten."""
+    """Make the run folder, after removing an old run if it may be overwritten."""
     if overwrite and (output / RECORD).exists():
         shutil.rmtree(output)
     output.mkdir(parents=True, exist_ok=True)
@@ -42,14 +42,14 @@ def claim_folder(output: pathlib.Path, settings: Settings, overwrite: bool):
 def write_metrics(
     output: pathlib.Path, settings: Settings, task: keras.Model, seconds: float, last: float
 ):
-    """Write all that a leaderboard shows of a run but its evaluations.
+    """Write the data of a run for the leaderboard, without evaluations.
 
     Args:
         output: The run folder.
-        settings: The run's.
+        settings: Settings of the run.
         task: The trained task.
-        seconds: Training took so long over all restarts; NaN if that is not known.
-        last: It took so long since the last start.
+        seconds: Duration of training over all restarts; NaN if unknown.
+        last: Duration since the last start.
     """
     import keras
 
@@ -63,14 +63,14 @@ def write_metrics(
         "seconds_since_last_start": round(last, 1),
         "epochs": epochs,
     }
-    if settings.kind.preset is not None and attention is not None:  # Else the record has it.
+    if settings.kind.preset is not None and attention is not None:  # Otherwise the record has it.
         name = attention if isinstance(attention, str) else type(attention).__name__
         metrics["attention"] = name
     (output / METRICS).write_text(json.dumps(metrics, indent=2) + "\n")
 
 
 def save_preset(task: keras.Model, preset: pathlib.Path):
-    """Save a preset in one move: there is none, or it is complete."""
+    """Save a preset atomically: the folder is either missing or complete."""
     partial = preset.with_name("preset.tmp")
     shutil.rmtree(partial, ignore_errors=True)
     task.save_to_preset(str(partial))

@@ -10,9 +10,9 @@ import json
 import os
 import pathlib
 
-# In a run's folder, beside its evaluations.
+# Files in a run's folder, besides its evaluations.
 RECORD = "recipe.json"  # The settings of the run.
-METRICS = "metrics.json"  # Its size, and how long it took.
+METRICS = "metrics.json"  # The model's size and the time of training.
 HISTORY = "history.csv"
 
 
@@ -21,13 +21,13 @@ class RunRecord:
     """The record of one run.
 
     Attributes:
-        name: Name of the run: that of its folder.
+        name: Name of the run's folder.
         recipe: The options of `attnzoo train`, by name.
         training: Number of parameters, epochs and seconds, as in metrics.json.
-        evaluations: The result of each `attnzoo evaluate`, by the stem of its file's name.
-        history: A list for each column of history.csv, None where nothing was logged; None for
-            the whole where no history was kept.
-        note: Remark on the record, for a person.
+        evaluations: The results of `attnzoo evaluate`, by the stem of the file's name.
+        history: A list for each column of history.csv, with None for a value that was not logged;
+            None if there is no history.
+        note: Remark on the record, for readers.
         place: Path of the folder or file that the record was read from.
     """
 
@@ -40,9 +40,9 @@ class RunRecord:
     place: pathlib.Path | None = dataclasses.field(default=None, compare=False)
 
     def full_name(self) -> str:
-        """Return the run's folder, or the file of records and the run's name.
+        """Return the path of the run's folder, or the file of records with the run's name.
 
-        Of a record that was read from neither, return the name alone.
+        A record that was read from no place has its name alone.
         """
         if self.place is None:
             return self.name
@@ -95,11 +95,11 @@ def to_line(record: RunRecord) -> str:
 
 
 def write_folder(record: RunRecord, folder: str | os.PathLike) -> None:
-    """Write a record as the files that `attnzoo train` and `attnzoo evaluate` leave.
+    """Write a record as the files of `attnzoo train` and `attnzoo evaluate`.
 
     Args:
         record: The record of a run.
-        folder: Folder to make; it gets the run's name within this one.
+        folder: Parent folder; the record is written to a new folder in it, with the run's name.
     """
     folder = pathlib.Path(folder) / record.name
     folder.mkdir(parents=True)
@@ -127,7 +127,7 @@ def _read_line(line, path, number) -> RunRecord:
 
 
 def _read_history(path) -> dict | None:
-    """The columns of a history.csv; None where there is no such file."""
+    """Return the columns of a history.csv, or None if there is no such file."""
     from attnzoo.training.history import read_history
 
     if not path.is_file():

@@ -1,6 +1,6 @@
-"""How the command starts: without TensorFlow's log lines, and with a short answer to Ctrl-C.
+"""Start of the command: without TensorFlow's log lines, and with a short message after Ctrl-C.
 
-It loads nothing of ours and no backend, so that it can come before either.
+This module imports neither a backend nor other modules of attnzoo, so that it can run before them.
 """
 
 import contextlib
@@ -9,15 +9,15 @@ import re
 import sys
 import tempfile
 
-INTERRUPTED = 130  # The exit status of what Ctrl-C stopped.
-# What TensorFlow's libraries log as they load, before its own settings hold.
+INTERRUPTED = 130  # Exit status after Ctrl-C.
+# Log lines of TensorFlow's libraries from before its own log settings apply.
 _LOGGED = re.compile(rb"WARNING: All log messages before absl|[IWE]\d{4} |To enable the following")
 
 
 def is_command() -> bool:
-    """Return whether this process is the command, not a program that imports the package."""
+    """Return whether this process is the command and not a program that imports the package."""
     program = sys.argv[0] if sys.argv else ""
-    if program == "-m":  # Still looking for the module.
+    if program == "-m":  # Python has not found the module yet.
         words = sys.orig_argv
         return "-mattnzoo" in words or "attnzoo" in words[words.index("-m") + 1 :][:1]
     return os.path.basename(program).removesuffix(".exe") == "attnzoo"
@@ -25,7 +25,7 @@ def is_command() -> bool:
 
 @contextlib.contextmanager
 def loading():
-    """Load the command's backend without log lines, and exit on Ctrl-C; else do nothing."""
+    """Load the command's backend without log lines, exiting on Ctrl-C; no-op in a program."""
     if not is_command():
         yield
         return
@@ -45,7 +45,7 @@ def load_tensorflow():
 
 
 def announce_compiling():
-    """Announce on standard error that the backend compiles, if it does."""
+    """Print on standard error that the backend compiles, if it does."""
     import keras
 
     if keras.backend.backend() != "torch":

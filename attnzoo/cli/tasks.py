@@ -1,4 +1,4 @@
-"""Trained tasks on the command line: the arguments that name one, and its loading."""
+"""Trained tasks on the command line: arguments for a preset, and loading."""
 
 import argparse
 import os
@@ -20,23 +20,23 @@ def add_decoding_arguments(parser: argparse.ArgumentParser):
 
 
 def check_output(path: str | os.PathLike, option: str):
-    """Raise, before any work, if its result could not be written to `path`."""
+    """Raise, before any work, if the result cannot be written to `path`."""
     folder = pathlib.Path(path).parent
     if not folder.is_dir():
         raise ValueError(f"`{option}` must be in a folder that exists. Received: {path}")
 
 
 def advise_start(arguments: argparse.Namespace) -> str:
-    """Return what to do after Ctrl-C where nothing has been written."""
+    """Return the advice after Ctrl-C for a command that has written nothing."""
     return "Nothing was written; the same command starts over."
 
 
 def load_task(arguments: argparse.Namespace, preset: str | None = None):
-    """Load a task that generates, with the sampler of the arguments.
+    """Load a task that generates, with the sampler from the arguments.
 
     Args:
-        arguments: Those of the command line.
-        preset: Another preset than theirs.
+        arguments: Arguments of the command line.
+        preset: Preset to load in place of the one in the arguments.
     """
     load_tensorflow()
     from attnzoo.models.parts.presets import task_class
@@ -55,7 +55,7 @@ def load_task(arguments: argparse.Namespace, preset: str | None = None):
 
 
 def load_any_task(arguments: argparse.Namespace):
-    """Load the task of the arguments' preset, of any kind."""
+    """Load the preset's task, of any kind."""
     load_tensorflow()
     from attnzoo.models.parts.presets import task_class
     from attnzoo.models.tasks.seq2seq import Seq2SeqTask
@@ -72,7 +72,7 @@ def load_any_task(arguments: argparse.Namespace):
 
 
 def make_sampler(arguments: argparse.Namespace):
-    """Return the sampler of the arguments: greedy, or beam search with its penalties."""
+    """Return the sampler from the arguments: greedy, or beam search with its penalties."""
     from attnzoo.samplers import BeamSampler
 
     if not arguments.beam:

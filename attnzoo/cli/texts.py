@@ -1,4 +1,4 @@
-"""Texts on their way to a model and back: unknown symbols, and inflections."""
+"""Texts for a model and from a model: unknown symbols, and inflections."""
 
 import sys
 
@@ -8,16 +8,16 @@ _UNKNOWN = ("[UNK]", "<unk>")
 
 
 def join_symbols(symbols: str) -> str:
-    """Return the text whose symbols `attnzoo.data.read_inflections` separated."""
+    """Return the text for symbols that `attnzoo.data.read_inflections` separated."""
     return symbols.replace(" ", "").replace("▁", " ")
 
 
 def warn_unknown(task: keras.Model, texts: list[str], command: str) -> bool:
-    """Warn on standard error of texts with symbols that a model does not know.
+    """Warn on standard error about texts with symbols that a model does not know.
 
     Args:
-        task: A task; one that copies symbols of its source knows all.
-        texts: The texts that it is given.
+        task: A task; a task that copies symbols of its source knows all symbols.
+        texts: The task's input texts.
         command: The command's name.
 
     Returns:
@@ -27,9 +27,9 @@ def warn_unknown(task: keras.Model, texts: list[str], command: str) -> bool:
     if preprocessor is None or getattr(preprocessor, "pointer_generator", False):
         return False
     tokenizer = getattr(preprocessor, "source_tokenizer", preprocessor.tokenizer)
-    if hasattr(task, "fill"):  # A mask is no symbol of the text.
+    if hasattr(task, "fill"):  # A mask is not a symbol of the text.
         texts = [text.replace("[MASK]", "") for text in texts]
-    if hasattr(task, "answer"):  # Nor is the tab between a question and its context.
+    if hasattr(task, "answer"):  # Nor is the tab between question and context.
         texts = [part for text in texts for part in text.split("\t")]
     has_unknown = _make_unknown_check(tokenizer)
     unknown = [text for text, has in zip(texts, has_unknown(texts), strict=True) if has]
@@ -47,7 +47,7 @@ def warn_unknown(task: keras.Model, texts: list[str], command: str) -> bool:
 
 
 def _make_unknown_check(tokenizer):
-    """Return a function from texts to a bool for each: whether it has an unknown symbol."""
+    """Return a function of texts to whether each has an unknown symbol."""
     vocabulary = set(tokenizer.get_vocabulary())
     ids = {tokenizer.token_to_id(token) for token in _UNKNOWN if token in vocabulary}
 

@@ -3,11 +3,10 @@
 Data is one TSV file (source, tab, target) or two parallel files, plain or .gz, or - for standard
 input; with --inflections one TSV file of lemma, form and tags, as SIGMORPHON and UniMorph have
 them; with --task classifier one file whose lines are a label, white space and a text; with --task
-masked_lm files with a text a line. The run folder then holds recipe.json (the settings),
-history.csv (a line an epoch), best.weights.h5, and at the end preset/ (the best epoch's model, or
-with --average the mean of the best ones, for the other commands, and for --preset) and
-metrics.json. A run that was interrupted goes on where it stopped when the same command is given
-again.
+masked_lm files with one text a line. The run folder then holds recipe.json (the settings),
+history.csv (one line an epoch), best.weights.h5, and at the end metrics.json and preset/: the model
+of the best epoch, or with --average the mean of the best ones, for the other commands and for
+--preset. The same command resumes an interrupted run.
 
   attnzoo train --train train.tsv.gz --dev dev.tsv.gz --output runs/g2p
   attnzoo train --train train.en train.de --dev val.en val.de --output runs/en-de \\
@@ -43,7 +42,7 @@ from attnzoo.cli.settings.arguments import add_settings_arguments, given_options
 from attnzoo.cli.settings.config_file import read_config, write_config
 from attnzoo.cli.startup import announce_compiling, load_tensorflow
 
-_FILES = ("train", "dev", "output", "inflections")  # In a file of settings beside them.
+_FILES = ("train", "dev", "output", "inflections")  # Allowed in a file of settings too.
 
 
 def add_arguments(parser: argparse.ArgumentParser):
@@ -55,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser):
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help="settings in YAML, by the names of the options here, such as --print-config writes "
+        help="settings in YAML, by the names of these options, as written by --print-config, "
         "or a run's recipe.json; options on the command line take precedence",
     )
     parser.add_argument(
@@ -65,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser):
         "--train",
         nargs="+",
         metavar="FILE",
-        help="one TSV or two parallel files; of a masked language model any number",
+        help="one TSV or two parallel files; any number for a masked language model",
     )
     parser.add_argument("--dev", nargs="+", metavar="FILE", help="likewise")
     add_inflections_argument(parser)
@@ -108,7 +107,7 @@ def run(arguments: argparse.Namespace):
 
 
 def _settings_of(arguments):
-    """Return the settings of file and command line, and complete `arguments` with the files."""
+    """Return settings from file and command line, and complete `arguments` with the data files."""
     config = {} if arguments.config is None else read_config(arguments.config, _FILES)
     for name in _FILES:
         in_file = config.pop(name, None)
@@ -119,7 +118,7 @@ def _settings_of(arguments):
     options = {**config, **given_options(arguments)}
     preset = options.get("preset")
     if preset is not None and "://" not in preset:
-        options["preset"] = os.path.normpath(preset)  # One path, one run, in whatever spelling.
+        options["preset"] = os.path.normpath(preset)  # One path for all its spellings.
     return make_settings(**options)
 
 
@@ -144,16 +143,17 @@ def train(
         settings: The settings.
         data: (source, target) pairs of strings; for a classifier (text, label) pairs; for a
             masked language model texts.
-        dev_data: Likewise, for early stopping.
+        dev_data: Data of the same form, for early stopping.
         output: The run folder.
-        overwrite: Whether to start anew in a folder that holds a run.
+        overwrite: Whether to replace a run in the folder.
         verbose: 0, 1 (a progress bar) or 2 (a line an epoch).
 
     Returns:
-        The trained task, with the weights of its best epoch, or the mean of those of the best ones.
+        The trained task, with the weights of its best epoch, or the mean weights of the best
+        epochs.
 
     Raises:
-        ValueError: If the settings do not fit the preset, or the folder holds a run of others.
+        ValueError: If the settings do not fit the preset, or the folder holds a run with others.
     """
     import keras
 
@@ -172,7 +172,7 @@ def train(
     task = settings.make_task(data)
     batches, dev_batches = settings.make_batches(task, data, dev_data)
     settings.compile(task, steps=settings.training.epochs * len(batches))
-    claim_folder(output, settings, overwrite)  # Not before all that can be refused is made.
+    claim_folder(output, settings, overwrite)  # Last, after everything that may raise.
     seconds, last = _fit(settings, task, batches, dev_batches, output, verbose)
     write_metrics(output, settings, task, seconds, last)
     save_preset(task, preset)
@@ -184,10 +184,10 @@ def train(
 
 
 def _fit(settings, task, batches, dev_batches, output, verbose):
-    """Train from the last whole epoch on, and load the best weights.
+    """Train from the last complete epoch on, and load the best weights.
 
     Returns:
-        Seconds over all restarts, and since the last start.
+        Seconds of training over all restarts, and since the last start.
     """
     import keras
 
@@ -212,7 +212,7 @@ def _fit(settings, task, batches, dev_batches, output, verbose):
                 epochs=training.epochs,
                 initial_epoch=epoch,
                 validation_data=dev_batches,
-                shuffle=False,  # The batches have an order of their own, by seed and epoch.
+                shuffle=False,  # The batches have their own order, from seed and epoch.
                 callbacks=[stopping, *callbacks],
                 verbose=verbose,
             )
@@ -224,7 +224,7 @@ def _fit(settings, task, batches, dev_batches, output, verbose):
 
 
 def _make_callbacks(settings, task, output):
-    """Return all callbacks in their order, and of them the checkpoints and the backup."""
+    """Return all callbacks in order, and separately the checkpoints and the backup."""
     import keras
 
     from attnzoo.training import BestCheckpoints, TrainingBackup
@@ -243,7 +243,7 @@ def _make_callbacks(settings, task, output):
     checkpoints = BestCheckpoints(
         output / "checkpoints", keep=training.average, monitor=monitor, mode=mode
     )
-    # From here to the backup the model has the moving averages, if there are any.
+    # Callbacks from here to the backup see the moving averages, if there are any.
     swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True) if settings.optimizer.ema else None
     backup = TrainingBackup(
         output / "backup.npz", output / "history.csv", callbacks=[stopping, best], swap=swap

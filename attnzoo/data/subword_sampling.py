@@ -126,11 +126,11 @@ class _Units:
             return
         if self._num_kept >= count:
             raise ValueError(
-                "A tokenizer must cut texts word by word, as its unigram model alone does, where "
-                f"pieces are to be drawn. Received: tokenizer={tokenizer!r}, which cuts none so"
+                "To draw pieces, a tokenizer must split texts word by word, as its unigram model "
+                f"alone does. Received: tokenizer={tokenizer!r}, which splits no text so"
             )
         warnings.warn(
-            f"{self._num_kept} of {count} texts keep the tokenizer's own pieces: it does not cut "
+            f"{self._num_kept} of {count} texts keep the tokenizer's own pieces: it does not split "
             "them word by word, as its unigram model alone does.",
             stacklevel=4,
         )

@@ -39,7 +39,7 @@ def _compare_row(spec, source, row, live, exported):
             equal = np.array_equal(one, other)
         if not equal:
             raise RuntimeError(
-                "The SavedModel does not give what the live model gives, and was removed. First "
+                "The SavedModel's outputs differ from the live model's, and it was removed. First "
                 f"difference: `{name}` for the source {source!r}.\n"
                 f"SavedModel: {_show(one)}\nlive model: {_show(other)}"
             )

@@ -80,7 +80,7 @@ def _check_packing(spec, signature):
     except Exception as error:
         raise ValueError(
             '`inputs="text"` needs a preprocessor whose work TensorFlow can trace, and this one '
-            f"raised {type(error).__name__}: {error}. Where that cannot be helped, pass "
+            f"raised {type(error).__name__}: {error}. If this cannot be changed, pass "
             '`inputs="ids"` and tokenize outside. '
             f"Received: preprocessor={type(spec.task.preprocessor).__name__}"
         ) from error

@@ -133,7 +133,7 @@ def _sample(spec):
     samples = spec.sample()
     if not samples:
         raise ValueError(
-            "The vocabulary gives nothing to compare on that the preprocessor takes: pass some as "
+            "The preprocessor refuses every input made from the vocabulary: pass inputs as "
             "`verify`. Received: verify=None"
         )
     return samples
@@ -158,6 +158,6 @@ def _check_path(path, overwrite):
     empty = os.path.isdir(path) and not os.listdir(path)
     if not (empty or os.path.isfile(os.path.join(path, "saved_model.pb"))):
         raise FileExistsError(
-            "`overwrite=True` replaces a SavedModel, and what is at the path is none. "
+            "`overwrite=True` replaces only a SavedModel, and the path holds something else. "
             f"Received: path={path!r}"
         )

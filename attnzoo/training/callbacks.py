@@ -135,7 +135,7 @@ class TrainingBackup(keras.callbacks.Callback):
             states = [saved[f"random_state_{i}"] for i in range(len(_torch_random_states()))]
         if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
             raise ValueError(
-                "The backup is of another model: remove it, or build the model it is of. "
+                "The backup is of another model: remove it, or build that model. "
                 f"Received: path={os.fspath(self.path)!r}, with {len(values)} variables where the "
                 f"model has {len(variables)}, or of other shapes"
             )

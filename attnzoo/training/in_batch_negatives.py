@@ -84,7 +84,7 @@ class PartnerAccuracy(keras.metrics.MeanMetricWrapper):
 
 
 def compare_all(vectors):
-    """Return dot products of all pairs of vectors [B, D], float32 [B, B]; mask the diagonal."""
+    """Return dot products of all pairs of vectors [B, D], float32 [B, B], diagonal masked."""
     vectors = ops.cast(vectors, "float32")
     scores = ops.matmul(vectors, ops.transpose(vectors))
     return ops.where(_is_self(scores), -1e9, scores)

@@ -132,7 +132,7 @@ def test_a_text_cut_elsewhere_than_between_words_stays_as_it_is():
     drawn = [sampler.draw(np.random.default_rng(seed)) for seed in range(9)]
     assert all(ids[:1] == own for ids in drawn)
     assert len({tuple(ids[1]) for ids in drawn}) > 1
-    with pytest.raises(ValueError, match="must cut texts word by word, .*Received: tokenizer="):
+    with pytest.raises(ValueError, match="must split texts word by word, .*Received: tokenizer="):
         data.SubwordSampler(tokenizer, ["in orange", ""], alpha=0.01)
 
 

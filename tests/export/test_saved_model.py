@@ -322,7 +322,7 @@ def test_an_existing_one_is_kept_until_the_new_one_is_good(task, quick, tmp_path
 def test_overwriting_spares_what_is_no_saved_model(task, quick, tmp_path):
     (tmp_path / "thesis.tex").write_text("years")
     for path in (tmp_path, tmp_path / "thesis.tex"):
-        with pytest.raises(FileExistsError, match="what is at the path is none"):
+        with pytest.raises(FileExistsError, match="the path holds something else"):
             save_quickly(task, path, overwrite=True)
     assert (tmp_path / "thesis.tex").read_text() == "years"
 

@@ -1,7 +1,7 @@
-"""The settings of `attnzoo train`: groups of options that hold their help, limits and making.
+"""The settings of `attnzoo train`: groups of options with help, limits and the objects they make.
 
-A group is a dataclass, and an option is one of its fields. A run has the groups of its task and
-model (`parts.py`), so that an option that it lacks does not exist in its settings.
+A group is a dataclass, and an option is one of its fields. A run has only the groups, and thus the
+options, of its task and model (`parts.py`).
 """
 
 from attnzoo.cli.settings.settings import Settings, make_settings, of_record

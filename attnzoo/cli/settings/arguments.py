@@ -9,7 +9,7 @@ from attnzoo.cli.settings.parts import GROUPS, OPTIONS, requirement
 
 
 def add_settings_arguments(parser: argparse.ArgumentParser):
-    """Add one argument for each option; without a default, so that those given can be told."""
+    """Add one argument for each option, without a default, to tell given options from others."""
     for group in GROUPS:
         fields = own_fields(group)
         needs = requirement(fields[0].name).replace("`", "")
@@ -55,7 +55,7 @@ class _NamedValues(argparse.Action):
 
 
 def _parse_value(text: str):
-    """Return a value in JSON or Python, else the string: `false`, `False`, `1e-3`, `hard`."""
+    """Return a JSON or Python value, else the string: `false`, `False`, `1e-3`, `hard`."""
     for parse in (json.loads, ast.literal_eval):
         try:
             return parse(text)

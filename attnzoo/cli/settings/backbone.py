@@ -1,4 +1,4 @@
-"""What backbones of both models have in common."""
+"""Options that the backbones of both models share."""
 
 import dataclasses
 
@@ -9,11 +9,11 @@ from attnzoo.cli.settings.option import RATE, Options, option
 class Dropout(Options):
     """Dropout"""
 
-    # All that the backbone of a preset can still be told.
+    # The only options that apply to the backbone of a preset.
     dropout: float = option(0.2, "dropout of embeddings, layers and readout", limit=RATE)
 
     def arguments(self) -> dict:
-        """Return what a preset's backbone is told beside its precision."""
+        """Return arguments for a preset's backbone, besides its precision."""
         return {"dropout": self.dropout}
 
 
@@ -25,7 +25,7 @@ class Network(Dropout):
     num_encoder_layers: int = option(1, "layers of the encoder")
 
     def preprocessor_arguments(self) -> dict:
-        """Return what the preprocessor must know of the backbone."""
+        """Return arguments for the preprocessor that depend on the backbone."""
         return {}
 
     def layer_arguments(self) -> dict:
@@ -33,11 +33,11 @@ class Network(Dropout):
         raise NotImplementedError
 
     def new_arguments(self, dtype: str | None, longest: int) -> dict:
-        """Return all that a new backbone is told, but for its vocabularies.
+        """Return the arguments of a new backbone, except the vocabularies.
 
         Args:
-            dtype: The precision; None is Keras's own.
-            longest: The most tokens that a text may have.
+            dtype: The precision; None is Keras's default.
+            longest: Largest number of tokens in a text.
         """
         return {"dtype": dtype, "hidden_dim": self.hidden_dim, **self.arguments(), **self._depth()}
 

@@ -1,4 +1,4 @@
-"""The settings of a run as a YAML file, which JSON is too: `run.yaml`, or a run's `recipe.json`."""
+"""The settings of a run in a file, YAML or JSON: `run.yaml`, or a run's `recipe.json`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,15 +7,15 @@ from attnzoo.cli.settings.parts import OPTIONS, explain_unknown
 
 
 def read_config(path: str, others: Sequence[str] = ()) -> dict:
-    """Return the options in a file, by their names with underscores.
+    """Return the options in a file, by names with underscores.
 
     Args:
         path: The file: a mapping from names of options, with hyphens or underscores, to values.
-        others: Names that the file may have beside the options of settings.
+        others: Names allowed in the file besides the options of settings.
 
     Raises:
-        ValueError: If the file is no such mapping, a name is unknown or there twice, or a value is
-            not of its option's type or range, with the line.
+        ValueError: If the file is no such mapping, a name is unknown or repeated, or a value does
+            not have its option's type or range. The message has the line.
     """
     import yaml
 
@@ -30,7 +30,7 @@ def read_config(path: str, others: Sequence[str] = ()) -> dict:
 
 
 def write_config(options: Mapping) -> str:
-    """Return options as YAML, with the names that they have on the command line."""
+    """Return options as YAML, with their names on the command line."""
     import yaml
 
     named = {name.replace("_", "-"): value for name, value in options.items()}
@@ -50,7 +50,7 @@ def _read_mapping(loader, node, path, others):
             known = [one.replace("_", "-") for one in (*OPTIONS, *others)]
             raise ValueError(place + explain_unknown(name.replace("_", "-"), known))
         if name in found:
-            raise ValueError(f"{place}an option must be there once. Received: {key.value}")
+            raise ValueError(f"{place}an option must not be repeated. Received: {key.value}")
         found[name] = loader.construct_object(value, deep=True)
         if name in OPTIONS:
             found[name] = _convert(OPTIONS[name], found[name], place)
@@ -58,12 +58,12 @@ def _read_mapping(loader, node, path, others):
 
 
 def _convert(field, value, place):
-    """Return the value with its option's type: 1e-3 is a string in YAML."""
+    """Return the value converted to its option's type: 1e-3 is a string in YAML."""
     if value_type(field) is float and isinstance(value, str):
         try:
             value = float(value)
         except ValueError:
-            pass  # The check says it.
+            pass  # The check raises.
     try:
         check_value(field, value)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Data on its way to the model: lengths, batches, and the preprocessor."""
+"""Options of data: lengths, batches, and the preprocessor."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ class TextData(Options):
     batch_size: int = option(128, "pairs, or texts, in a batch", limit=at_least(1))
     max_tokens: int | None = option(
         None,
-        "in place of batch-size: the most tokens in a batch, of source and of target where there "
-        "are both, padding counted",
+        "in place of batch-size: largest number of tokens in a batch, for sources and for targets "
+        "each, padding counted",
     )
     subword_sampling: float | None = option(
         None,
-        "subword regularization: each epoch has other pieces of the same texts, drawn from the "
+        "subword regularization: each epoch draws other pieces of the same texts from the "
         "unigram model with this exponent, such as 0.3; the smaller, the more uniform the draw. "
         "For unigram tokenizers",
         limit=ABOVE_ZERO,
@@ -39,28 +39,28 @@ class TextData(Options):
 
     @property
     def longest(self) -> int:
-        """The most tokens that a text may have."""
+        """Largest number of tokens in a text."""
         return self.max_source_length
 
     def preprocessor_arguments(self) -> dict:
-        """Return what the preprocessor is told."""
+        """Return the arguments of the preprocessor."""
         return {"sequence_length": self.max_source_length}
 
     def sides(self, data: Sequence) -> list[Sequence[str]]:
-        """Return the texts that each tokenizer is made of."""
+        """Return the texts for each tokenizer's vocabulary."""
         raise NotImplementedError
 
     def vocabulary_sizes(self, preprocessor: keras.layers.Layer) -> list[int]:
-        """Return the sizes that the backbone is told: one for each tokenizer."""
+        """Return the vocabulary sizes for the backbone, one for each tokenizer."""
         return [preprocessor.tokenizer.vocabulary_size()]
 
     def make_batches(self, data: Sequence, task: keras.Model, *, seed: int, drawn: bool):
         """Return batches for `fit` and `evaluate`.
 
         Args:
-            data: As `attnzoo.cli.data_files.read_data` returns it.
+            data: Data from `attnzoo.cli.data_files.read_data`.
             task: The task, with its preprocessor.
-            seed: Of the order, and of all that is drawn.
+            seed: Seed of the order and of all random draws.
             drawn: Whether each epoch has another order, as in training.
         """
         arguments: dict[str, object] = {"batch_size": self.batch_size}
@@ -105,7 +105,7 @@ class MaskedData(TextData):
 
     def vocabulary_sizes(self, preprocessor: keras.layers.Layer) -> list[int]:
         preprocessor.build(None)
-        # The mask token may follow all others.
+        # The mask token may be added after all others.
         return [max(*super().vocabulary_sizes(preprocessor), preprocessor.mask_token_id + 1)]
 
     def _make_batches(self, data, task, arguments):

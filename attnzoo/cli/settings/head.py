@@ -1,4 +1,4 @@
-"""The layers of a task that follow the backbone."""
+"""Options of the task's layers after the backbone."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ class Head(Options):
     """Head without options"""
 
     def preprocessor_arguments(self) -> dict:
-        """Return what the preprocessor must know of the head."""
+        """Return arguments for the preprocessor that depend on the head."""
         return {}
 
     def arguments(self, data: Sequence, dropout: float) -> dict:
-        """Return what the task is told.
+        """Return the arguments of the task.
 
         Args:
             data: The training data.
-            dropout: The backbone's.
+            dropout: Dropout of the backbone.
         """
         return {}
 
@@ -50,7 +50,7 @@ class TransformerClassifierHead(ClassifierHead):
 
     pooling: str = option(
         "mean",
-        "how the vectors of a text's tokens become one",
+        "pooling of the vectors of a text's tokens",
         choices=("mean", "first", "attention"),
     )
 

@@ -1,4 +1,4 @@
-"""The optimizer, and its rate."""
+"""Options of the optimizer and its learning rate."""
 
 import dataclasses
 
@@ -19,12 +19,12 @@ class Optimizer(Options):
     )
     warmup: float = option(
         0.02,
-        "how long the rate rises from zero: a share of all steps, or from 1 on their number",
+        "length of the warm-up: a share of all steps if below 1, else a number of steps",
         limit=at_least(0),
     )
     accumulate: int = option(
         1,
-        "batches that make one step: the mean of their gradients, each batch weighted alike "
+        "number of batches whose gradients are averaged for one step; all have the same weight, "
         "however many tokens it has",
         limit=at_least(1),
     )
@@ -52,7 +52,7 @@ class Optimizer(Options):
             global_clipnorm=self.gradient_clip or None,
             gradient_accumulation_steps=self.accumulate if self.accumulate > 1 else None,
             use_ema=self.ema > 0.0,
-            # Keras updates the average with each batch, also with those that make no step.
+            # Keras updates the average after each batch, even if the batch makes no step.
             ema_momentum=self.ema ** (1 / self.accumulate),
         )
         biases = [weight for weight in task.trainable_variables if len(weight.shape) < 2]
@@ -60,7 +60,7 @@ class Optimizer(Options):
         return optimizer
 
     def make_rate(self, steps: int):
-        """Return the rate as a function of the batch: as in Keras, a step is a batch here."""
+        """Return the rate as a function of the batch; as in Keras, a step here is a batch."""
         import keras
 
         from attnzoo.training import InverseSquareRootDecay
@@ -72,7 +72,7 @@ class Optimizer(Options):
         return keras.optimizers.schedules.CosineDecay(
             0.0,
             decay_steps=max(1, steps - warmup),
-            alpha=1.0 if self.schedule == "constant" else 0.0,  # The share left in the end.
+            alpha=1.0 if self.schedule == "constant" else 0.0,  # The final share of the rate.
             warmup_target=self.learning_rate,
             warmup_steps=warmup,
         )

@@ -20,8 +20,8 @@ class Limit:
     """A range of numbers.
 
     Args:
-        rule: The range in words, to follow "must be".
-        holds: Whether a number is in it.
+        rule: The range in words, as they follow "must be".
+        holds: Function that returns whether a number is in the range.
     """
 
     rule: str
@@ -29,7 +29,7 @@ class Limit:
 
 
 def at_least(least: int) -> Limit:
-    """Return the range of the numbers from `least` on."""
+    """Return the range of numbers that are at least `least`."""
     return Limit(f"at least {least}", lambda value: value >= least)
 
 
@@ -48,10 +48,10 @@ def option(
     """Return a field of an `Options` dataclass.
 
     Args:
-        default: The value where nobody gives one.
-        help: What `attnzoo train --help` says.
+        default: The value if none is given.
+        help: The text in `attnzoo train --help`.
         limit: The range of a number.
-        choices: All values that a string may have.
+        choices: The allowed values of a string.
     """
     metadata = {"help": help, "limit": limit, "choices": choices}
     return dataclasses.field(default=default, metadata=metadata)
@@ -59,7 +59,7 @@ def option(
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Base of a group of options, each a field made with `option`. Checks all when it is made."""
+    """Base of a group of options. Each is a field from `option`; the constructor checks all."""
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -67,19 +67,19 @@ class Options:
 
 
 def own_fields(group: type[Options]) -> list[dataclasses.Field]:
-    """Return the options that a group declares itself, without those of its bases."""
+    """Return the options that a group declares, without those of its bases."""
     own = inspect.get_annotations(group)
     return [field for field in dataclasses.fields(group) if field.name in own]
 
 
 def value_type(field: dataclasses.Field) -> type:
-    """Return the type of an option's values, None left out."""
+    """Return the type of an option's values, other than None."""
     kinds = [kind for kind in typing.get_args(field.type) if kind is not type(None)]
     return kinds[0] if kinds else typing.cast(type, field.type)
 
 
 def as_flag(name: str) -> str:
-    """Return an option as it is written on the command line."""
+    """Return an option's name on the command line."""
     return f"--{name.replace('_', '-')}"
 
 

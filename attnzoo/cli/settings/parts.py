@@ -1,4 +1,4 @@
-"""The groups of options that a run of each kind has, and what an option needs."""
+"""The groups of options for each kind of run, and the requirements of an option."""
 
 import dataclasses
 import difflib
@@ -33,9 +33,9 @@ class Kind(Options):
     model: str = option("rnn", "recurrent, or a Transformer", choices=("rnn", "transformer"))
     preset: str | None = option(
         None,
-        "start from this preset, a directory or a built-in name: from its tokenizers and backbone, "
-        "and if it is of the same task from all but a classifier's own layers. Dropout, longest "
-        "lengths, precision and mask rate are this run's",
+        "start from this preset, a directory or a built-in name: take its tokenizers and backbone, "
+        "and, for the same task, all layers except a classifier's own. Dropout, largest "
+        "lengths, precision and mask rate are options of this run",
     )
 
     def __post_init__(self):
@@ -53,9 +53,9 @@ class Parts:
 
     Args:
         task_class: Name of the class in `attnzoo.models`.
-        data, head, training: Groups that every run has.
+        data, head, training: Groups of every run.
         tokenizers, backbone: Groups of a new model.
-        dropout: The group that stands in place of these two where a run starts from a preset.
+        dropout: Group that replaces these two if a run starts from a preset.
     """
 
     task_class: str
@@ -67,7 +67,7 @@ class Parts:
     training: type[Training]
 
     def groups(self, with_preset: bool) -> dict[str, type[Options]]:
-        """Return the groups by the part of a `Settings` that they are."""
+        """Return the groups by the names of their fields in `Settings`."""
         new = {"tokenizers": self.tokenizers, "backbone": self.backbone}
         return {
             "kind": Kind,
@@ -126,7 +126,7 @@ PARTS = {
         training=Training,
     ),
 }
-# All groups with options of their own, in the order of the help.
+# All groups that declare options, in the order of the help.
 GROUPS = (
     Kind,
     TextTokenizer,
@@ -152,21 +152,21 @@ OPTIONS = {field.name: field for group in GROUPS for field in own_fields(group)}
 
 
 def check_known(names: Iterable[str]):
-    """Raise at the first name of no option, with the one that may be meant."""
+    """Raise at the first name that is no option; the message suggests a similar one."""
     for name in names:
         if name not in OPTIONS:
             raise ValueError(f"{explain_unknown(name, list(OPTIONS))} Received: {name}")
 
 
 def explain_unknown(name: str, known: list[str]) -> str:
-    """Return a sentence on a name that is not known, with the one that may be meant."""
+    """Return a sentence about an unknown name, with a similar known one."""
     close = difflib.get_close_matches(name, known, n=1)
     meant = f"; did you mean `{close[0]}`?" if close else "."
     return f"There is no option `{name}`{meant}"
 
 
 def refuse(name: str, value: object, kind: Kind):
-    """Raise for an option that a run of this kind does not have."""
+    """Raise for an option that does not apply to a run of this kind."""
     received = {"task": kind.task, "model": kind.model, "preset": kind.preset is not None}
     unmet = {key: found for key, found in _needed(name).items() if received[key] not in found}
     found = ", ".join(f"{key}={getattr(kind, key)!r}" for key in unmet)
@@ -176,7 +176,7 @@ def refuse(name: str, value: object, kind: Kind):
 
 
 def requirement(name: str) -> str:
-    """Return what an option needs, in words; an empty string if every run has it."""
+    """Return the requirements of an option in words; an empty string if every run has it."""
     return _in_words(_needed(name))
 
 
@@ -189,7 +189,7 @@ def _in_words(needed):
 
 
 def _needed(name) -> dict[str, list]:
-    """Return the fewest conditions, each with its allowed values, for a run to have an option."""
+    """Return the minimal conditions, with their allowed values, for a run to have an option."""
     cases: list[dict] = [
         {"task": task, "model": model, "preset": with_preset}
         for task, model in PARTS

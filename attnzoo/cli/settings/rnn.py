@@ -36,7 +36,7 @@ class RNNEncoder(RNNDropout, Network):
         }
 
 
-# As many arguments as a recurrent decoder has options: each is one of the command line.
+# One argument for each option of a recurrent decoder on the command line.
 @dataclasses.dataclass(frozen=True)
 class RNNSeq2Seq(RNNEncoder, Decoder):
     """Recurrent model with attention"""
@@ -58,7 +58,7 @@ class RNNSeq2Seq(RNNEncoder, Decoder):
     bridge: str = option("dense", "from encoder to decoder state: dense, copy or zeros")
     pointer_generator: bool = option(
         False,
-        "let a step copy a symbol of the source, known or not; to learn it from rare symbols, "
+        "let a step copy a symbol of the source, known or not; to learn this from rare symbols, "
         "leave them out of the vocabulary",
     )
 
@@ -79,7 +79,7 @@ class RNNSeq2Seq(RNNEncoder, Decoder):
         }
 
     def _make_attention(self, dtype):
-        """Return the name alone, or a layer where there are options for it."""
+        """Return the attention's name, or a layer if there are options for it."""
         if not self.attention_options:
             return self.attention
         from attnzoo.layers.lookup import get_attention

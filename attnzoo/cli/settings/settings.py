@@ -1,4 +1,4 @@
-"""The settings of a run of `attnzoo train`: all that decides its outcome but the data."""
+"""The settings of a run of `attnzoo train`, which with the data determine its result."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,13 @@ from attnzoo.cli.settings.training import Training
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """All groups of options of one run; `make_settings` makes it of single options.
+    """All groups of options of one run; `make_settings` makes them from single options.
 
     Args:
-        kind: Task, model and preset, which decide of what classes the others are.
-        data, head, optimizer, training: Groups that every run has.
-        backbone: All about a new backbone, a `Network`; of a preset's its dropout.
-        tokenizers: None where a preset has them.
+        kind: Task, model and preset, which determine the classes of the other groups.
+        data, head, optimizer, training: Groups of every run.
+        backbone: Options of a new backbone, a `Network`; for a preset's backbone only its dropout.
+        tokenizers: None if a preset has them.
     """
 
     kind: Kind
@@ -61,28 +61,29 @@ class Settings:
         return getattr(models, PARTS[self.kind.task, self.kind.model].task_class)
 
     def as_options(self) -> dict:
-        """Return all options by name, as `make_settings` takes them."""
+        """Return all options by name, as arguments of `make_settings`."""
         options: dict[str, object] = {}
         for name in _groups(self.kind):
             options |= dataclasses.asdict(getattr(self, name))
         return options
 
     def replace(self, **options: object) -> "Settings":
-        """Return settings that differ in these options.
+        """Return settings with these options changed.
 
-        With another task, model or preset, options that a run of that kind lacks are left out.
+        With another task, model or preset, options that do not apply to that kind are left out.
         """
         kept = of_record({**self.as_options(), **options})
         return make_settings(**{**kept, **options})
 
     def make_task(self, data: Sequence):
-        """Return the task to train: a new one, with tokenizers of the data, or the preset's.
+        """Return the task to train: a new one, with tokenizers from the data, or one from the
+        preset.
 
         Args:
-            data: The training data, as `attnzoo.cli.data_files.read_data` returns it.
+            data: The training data, from `attnzoo.cli.data_files.read_data`.
 
         Raises:
-            ValueError: If options of a layer are not what the layer takes.
+            ValueError: If a layer does not take its options.
         """
         from attnzoo.cli.pretrained import start_from_preset
 
@@ -132,11 +133,11 @@ class Settings:
 
 
 def make_settings(**options: object) -> Settings:
-    """Return the settings with these options, and the defaults of all others.
+    """Return the settings with these options, and defaults for all others.
 
     Raises:
-        ValueError: If there is no such option, a run of this kind does not have it and it is not
-            its default, or a value is out of range or at odds with another.
+        ValueError: If an option is unknown, does not apply to this kind of run and differs from its
+            default, is out of range, or contradicts another.
 
     Example:
         >>> make_settings(model="transformer", num_heads=2).backbone.num_heads
@@ -147,7 +148,7 @@ def make_settings(**options: object) -> Settings:
     groups = _groups(kind)
     names = {field.name for group in groups.values() for field in dataclasses.fields(group)}
     for name, value in options.items():
-        # Records of older runs have the defaults of all options.
+        # Records of older runs have defaults of all options.
         if name not in names and value != OPTIONS[name].default:
             refuse(name, value, kind)
     parts: dict[str, Any] = {part: group(**_of(group, options)) for part, group in groups.items()}
@@ -155,10 +156,10 @@ def make_settings(**options: object) -> Settings:
 
 
 def of_record(record: Mapping) -> dict:
-    """Return all options of a run by its `recipe.json`.
+    """Return all options of a run from its `recipe.json`.
 
-    An option that the record does not have had the effect of its default. Older records have
-    options of other kinds of runs too, without an effect: they are left out.
+    An option that is missing in the record has its default. Older records also have options of
+    other kinds of runs, which had no effect: these are left out.
     """
     kind = Kind(**_of(Kind, record))
     options: dict[str, object] = {}

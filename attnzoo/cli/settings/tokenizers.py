@@ -1,4 +1,4 @@
-"""The tokenizers that a new model makes of its training data."""
+"""Options of the tokenizers that a new model makes from its training data."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ class TextTokenizer(Options):
     )
     lowercase: bool = option(False, "lower-case all text")
     min_count: int = option(
-        1, "leave symbols out of the vocabulary that occur less often", limit=at_least(1)
+        1, "smallest number of occurrences of a symbol in the vocabulary", limit=at_least(1)
     )
     max_vocabulary: int | None = option(
-        None, "keep at most this many symbols; of subwords 8000 if not given"
+        None, "largest number of symbols; for subwords 8000 if not given"
     )
 
     @property
@@ -62,7 +62,7 @@ class PairTokenizers(TextTokenizer):
     """Tokenizers of both sides"""
 
     target_tokenizer: str = option("symbol", "likewise for the target", choices=TOKENIZERS)
-    joint_tokenizer: bool = option(False, "one tokenizer for both sides, made of the texts of both")
+    joint_tokenizer: bool = option(False, "one tokenizer for both sides, made from all texts")
 
     def __post_init__(self):
         super().__post_init__()

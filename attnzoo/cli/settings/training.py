@@ -1,4 +1,4 @@
-"""Epochs, the loss, and the choice of the best epoch."""
+"""Options of epochs, the loss, and the choice of the best epoch."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -19,30 +19,30 @@ class Training(Options):
     label_smoothing: float = option(0.0, "probability spread evenly over the vocabulary")
     monitor: str | None = option(
         None,
-        "the figure on dev that tells the best epoch; of a classifier accuracy if not given, else "
+        "the metric on dev that selects the best epoch; by default accuracy for a classifier, else "
         "loss",
         choices=("loss", "accuracy"),
     )
     average: int = option(
-        1, "save the mean of the weights of so many best epochs", limit=at_least(1)
+        1, "number of best epochs whose mean weights are saved", limit=at_least(1)
     )
-    patience: int = option(5, "stop after so many epochs without improvement on dev")
+    patience: int = option(5, "stop after this many epochs without improvement on dev")
     mixed_precision: bool = option(False, "compute in bfloat16")
-    seed: int = option(0, "of weights, order and dropout")
+    seed: int = option(0, "seed of weights, order and dropout")
 
     @property
     def dtype(self) -> str | None:
-        """The precision; None is Keras's own."""
+        """The precision; None is Keras's default."""
         return "mixed_bfloat16" if self.mixed_precision else None
 
     @property
     def monitored(self) -> tuple[str, str]:
-        """The name of the monitored figure in a history, and "min" or "max"."""
+        """The name of the monitored value in a history, and "min" or "max"."""
         monitor = self.monitor or self.default_monitor
         return f"val_{monitor}", "max" if monitor == "accuracy" else "min"
 
     def is_over(self, past: Sequence[dict]) -> bool:
-        """Return whether these epochs' logs have already led to an early stop."""
+        """Return whether these epochs' logs already led to an early stop."""
         monitor, mode = self.monitored
         values = [logs[monitor] for logs in past]
         if not values:
@@ -51,11 +51,11 @@ class Training(Options):
         return len(values) - 1 - values.index(best) >= self.patience
 
     def compile_arguments(self) -> dict:
-        """Return what `compile` is told beside the optimizer."""
+        """Return the arguments of `compile` besides the optimizer."""
         return {"label_smoothing": self.label_smoothing}
 
     def schedules(self, task: keras.Model) -> list:
-        """Return callbacks for what changes from epoch to epoch."""
+        """Return callbacks for values that change from epoch to epoch."""
         return []
 
 
@@ -95,7 +95,7 @@ class RNNSeq2SeqTraining(Seq2SeqTraining):
     """Training with coverage"""
 
     coverage_loss: float = option(
-        0.0, "weight of the loss on attending twice to a place, for an attention with coverage"
+        0.0, "weight of the coverage loss, for an attention with coverage"
     )
 
     def compile_arguments(self) -> dict:

@@ -42,5 +42,5 @@ def make_spec(task, inputs: str, **options):
     known = [one.name for one in parameters if one.kind == one.KEYWORD_ONLY]
     unknown = {name: value for name, value in options.items() if name not in known}
     if unknown:
-        raise ValueError(f"Of a {type(task).__name__} the options are {known}. Received: {unknown}")
+        raise ValueError(f"A {type(task).__name__} takes the options {known}. Received: {unknown}")
     return family(task, inputs, **options)

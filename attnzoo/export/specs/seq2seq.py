@@ -92,7 +92,7 @@ class Seq2SeqSpec(ServingSpec):
         super().__init__(task, inputs)
         if inputs == "ids" and getattr(task.backbone, "pointer_generator", False):
             raise ValueError(
-                'What a pointer-generator copies is known by its text: use `inputs="text"`. '
+                'A pointer-generator copies symbols of texts: use `inputs="text"`. '
                 'Received: inputs="ids", pointer_generator=True'
             )
         if max_length is None and task.preprocessor is None:

@@ -54,8 +54,8 @@ class TextSpec(ServingSpec):
         super().__init__(task, inputs)
         if return_alignments and not task.backbone.has_heads:
             raise ValueError(
-                "`return_alignments=True` is for the heads of a Transformer encoder: what another "
-                "task has is always given. "
+                "`return_alignments=True` is for the heads of a Transformer encoder; other tasks "
+                "always return their alignments, if any. "
                 f"Received: return_alignments=True for {type(task).__name__}"
             )
         more = [method for method in _ALIGNMENTS if return_alignments and hasattr(task, method)]

@@ -1,1 +1,1 @@
-"""Ways of training that go beyond a loss: REINFORCE and scheduled sampling."""
+"""Training methods besides the compiled loss: REINFORCE and scheduled sampling."""

@@ -1,4 +1,4 @@
-"""Training hard attention: draws are charged with the loss that came of them."""
+"""REINFORCE for hard attention: each draw is trained with the loss that resulted from it."""
 
 import warnings
 from typing import TYPE_CHECKING
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 else:
     Model = object  # `keras.Model` follows in the bases of each model.
 
-constant = ops.stop_gradient  # What a draw is charged with is a number.
+constant = ops.stop_gradient  # The loss and the baseline of a draw are constants.
 
 
 class ReinforceMixin(Model):
     """Trains a `HardAttention` with `estimator="reinforce"` under plain `fit`.
 
-    Put it before `keras.Model` in the bases of a model with a `call` of its own; for a functional
-    model there is `ReinforceModel`, which says what this does.
+    Put it before `keras.Model` in the bases of a model with its own `call`. For a functional model
+    use `ReinforceModel`, which documents the method.
 
     Example:
         >>> class Reader(attnzoo.models.ReinforceMixin, keras.Model):
@@ -39,7 +39,7 @@ class ReinforceMixin(Model):
         return super().compile(*args, **kwargs)
 
     def compile_from_config(self, config):
-        """Compile with what `get_compile_config` gave."""
+        """Compile with the arguments from `get_compile_config`."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
@@ -48,14 +48,14 @@ class ReinforceMixin(Model):
 
     def __call__(self, *args, **kwargs):
         if is_part(self):
-            return super().__call__(*args, **kwargs)  # If nobody charges them, attentions warn.
+            return super().__call__(*args, **kwargs)  # Attentions warn about draws without a loss.
         return call_and_collect(self, super().__call__, *args, **kwargs)
 
     def stateless_call(self, *args, **kwargs):
         return call_and_collect(self, super().stateless_call, *args, **kwargs)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The compiled loss. In training its gradient includes that of the draws."""
+        """Return the compiled loss. In training its gradient includes that of the draws."""
         return charged_loss(self, super().compute_loss, x, y, y_pred, sample_weight, training)
 
 
@@ -63,21 +63,21 @@ class ReinforceMixin(Model):
 class ReinforceModel(ReinforceMixin, keras.Model):
     """A functional model that trains the `HardAttention` inside it under plain `fit`.
 
-    The gradient of the expected loss has two parts: that of the loss with the places that were
-    drawn, and for each draw
+    The gradient of the expected loss has two parts: the gradient of the loss for the drawn places,
+    and for each draw the
 
-        gradient of    log p[draw] * (loss that came of it - baseline)  -  entropy_weight * entropy
+        gradient of    log p[draw] * (resulting loss - baseline)  -  entropy_weight * entropy
 
-    This model adds the second where `HardAttention(estimator="reinforce")` draws, at any depth of
-    it; the other estimators need it not. It is reduced as the compiled loss is, weights and masks
-    included. The loss that is reported is the compiled one; evaluation draws nothing.
+    This model adds the second part for every `HardAttention(estimator="reinforce")` in it, at any
+    depth; the other estimators do not need it. It is reduced like the compiled loss, with the same
+    weights and masks. The reported loss is the compiled one; evaluation draws nothing.
 
-    A loss that a layer adds by itself (`add_loss`) is in the total, and is charged to no draw.
+    A loss that a layer adds with `add_loss` is in the total, but not in the loss of any draw.
 
     Args:
         inputs, outputs: As in `keras.Model`. One output.
 
-    Call arguments and returns: as the inputs and outputs.
+    Call arguments and returns: the inputs and outputs.
 
     Raises:
         ValueError: In training, if there are several outputs or losses, or `loss_weights`.
@@ -97,16 +97,16 @@ class ReinforceModel(ReinforceMixin, keras.Model):
 
 
 def is_part(model) -> bool:
-    """Whether another model calls, whose loss it is then that counts; a collector is outermost."""
+    """Return whether another model calls this one; only the outermost model trains the draws."""
     if is_collecting():
         return False
-    if keras.backend.backend() == "jax":  # There a model that trains is called statelessly.
+    if keras.backend.backend() == "jax":  # On JAX, training calls a model statelessly.
         return True
     return model._get_call_context().entry_layer is not model
 
 
 def call_and_collect(model, call, *args, **kwargs):
-    """Call a model, and keep what its attentions drew for `charged_loss`."""
+    """Call a model, and keep the draws of its attentions for `charged_loss`."""
     with collect_draws() as draws:
         outputs = call(*args, **kwargs)
     _keep(model, draws)
@@ -114,11 +114,11 @@ def call_and_collect(model, call, *args, **kwargs):
 
 
 def charged_loss(model, compute_loss, x, y, y_pred, sample_weight, training):
-    """Compute a model's loss, and charge the draws of its last pass with it.
+    """Compute a model's loss, and add the gradient of the draws of its last pass.
 
     Args:
-        model: The model. `_weighs_losses` says whether it was compiled with `loss_weights`.
-        compute_loss: Its own function of all that follows to the compiled loss.
+        model: The model. `_weighs_losses` is True if it was compiled with `loss_weights`.
+        compute_loss: The model's own function of the other arguments to the compiled loss.
 
     Returns:
         The compiled loss. In training its gradient includes that of the draws.
@@ -140,24 +140,24 @@ def charged_loss(model, compute_loss, x, y, y_pred, sample_weight, training):
     average = reduce(losses) / ops.maximum(reduce(ops.ones_like(losses)), 1e-7)
     for one in draws:
         one.layer.update_baseline(average)
-    # A gradient and no value: the number that is reported is the loss.
+    # This term has a gradient and the value 0, so the reported number is the loss.
     return loss + ops.cast(charged - ops.stop_gradient(charged), loss.dtype)
 
 
 def _keep(model, draws):
     if draws and getattr(model, "_draws", ()):
         warnings.warn(
-            "What `HardAttention` drew in the pass before was charged with no loss, and its "
-            "scores learn nothing from it: train with `fit` or `train_on_batch`, or let a loop "
-            "of your own call `compute_loss` after each pass in training.",
+            "The draws of `HardAttention` in the previous pass had no loss, so its "
+            "scores learn nothing from them: train with `fit` or `train_on_batch`, or let your "
+            "own loop call `compute_loss` after each pass in training.",
             stacklevel=4,
         )
-    # From here to `compute_loss` and no longer; out of sight of what tracks layers and weights.
+    # Kept only until `compute_loss`, and hidden from Keras's tracking of layers and weights.
     object.__setattr__(model, "_draws", draws)
 
 
 def _single_loss(model, y, y_pred):
-    """The compiled loss as a `keras.losses.Loss`."""
+    """Return the compiled loss as a `keras.losses.Loss`."""
     names = "`loss_weights`" if getattr(model, "_weighs_losses", False) else None
     names = "several outputs" if tree.is_nested(y_pred) or tree.is_nested(y) else names
     loss = getattr(model, "loss", None)
@@ -178,23 +178,23 @@ def surrogate(losses, draws: Draws):
 
         values[b, t'] = sum over t <= t' of log p[b, t] * (loss[b, t'] - baseline[b, t])
 
-    summed over t' with any weights, each draw meets the weighted loss at and after it. Where the
-    credit goes by example, the sum over t is over all steps. A learned baseline has its squared
-    error beside that, and the entropy comes off.
+    Summed over t' with any weights, each draw is multiplied with the weighted loss at and after its
+    step. If the credit is by example, the sum over t is over all steps. The squared error of a
+    learned baseline is added, and the entropy is subtracted.
 
     Args:
         losses: float [B, ...] or scalar. The loss before it is reduced; constant.
-        draws: What was drawn in T steps.
+        draws: The draws of T steps.
 
     Returns:
-        float, shape of `losses`, to be reduced as they are.
+        float, shape of `losses`, to be reduced like them.
     """
     if not (draws.causal and draws.layer.credit == "step" and len(losses.shape) >= 2):
         return _surrogate(losses, draws, by_step=False)
     lengths = losses.shape[1], draws.log_probs.shape[1]
     if None not in lengths:
         return _surrogate(losses, draws, by_step=lengths[0] == lengths[1])
-    return ops.cond(  # Not known while TensorFlow traces.
+    return ops.cond(  # Unknown while TensorFlow traces.
         ops.equal(ops.shape(losses)[1], ops.shape(draws.log_probs)[1]),
         lambda: _surrogate(losses, draws, by_step=True),
         lambda: _surrogate(losses, draws, by_step=False),
@@ -207,7 +207,7 @@ def _surrogate(losses, draws, by_step: bool):
     def align(values):
         """Reshape [B, T], or [B], so that it broadcasts with the losses."""
         if not len(shape):
-            return ops.sum(values)  # A loss that is a number already: it is every example's.
+            return ops.sum(values)  # A scalar loss belongs to every example.
         return ops.reshape(values, (*ops.shape(values), *[1] * (len(shape) - len(values.shape))))
 
     def accumulate(values):
@@ -232,7 +232,7 @@ def _surrogate(losses, draws, by_step: bool):
 
 
 class _Loss(keras.losses.Loss):
-    """A loss made of a function, with the weights, masks and reduction of Keras's losses."""
+    """A loss from a function, with the weights, masks and reduction of Keras's losses."""
 
     def __init__(self, function, reduction: str | None = "sum_over_batch_size", dtype=None):
         super().__init__(name="loss", reduction=reduction, dtype=dtype)
@@ -243,7 +243,7 @@ class _Loss(keras.losses.Loss):
 
 
 def _with_equal_ranks(function):
-    """A loss function that is called as Keras calls it: a last axis of 1 too many is taken off."""
+    """Return a loss function that, like Keras, removes a superfluous last axis of size 1."""
 
     def call(y_true, y_pred):
         swapped = len(y_true.shape) < len(y_pred.shape)

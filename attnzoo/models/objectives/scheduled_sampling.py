@@ -1,4 +1,4 @@
-"""Scheduled sampling: in training, some of the tokens that enter are the model's own."""
+"""Scheduled sampling: in training, some input tokens are drawn from the model."""
 
 import keras
 from keras import ops
@@ -7,26 +7,25 @@ from attnzoo.layers.ranges import Range
 
 
 class ScheduledSampling:
-    """Mixes the model's own tokens into the true ones that enter its decoder in training.
+    """Replaces some of the decoder's input tokens in training with draws from the model.
 
         x[t] = a draw from p(. | x[0], ..., x[t-1], source)    with probability eps
              = y[t], the true token                            otherwise
 
-    for t >= 1, with a coin of its own for each example and step; x[0] is always the start token,
-    and padding stays what it is. The labels are the true tokens throughout.
+    for t >= 1, with an independent coin for each example and step; x[0] is always the start token,
+    and padding does not change. The labels are always the true tokens.
 
-    No gradient flows through a draw, so drawing and training need not go on together. First a pass
-    without gradient walks through the target, one step of decoding after the other, and makes x;
-    then the ordinary teacher-forced pass trains on x. The gradient is exactly that of the paper's
-    one pass, whatever the attention and the output layer, and costs one run of decoding more.
+    No gradient flows through a draw, so drawing and training are separate passes. First a pass
+    without gradient decodes the target step by step, and makes x; then the ordinary teacher-forced
+    pass trains on x. The gradient is exactly that of the paper's single pass, for any attention and
+    output layer, at the cost of one more run of decoding.
 
-    What entered is also what an exact monotonic attention goes by when it infers where the steps
-    before looked: drawn tokens, as in decoding.
+    An exact monotonic attention also infers the alignments of earlier steps from x, including its
+    drawn tokens, as in decoding.
 
-    Differs from the paper: the pass that draws is the model as it decodes, without dropout and
-    without the noise of a stochastic attention, and the pass that trains draws masks and noise of
-    its own. Of the paper's two forms this is the one that draws; the other takes the most probable
-    token.
+    Differs from the paper: the pass that draws runs the model as in decoding, without dropout and
+    without the noise of a stochastic attention; the pass that trains draws its own masks and noise.
+    Of the paper's two forms this is the one that draws; the other takes the most probable token.
 
     Args:
         probability: eps, the probability that a token is drawn. In [0, 1].
@@ -43,8 +42,8 @@ class ScheduledSampling:
     """
 
     def __init__(self, probability: float):
-        # A variable, so that compiled training steps see it change; of no use after training, so no
-        # weight of the model.
+        # A variable, so that compiled training steps see its changes; not a weight of the model,
+        # which does not need it after training.
         self.probability = keras.Variable(
             check_probability(probability),
             trainable=False,
@@ -57,7 +56,7 @@ class ScheduledSampling:
 
     @property
     def variables(self) -> list:
-        """The state that a step of training reads and writes."""
+        """Return the state that a training step reads and writes."""
         return [self.probability, self.seed_generator.state]
 
     def draw_coins(self, shape):
@@ -68,14 +67,15 @@ class ScheduledSampling:
         return coins < ops.convert_to_tensor(self.probability), uniforms
 
     def mix(self, task, inputs: dict) -> dict:
-        """Return the inputs of a pass of training, with some of the target's tokens drawn anew.
+        """Return the inputs of a training pass, with some of the target's tokens drawn from the
+        model.
 
         Args:
             task: A `Seq2SeqTask`. Its `make_next` gives the distributions to draw from.
             inputs: The inputs of the task.
 
         Returns:
-            dict, `inputs` with other `decoder_token_ids` int [B, T].
+            dict, `inputs` with new `decoder_token_ids` int [B, T].
         """
         inputs = {name: ops.convert_to_tensor(inputs[name]) for name in task.input}
         coins, uniforms = self.draw_coins(ops.shape(inputs["decoder_token_ids"]))
@@ -91,19 +91,19 @@ class ScheduledSampling:
 
 
 def draw_ids(next, cache, inputs: dict, coins, uniforms):
-    """Walk through the target, and put in draws where the coins say so.
+    """Decode the target step by step, and replace tokens with draws as the coins decide.
 
     Args:
         next: Function of (prompt int [B, T], cache, index) to the logits of position `index`, float
-            [B, V], anything, and the next cache.
+            [B, V], an ignored value, and the next cache.
         cache: Pytree of tensors, before the first step.
         inputs: dict of `decoder_token_ids` int [B, T] and `decoder_padding_mask` bool [B, T].
-        coins: bool [B, T]. True = this token is drawn, where it is not the first and no padding.
-        uniforms: float32 [B, T]. Uniform in [0, 1): a draw is where the cumulative distribution
-            goes above it.
+        coins: bool [B, T]. True = this token is drawn, unless it is the first or padding.
+        uniforms: float32 [B, T]. Uniform in [0, 1): the draw is the first token whose cumulative
+            probability is above it.
 
     Returns:
-        int [B, T]. What enters the decoder.
+        int [B, T]. The decoder's input tokens.
     """
     ids = inputs["decoder_token_ids"]
     length = ops.shape(ids)[1]
@@ -121,7 +121,7 @@ def draw_ids(next, cache, inputs: dict, coins, uniforms):
 
 
 def check_probability(probability: float) -> float:
-    """Raise unless the probability of sampling is one."""
+    """Return the sampling probability; raise unless it is in [0, 1]."""
     if not 0.0 <= probability <= 1.0:
         raise ValueError(
             "`sampling_probability` must be in [0, 1], or None for no sampling. "
@@ -131,14 +131,14 @@ def check_probability(probability: float) -> float:
 
 
 def _sample(logits, uniforms):
-    """One token for each row of logits [B, V]: int32 [B]."""
+    """Return one token for each row of logits [B, V]: int32 [B]."""
     cumulative = ops.cumsum(ops.softmax(ops.cast(logits, "float32"), axis=-1), axis=-1)
     below = cumulative <= uniforms[:, None] * cumulative[:, -1:]
     return ops.minimum(ops.sum(ops.cast(below, "int32"), axis=-1), ops.shape(logits)[-1] - 1)
 
 
 class _Inference(keras.layers.Layer):
-    """A function that runs as Keras runs layers in inference, in the midst of a training pass."""
+    """Runs a function in inference mode, within a training pass."""
 
     def __init__(self, function, **kwargs):
         super().__init__(autocast=False, name="inference", **kwargs)

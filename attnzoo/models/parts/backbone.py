@@ -1,4 +1,4 @@
-"""The base of all backbones: presets by name, and parameters that torch knows."""
+"""Base of all backbones: presets by name, and torch parameters."""
 
 import os
 
@@ -12,8 +12,8 @@ from attnzoo.models.parts.torch_parameters import in_order_of_attributes, known_
 class Backbone(keras_hub.models.Backbone):
     """Base of the backbones.
 
-    An encoder's `encode` returns alignments too, float [B, L, N, S, S] of all blocks and heads,
-    where `has_heads` is True.
+    If `has_heads` is True, the encoder's `encode` can return alignments, float [B, L, N, S, S] of
+    all blocks and heads.
     """
 
     has_heads = False
@@ -24,6 +24,6 @@ class Backbone(keras_hub.models.Backbone):
 
     @classmethod
     def from_preset(cls, preset: str | os.PathLike, load_weights: bool = True, **kwargs):
-        """Load a backbone from a preset; `preset` is what a task's `from_preset` takes."""
+        """Load a backbone from a preset; `preset` is as in a task's `from_preset`."""
         with explain_preset_errors(preset, cls, kwargs) as place:
             return super().from_preset(place, load_weights=load_weights, **kwargs)

@@ -1,4 +1,4 @@
-"""The embeddings of a source and of a target: two, or one for both."""
+"""The embeddings of source and target: two, or a shared one."""
 
 
 def source_and_target(make, source_size: int, target_size: int, share: bool):
@@ -8,13 +8,13 @@ def source_and_target(make, source_size: int, target_size: int, share: bool):
         make: A function of a vocabulary size and a layer's name to an embedding.
         source_size: Number of source tokens.
         target_size: Number of target tokens.
-        share: Whether one embedding is for both.
+        share: Whether both sides share one embedding.
 
     Returns:
-        The pair of them; twice the same where they share it.
+        The pair of embeddings; twice the same one if they share it.
 
     Raises:
-        ValueError: If sides that share one differ in their number of tokens.
+        ValueError: If the sides share an embedding and differ in their number of tokens.
     """
     if not share:
         return make(source_size, "source_embedding"), make(target_size, "target_embedding")

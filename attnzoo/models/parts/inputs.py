@@ -9,7 +9,7 @@ def text_inputs() -> dict:
 
 
 def pair_inputs(copies: bool = False) -> dict:
-    """Return the inputs of an encoder and a decoder, and `copy_token_ids` where it copies."""
+    """Return the inputs of an encoder and a decoder; with `copies` also `copy_token_ids`."""
     inputs = {}
     for side in ("encoder", "decoder"):
         inputs[f"{side}_token_ids"] = _ids(f"{side}_token_ids")

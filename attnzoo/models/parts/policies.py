@@ -1,4 +1,4 @@
-"""Dtype policies of a model whose layers may differ in them, as after quantization."""
+"""Dtype policies of a model whose layers may have different ones, as after quantization."""
 
 import contextlib
 import gc
@@ -7,9 +7,9 @@ import keras
 
 
 def policy_for(dtype, path: str):
-    """The policy of one layer: of a `keras.dtype_policies.DTypePolicyMap` its own, else the one.
+    """Return the policy of one layer: its entry in a `DTypePolicyMap`, or the single policy.
 
-    A layer that was given the whole map would compute rightly, but Keras could not save it again.
+    A layer with the whole map would compute correctly, but Keras could not save it again.
 
     Args:
         dtype: A dtype, a policy, or a map from the paths of layers to policies.
@@ -19,9 +19,10 @@ def policy_for(dtype, path: str):
 
 
 def quantize_again(model, dtype):
-    """Quantize the layers inside layers that a map says were quantized.
+    """Quantize the layers inside other layers that a policy map lists as quantized.
 
-    `policy_for` does it for those that a model makes itself. Weights come later, from a file.
+    `policy_for` handles the layers that a model makes itself. Weights are loaded later, from a
+    file.
 
     Args:
         model: A built model.
@@ -38,10 +39,10 @@ def quantize_again(model, dtype):
 
 @contextlib.contextmanager
 def short_collections():
-    """Keep short the collection of garbage that Keras starts for each layer it quantizes.
+    """Return a context that shortens the garbage collection of each layer that Keras quantizes.
 
-    In a process with large libraries each would take long: what there was before is left out, and
-    looked at once, at the end.
+    In a process with large libraries each collection would be slow. Objects from before the context
+    are excluded, and collected once at its end.
     """
     gc.freeze()
     try:

@@ -1,4 +1,4 @@
-"""One vector of a text's many: their mean, the first of them, or what attention gathers."""
+"""Pooling of a text's vectors into one: their mean, the first vector, or attention."""
 
 from keras import ops
 
@@ -12,11 +12,12 @@ POOLINGS = ("mean", "first", "attention")
 def make_pooling(pooling: str, backbone):
     """Return a function of memory float [B, S, D] and its mask bool [B, S] to float [B, D].
 
-    With `return_alignments=True` the pair of it and the weights of the rows, float [B, 1, S].
+    With `return_alignments=True` the function also returns the weights of the rows, float
+    [B, 1, S].
 
     Args:
         pooling: One of `POOLINGS`.
-        backbone: What gives the memory.
+        backbone: The backbone whose output is the memory.
 
     Raises:
         ValueError: If the pooling is unknown.
@@ -33,7 +34,7 @@ def make_pooling(pooling: str, backbone):
 
 
 def mean(memory, mask, return_alignments: bool = False):
-    """Return the mean of the real rows; zeros where there is none."""
+    """Return the mean of the real rows; zeros if there are none."""
     real = ops.cast(mask, "float32")[:, None, :]  # [B, 1, S]
     alignments = real / ops.maximum(ops.sum(real, axis=-1, keepdims=True), 1.0)
     pooled = weighted_sum(alignments, ops.cast(memory, "float32"))[:, 0]
@@ -42,7 +43,7 @@ def mean(memory, mask, return_alignments: bool = False):
 
 
 def first(memory, mask, return_alignments: bool = False):
-    """Return the first row, which a start token may stand at."""
+    """Return the first row, for example that of a start token."""
     pooled = memory[:, 0]
     if not return_alignments:
         return pooled
@@ -52,6 +53,6 @@ def first(memory, mask, return_alignments: bool = False):
 
 
 def pooling_weights(task, inputs: dict):
-    """Return the weights float [B, H, S] of a text's vectors in those that `task.pool` makes."""
+    """Return the weights float [B, H, S] of a text's vectors in the pooled vectors."""
     outputs = task.backbone(inputs)["sequence_output"]
     return task.pool(outputs, inputs["padding_mask"], return_alignments=True)[1]

@@ -1,4 +1,4 @@
-"""Built-in preset names, runs as presets, and clear errors for presets that cannot be loaded."""
+"""Built-in preset names, run folders as presets, and clear errors for unloadable presets."""
 
 import contextlib
 import json
@@ -9,24 +9,24 @@ import keras_hub
 
 from attnzoo.presets import PRESETS
 
-# Where the folder of a run of `attnzoo train` has its preset.
+# The preset's folder in the run folder of `attnzoo train`.
 RUN_PRESET = "preset"
-# Of these a preset has at least one.
+# A preset has at least one of these files.
 _FILES = {"config.json", "task.json", "preprocessor.json", "tokenizer.json"}
 
 
 @contextlib.contextmanager
 def explain_preset_errors(preset, cls=None, arguments=()):
-    """Resolve a preset's name, and say what is wrong where it cannot be loaded.
+    """Return a context that resolves a preset's name, and explains why it cannot be loaded.
 
     Args:
-        preset: A built-in name, a directory, also of a run that holds a preset, or a handle.
-        cls: The class that is to be loaded, a task, backbone or preprocessor; None for any.
-        arguments: Names of what else was given: an error about one of them is no damage.
+        preset: A built-in name, the directory of a preset or of a finished run, or a handle.
+        cls: The class to load, a task, backbone or preprocessor; None for any.
+        arguments: Names of the other arguments: an error about one of them is not damage.
 
     Raises:
-        ValueError: If the name is unknown, the directory holds no preset or one of another class,
-            or loading fails.
+        ValueError: If the name is unknown, the directory holds no preset or a preset of another
+            class, or loading fails.
     """
     place = _directory_of(preset)
     if "://" not in place:
@@ -50,7 +50,7 @@ def explain_preset_errors(preset, cls=None, arguments=()):
 
 
 def _check_place(preset, place, cls):
-    """Raise unless there is a preset of this class, whole or not."""
+    """Raise unless there is a preset of this class, complete or not."""
     if not os.path.isdir(place):
         names = sorted(name for name, at in PRESETS.items() if _fits(cls, *_classes_in(at)))
         rule = f"one of {names}, a directory" if names else "a directory (no built-in one fits)"
@@ -81,7 +81,7 @@ def _check_place(preset, place, cls):
 
 
 def _classes_in(place):
-    """The classes of the task and of the backbone in a preset's directory, None where unknown."""
+    """Return the task's and the backbone's class in a preset's directory, None if unknown."""
     found = []
     for file in ("task.json", "config.json"):
         try:
@@ -93,20 +93,20 @@ def _classes_in(place):
 
 
 def _fits(cls, task, backbone) -> bool:
-    """Whether a class can be loaded where this task and backbone were saved; True if unknown."""
+    """Return whether `cls` can be loaded from a preset of these classes; True if unknown."""
     if cls is None or (task is None and backbone is None):
         return True
     if issubclass(cls, keras_hub.models.Backbone):
         return backbone is None or issubclass(backbone, cls)
     if task is not None and issubclass(task, cls):
         return True
-    if cls.backbone_cls is None:  # A base class, which stands for all that derive from it.
+    if cls.backbone_cls is None:  # A base class, for all its subclasses.
         return task is None or not issubclass(cls, keras_hub.models.Task)
     return backbone in (None, cls.backbone_cls)
 
 
 def _starts_anew(cls, task) -> bool:
-    """Whether a task of this class is more than the preset's own task has weights for."""
+    """Return whether a task of this class needs weights that the preset's task does not have."""
     is_task = cls is not None and issubclass(cls, keras_hub.models.Task)
     return is_task and task is not None and not issubclass(task, cls)
 
@@ -117,12 +117,12 @@ def _loader(cls) -> str:
 
 
 def check_head(cls, preset, arguments: dict):
-    """Raise where a preset's head would go into one that is built otherwise.
+    """Raise if the arguments describe another head than that of the preset.
 
     Args:
-        cls: Class of the task, whose `head_arguments` its head is built by.
+        cls: Class of the task; `head_arguments` names the arguments that determine its head.
         preset: As in the task's `from_preset`.
-        arguments: What else that was given. With `num_classes` the head starts anew.
+        arguments: The other arguments of `from_preset`. With `num_classes` the head is new.
 
     Raises:
         ValueError: If one of these arguments differs from the preset's.
@@ -136,7 +136,7 @@ def check_head(cls, preset, arguments: dict):
             return
         own = {name: saved["config"][name] for name in asked}
     except (OSError, ValueError, KeyError, TypeError):
-        return  # Who loads it says what is damaged.
+        return  # Loading raises for a damaged preset.
     for name, value in asked.items():
         if value != own[name]:
             raise ValueError(
@@ -147,15 +147,15 @@ def check_head(cls, preset, arguments: dict):
 
 
 def saved_dtype(place):
-    """The dtype policy that a preset's backbone was saved with.
+    """Return the dtype policy that a preset's backbone was saved with.
 
-    KerasHub would take the one in force now instead, and knows no mixed ones.
+    KerasHub would take the current global policy in its place, and does not support mixed ones.
     """
     return keras.saving.deserialize_keras_object(_read(place, "config.json")["config"]["dtype"])
 
 
 def task_class(preset):
-    """The class of the task that a preset holds; None for a handle, which is only loaded later.
+    """Return the class of a preset's task; None for a handle, which is loaded later.
 
     Args:
         preset: As in a task's `from_preset`.
@@ -174,7 +174,7 @@ def task_class(preset):
 
 
 def _directory_of(preset) -> str:
-    """The directory of a built-in name, or of a run's preset; anything else as it is."""
+    """Return the directory of a built-in name or of a run's preset; other values unchanged."""
     try:
         place = os.fspath(preset)
     except TypeError as error:
@@ -189,6 +189,6 @@ def _directory_of(preset) -> str:
 
 
 def _read(place, name: str) -> dict:
-    """One of a preset's files in JSON."""
+    """Return the content of a preset's JSON file."""
     with open(os.path.join(place, name), encoding="utf-8") as file:
         return json.load(file)

@@ -1,4 +1,4 @@
-"""Recurrent encoders by their names and sizes, for every family that has one."""
+"""Recurrent cells and encoders by name and size, for all recurrent families."""
 
 import keras
 
@@ -26,7 +26,7 @@ def check_cells(*, cell: str, hidden_dim: int, bidirectional: bool, **rates: flo
 
 
 def make_cell(*, cell: str, units: int, recurrent_dropout: float, name: str, dtype=None):
-    """The Keras cell of that name."""
+    """Return the Keras cell of a name."""
     return CELLS[cell](units, recurrent_dropout=recurrent_dropout, name=name, dtype=dtype)
 
 
@@ -40,7 +40,7 @@ def make_encoder(
     recurrent_dropout: float,
     dtype=None,
 ):
-    """An `RNNEncoder` whose output is `hidden_dim` wide, in one direction or both."""
+    """Return an `RNNEncoder` with output width `hidden_dim`, in one direction or both."""
     units = hidden_dim // 2 if bidirectional else hidden_dim
 
     def make_cells(direction):

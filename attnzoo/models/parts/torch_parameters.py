@@ -1,4 +1,4 @@
-"""Parameters that torch knows, and variables in one order on all backends."""
+"""Variables as torch parameters, and one order of variables on all backends."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ import keras
 
 
 def in_order_of_attributes(model):
-    """Sort a model's layers as they were set, as they are on other backends already.
+    """Sort a model's layers by the order in which they were set, as on other backends.
 
-    On torch KerasHub keeps the attributes of a model from Keras until the model is made. Its
-    variables would come in the order of the functional graph, not in that of the attributes; an
-    optimizer in a file goes by the order.
+    On torch KerasHub hides the attributes of a model from Keras until the model is made. The
+    variables would have the order of the functional graph, not that of the attributes, and an
+    optimizer in a file depends on the order.
     """
     if keras.backend.backend() == "torch":
         places = {id(layer): place for place, layer in enumerate(_layers_of(vars(model)))}
@@ -18,10 +18,10 @@ def in_order_of_attributes(model):
 
 
 def known_to_torch(cls):
-    """Let the models of a class register their variables as parameters, before torch asks for them.
+    """Let the models of a class register their variables as parameters before torch needs them.
 
-    A class decorator, for the base of our backbones and that of our tasks. On torch KerasHub's
-    models have no parameters of their own.
+    A class decorator for the bases of backbones and tasks. On torch KerasHub's models have no
+    parameters.
     """
     cls._known_to_torch = ()
     if keras.backend.backend() == "torch":
@@ -31,7 +31,7 @@ def known_to_torch(cls):
 
 
 def functional_variables(model) -> list:
-    """Return variables in the order of the functional graph, as torch once had those of models."""
+    """Return variables in the order of the functional graph, which older files from torch have."""
     found: dict[int, Any] = {}
     for layer in model.layers:
         nested = hasattr(layer, "_known_to_torch")
@@ -41,7 +41,7 @@ def functional_variables(model) -> list:
 
 
 def _after_registration(cls, name: str):
-    """A method of torch's modules that registers the parameters first."""
+    """Return a method of torch's modules that registers the parameters first."""
 
     def method(self, *args, **kwargs):
         _register_parameters(self)
@@ -52,14 +52,14 @@ def _after_registration(cls, name: str):
 
 
 def _register_parameters(model):
-    """Register all variables with torch; anew where LoRA or quantization changed them."""
+    """Register all variables with torch; again if LoRA or quantization changed them."""
     import torch
 
     parameters = [variable.value for variable in model.variables]
     if [*map(id, model._known_to_torch)] == [*map(id, parameters)]:
         return
     names = _unique_names(model.variables)
-    # Torch would take a list for what belongs to a file, and Keras for a container of layers.
+    # Not a list, which torch would save to files, and Keras would treat as a container of layers.
     object.__setattr__(model, "_known_to_torch", tuple(parameters))
     model.add_module(
         "weights_by_path", torch.nn.ParameterDict(dict(zip(names, parameters, strict=True)))
@@ -67,7 +67,7 @@ def _register_parameters(model):
 
 
 def _layers_of(attributes: dict) -> list:
-    """The layers among a model's attributes, and in their lists, in the order they were set in."""
+    """Return the layers in a model's attributes and lists, in the order they were set."""
     found: dict[int, Any] = {}
     for value in attributes.values():
         value = [*value.values()] if isinstance(value, dict) else value
@@ -78,11 +78,11 @@ def _layers_of(attributes: dict) -> list:
 
 
 def _unique_names(variables) -> list[str]:
-    """Paths as torch takes them, the same for each model that is made alike."""
+    """Return names for torch from the variables' paths, equal for models built alike."""
     names, seeds = [], 0
     for variable in variables:
         path = variable.path.replace(".", "_")
-        if path.startswith("seed_generator"):  # Keras counts these up from model to model.
+        if path.startswith("seed_generator"):  # Keras numbers these across models.
             path, seeds = f"seed_generator_{seeds}/state", seeds + 1
         while path in names:
             path += "_"

@@ -1,4 +1,4 @@
-"""The parts of Transformer backbones: embeddings, positions, stacks of blocks, last norms."""
+"""Parts of Transformer backbones: embeddings, positions, stacks of blocks, final norms."""
 
 import keras
 from keras import ops
@@ -12,16 +12,16 @@ from attnzoo.models.parts.policies import policy_for, quantize_again
 
 
 class TransformerParts:
-    """Makes the layers of one backbone, which are alike in all that is said here once.
+    """Makes the layers of one backbone, with the arguments that they share.
 
     Args:
         hidden_dim, num_heads, feed_forward_dim, position, share_position, max_length, dropout,
             block, dtype: As in `TransformerEncoderBackbone`.
 
     Raises:
-        ValueError: For a size below 1, heads that do not divide, a rate outside [0, 1), a position
-            that is no name of one, or a learned position without `max_length`. The layers raise the
-            rest.
+        ValueError: If a size is below 1, `num_heads` does not divide `hidden_dim`, a rate is
+            outside [0, 1), `position` is no known name, or a learned position has no `max_length`.
+            The layers check the other arguments.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class TransformerParts:
         named = position in POSITIONS and not POSITIONS[position].at_input
         if share_position and (not named or "position" in (block or {})):
             raise ValueError(
-                "What blocks share is a `position` that acts in attention, by its name: "
+                "Blocks can share only a `position` that acts in attention, given by its name: "
                 '"rotary", "relative", "t5" or "alibi". Received: share_position=True with '
                 f"position={position!r}, block={block}"
             )
@@ -71,11 +71,11 @@ class TransformerParts:
         self.max_length = max_length
         self.dropout = dropout
         self.block = _map_parts(block, _serialized)
-        self.block_arguments = _map_parts(block, _made)  # An instance is one, for all blocks.
+        self.block_arguments = _map_parts(block, _made)  # All blocks share an instance.
         self.dtype = dtype
 
     def make_embedding(self, vocabulary_size: int, name: str):
-        """An embedding of tokens, whose transpose may be an output layer."""
+        """Return an embedding of tokens, whose transpose may be an output layer."""
         return keras.layers.ReversibleEmbedding(
             vocabulary_size,
             self.hidden_dim,
@@ -88,15 +88,15 @@ class TransformerParts:
         return keras.layers.Rescaling(self.hidden_dim**0.5, **self._named("scale"))
 
     def make_position(self, name: str):
-        """The position that acts at the input, or one that does nothing there."""
+        """Return the position that acts at the input, or one without effect."""
         return self._position(self.position if self._at_input() else "none", name)
 
     def make_dropout(self):
-        """The dropout of what enters the first block."""
+        """Return the dropout before the first block."""
         return keras.layers.Dropout(self.dropout, **self._named("embedding_dropout"))
 
     def make_blocks(self, cls, count: int, name: str) -> list:
-        """A stack of blocks of this class."""
+        """Return a stack of blocks of this class."""
         width = self.feed_forward_dim
         position = None if self._at_input() else self.position
         if self.share_position:
@@ -119,13 +119,13 @@ class TransformerParts:
         ]
 
     def make_norm(self, block, name: str):
-        """The norm after a stack of such blocks, or None where each ends with one."""
+        """Return the norm after a stack of blocks, or None if each block ends with a norm."""
         if not block.norm_first:
             return None
         return NORMS[block.norm](epsilon=block.epsilon, **self._named(name))
 
     def _at_input(self) -> bool:
-        """Whether the position acts at the input, not within attention."""
+        """Return whether the position acts at the input and not within attention."""
         return POSITIONS[self.position or "none"].at_input
 
     def _position(self, position, name: str, value_dim: int | None = None, **arguments):
@@ -147,8 +147,8 @@ class TransformerParts:
 class TransformerBackbone(Backbone):
     """Base of the Transformer backbones.
 
-    A subclass makes its layers from `TransformerParts`, among them `scale` and
-    `embedding_dropout`, and hands the parts on to this constructor.
+    A subclass makes its layers with `TransformerParts`, among them `scale` and `embedding_dropout`,
+    and passes the parts to this constructor.
     """
 
     has_heads = True
@@ -166,21 +166,21 @@ class TransformerBackbone(Backbone):
         self.block = parts.block
 
     def embed(self, token_ids, embedding, position, positions=None):
-        """Embed tokens int [B, T], at positions int [T]: float [B, T, D]."""
+        """Embed tokens int [B, T] at positions int [T]; return float [B, T, D]."""
         x = position(self.scale(embedding(token_ids)), positions)
         return self.embedding_dropout(x)
 
     def enable_lora(self, rank: int, target_layer_names: list[str] | None = None):
         """Freeze all weights, and adapt some layers' kernels by low-rank matrices.
 
-        Differs from KerasHub's: the biases of these layers are frozen too, so that what
-        `save_lora_weights` writes is all that training changes.
+        Differs from KerasHub: the biases of these layers are frozen too, so that
+        `save_lora_weights` writes everything that training changes.
 
         Args:
-            rank: The rank of what is added to a kernel. At least 1.
-            target_layer_names: Which layers, by name: of attentions `"query"`, `"key"`, `"value"`
-                and `"attention_output"`, of feed-forwards `"hidden"`, `"gate"` and `"output"`.
-                None is `"query"` and `"value"`.
+            rank: The rank of the matrix added to a kernel. At least 1.
+            target_layer_names: Names of the layers to adapt: in attentions `"query"`, `"key"`,
+                `"value"` and `"attention_output"`, in feed-forwards `"hidden"`, `"gate"` and
+                `"output"`. None is `"query"` and `"value"`.
         """
         super().enable_lora(rank, target_layer_names)
         for layer in self._flatten_layers(include_self=False):
@@ -202,7 +202,7 @@ class TransformerBackbone(Backbone):
 
 
 def _map_parts(block, function) -> dict:
-    """The arguments of blocks with a function of those that may be layers."""
+    """Return the arguments of blocks, with a function applied to those that may be layers."""
     block = dict(block or {})
     if "position" in block:
         block["position"] = function(block["position"])
@@ -223,17 +223,17 @@ def _made(part):
 
 
 def run_blocks(blocks, x, *args, **kwargs):
-    """Run a stack of blocks, each on what the one before left.
+    """Run a stack of blocks, each on the output of the previous one.
 
     Args:
         blocks: L blocks.
         x: float [B, T, D].
-        *args: What else each block is called with.
+        *args: Further arguments of each block's call.
         **kwargs: The same, by name.
 
     Returns:
-        A tuple: x float [B, T, D] after the last, and what alignments blocks return, float
-        [B, N, T, S] each, of all blocks together, float [B, L, N, T, S].
+        A tuple: x float [B, T, D] after the last block, and for each kind of alignments that the
+        blocks return, float [B, N, T, S], those of all blocks, float [B, L, N, T, S].
     """
     looked = []
     for block in blocks:

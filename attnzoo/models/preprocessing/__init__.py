@@ -1,1 +1,1 @@
-"""From strings to token ids and back: one file for each kind of preprocessor."""
+"""Preprocessors, from strings to token ids and back: one file for each kind."""

@@ -1,4 +1,4 @@
-"""Classes by name or by number: what a label may be, and which id it has."""
+"""Classes by name or by number: checks of labels, and their ids."""
 
 import numpy as np
 
@@ -12,13 +12,13 @@ class ClassLabels:
 
     Args:
         class_names: Different strings, at least one; or None for classes that are numbers.
-        num_classes: How many, at least 1; None counts the names.
-        separated: Whether several labels may stand in one string, with white space between them:
-            then no name may have any.
+        num_classes: Number of classes, at least 1; None counts the names.
+        separated: Whether one string may hold several labels, separated by white space; names must
+            then have none.
 
     Raises:
-        ValueError: If neither is given, they do not agree, a name is there twice or not a string,
-            or has white space where it separates names.
+        ValueError: If neither names nor number are given, they disagree, a name is repeated or not
+            a string, or with `separated` a name has white space.
 
     Example:
         >>> labels = ClassLabels(["negative", "positive"])
@@ -60,23 +60,23 @@ class ClassLabels:
         self._places = {name: place for place, name in enumerate(class_names)}
 
     def ids(self, labels):
-        """The ids of labels.
+        """Return the ids of labels.
 
         Args:
             labels: (Nested) lists or an array of names or ids; inside a `tf.function` a tensor,
                 dense or ragged.
 
         Returns:
-            Ids, in the form of `labels`.
+            Ids, nested like `labels`.
 
         Raises:
-            ValueError: If a label is outside the classes, or is a name where there are none.
+            ValueError: If a label is outside the classes, or is a name and classes have no names.
         """
         used = form()
         return used.label_ids(used.split_words(labels) if self.separated else labels, self)
 
     def id(self, label, place: str = "") -> int:
-        """Return the id of one label; `place` is where a message says that it is."""
+        """Return the id of one label; `place` is its position for the message."""
         if isinstance(label, bytes):
             label = label.decode("utf-8")
         if isinstance(label, str):
@@ -88,16 +88,16 @@ class ClassLabels:
         raise ValueError(f"A label must be {self.rule()}. Received: {label!r}{place}")
 
     def names(self, ids) -> list:
-        """The names of ids int [B], or the ids again where classes have no names."""
+        """Return the names of ids int [B], or the ids if classes have no names."""
         ids = [int(i) for i in ids]
         return ids if self.class_names is None else [self.class_names[i] for i in ids]
 
     def get_config(self) -> dict:
-        """Return the arguments of a task that has these classes."""
+        """Return the arguments of a task with these classes."""
         return {"num_classes": self.num_classes, "class_names": self.class_names}
 
     def need_names(self, label):
-        """Raise on a label that is a string, where classes have no names."""
+        """Raise if a label is a string and classes have no names."""
         if self.class_names is None:
             raise ValueError(
                 "Labels that are strings need `class_names`. "
@@ -105,6 +105,6 @@ class ClassLabels:
             )
 
     def rule(self) -> str:
-        """Return what a label may be."""
+        """Return the rule for a label, in words."""
         numbers = f"a whole number in [0, {self.num_classes})"
         return numbers if self.class_names is None else f"one of {self.class_names}, or {numbers}"

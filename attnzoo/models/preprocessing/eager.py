@@ -1,4 +1,4 @@
-"""Functions of preprocessing on Python's strings and on NumPy arrays; see `forms`."""
+"""Preprocessing functions for Python strings and NumPy arrays; see `forms`."""
 
 import numpy as np
 from keras import ops
@@ -8,13 +8,13 @@ from attnzoo.models.preprocessing.packing import SPLITTER, as_lists, fit_length,
 
 
 def as_batch(x):
-    """Return whether raw texts are one single string, and the same as a batch."""
+    """Return whether raw texts are a single string, and the texts as a batch."""
     x = as_lists(x)
     return (True, [x]) if isinstance(x, (str, bytes)) else (False, x)
 
 
 def check_texts(texts, kind: str = "text", *, may_be_blank: bool = False) -> list[str]:
-    """Return texts as a list of strings, or raise what is wrong with them."""
+    """Return texts as a list of strings; raise if they are invalid."""
     return as_texts(texts, kind, may_be_blank=may_be_blank)
 
 
@@ -24,12 +24,12 @@ def concatenate(texts, others) -> list:
 
 
 def repeat_batch(values, times: int):
-    """Return a batch [B, ...] several times, one after the other."""
+    """Return a batch [B, ...], repeated along its first axis."""
     return np.concatenate([np.asarray(values)] * times)
 
 
 def number_rows(texts):
-    """Return the numbers of a batch's rows, int32 [B]."""
+    """Return the indices of a batch's rows, int32 [B]."""
     return np.arange(len(as_lists(texts)), dtype="int32")
 
 
@@ -47,21 +47,21 @@ def count_tokens(rows):
 
 
 def apply_truncation(value, lengths, limit: int, truncate: str, truncation, kind: str = "text"):
-    """Warn of texts that are too long, or raise.
+    """Warn about texts that are too long, or raise.
 
     Args:
-        value: Returned as it is; in a graph it waits for the warning.
-        lengths: int [B], in tokens with the special ones.
-        limit: The longest that they may be.
+        value: Returned unchanged; in a graph it depends on the warning.
+        lengths: int [B], in tokens, with the special ones.
+        limit: The largest allowed length.
         truncate: `"warn"`, `"error"` or `"silent"`.
-        truncation: A `Truncation`, which knows what was warned of.
-        kind: The name of such a text in a message.
+        truncation: A `Truncation`, which records earlier warnings.
+        kind: The name of a text in messages.
 
     Returns:
         `value`.
 
     Raises:
-        ValueError: If one is too long and `truncate="error"`; in a graph it is TensorFlow's
+        ValueError: If a text is too long and `truncate="error"`; in a graph this is TensorFlow's
             `InvalidArgumentError`.
     """
     longest, count = int(np.max(lengths, initial=0)), int(np.sum(np.greater(lengths, limit)))
@@ -75,21 +75,21 @@ def apply_truncation(value, lengths, limit: int, truncate: str, truncation, kind
 
 
 def padded_length(lengths, limit: int, fixed: bool = False):
-    """Return the length to pad to, in tokens: one of few that holds all, or the limit if fixed."""
+    """Return the length to pad to: one of a few lengths that holds all, or the limit if fixed."""
     return limit if fixed else fit_length(int(np.max(lengths, initial=0)), limit)
 
 
 def pack_rows(rows, length, *, start=None, end=None, padding=0):
-    """Cut, complete and pad rows of whole numbers, one for each token.
+    """Truncate rows of ids, add start and end, and pad.
 
     Args:
         rows: Lists of int; in a graph a `tf.RaggedTensor`.
         length: S, in tokens.
-        start, end: What stands before and behind each row, or None for nothing.
-        padding: What stands in the padding.
+        start, end: Values before and after each row, or None.
+        padding: Value of the padding.
 
     Returns:
-        int32 [B, S], and the mask bool [B, S] of what is no padding.
+        int32 [B, S], and the mask bool [B, S], True at real values.
     """
     starts, ends = ([] if one is None else [one] for one in (start, end))
     room = length - len(starts) - len(ends)
@@ -103,7 +103,7 @@ def pack_rows(rows, length, *, start=None, end=None, padding=0):
 
 
 def weigh(weight, sample_weight):
-    """Return weights [B, M], or a mask, times those [B] of their rows, or None: float32 [B, M]."""
+    """Return weights or a mask [B, M], times weights [B] of rows or None: float32 [B, M]."""
     weight = ops.convert_to_numpy(weight).astype("float32")
     if sample_weight is None:
         return weight
@@ -114,7 +114,7 @@ def weigh(weight, sample_weight):
 
 
 def label_ids(labels, classes):
-    """Return the ids of labels, as `ClassLabels.ids` does."""
+    """Return the ids of labels, like `ClassLabels.ids`."""
     labels = as_lists(labels)
     if not isinstance(labels, (list, tuple)):
         return classes.id(labels)
@@ -122,7 +122,7 @@ def label_ids(labels, classes):
 
 
 def _label_ids(label, classes, place: str):
-    """The id of a label, or those of a list of them."""
+    """Return the id of a label, or the ids of a list of labels."""
     if isinstance(label, (list, tuple)):
         return [_label_ids(one, classes, place) for one in label]
     return classes.id(label, place)
@@ -132,8 +132,8 @@ def split_words(texts):
     """Split texts at white space.
 
     Args:
-        texts: A list whose strings are split, and whose other items stay as they are; in a graph a
-            tensor, of which a dense one of strings is split.
+        texts: A list, whose strings are split and whose other items are returned unchanged; in a
+            graph a tensor, which is split if it is a dense tensor of strings.
 
     Returns:
         A list of lists of strings; in a graph a `tf.RaggedTensor`.
@@ -144,15 +144,16 @@ def split_words(texts):
 
 
 def tokenize_words(tokenizer, words):
-    """Tokenize each word for itself.
+    """Tokenize each word separately.
 
     Args:
         tokenizer: A tokenizer.
         words: Lists of words, one for each of B texts; in a graph a `tf.RaggedTensor` [B, (W)].
 
     Returns:
-        The ids of each text; 1 at the first token of each word, else 0; and how many tokens each
-        word has. In a graph the first two are `tf.RaggedTensor`s [B, (S)], the last is [all words].
+        The ids of each text; for each id 1 if it is the first token of a word, else 0; and the
+        number of tokens of each word. In a graph the first two are `tf.RaggedTensor`s [B, (S)], the
+        last is [all words].
 
     Raises:
         ValueError: If a word gives no token.
@@ -173,15 +174,15 @@ def tokenize_words(tokenizer, words):
 
 
 def spread_tags(tags, words, firsts, counts):
-    """Put the tag of each word at its first token.
+    """Assign the tag of each word to its first token.
 
     Args:
-        tags: Tag ids, as many as words for each text.
+        tags: Tag ids, one for each word of each text.
         words: As in `tokenize_words`.
         firsts, counts: As `tokenize_words` returns them.
 
     Returns:
-        Tag ids of the tokens, 0 at the others, in the form of `firsts`.
+        Tag ids, nested like `firsts`, 0 at tokens that are not the first of a word.
 
     Raises:
         ValueError: If a text has more or fewer tags than words.
@@ -195,7 +196,7 @@ def spread_tags(tags, words, firsts, counts):
 
 
 def check_as_many(words, tags, position: int):
-    """Raise unless a text has as many tags as words."""
+    """Raise unless a text has the same number of tags as words."""
     if not hasattr(tags, "__len__"):
         raise ValueError(
             "The tags of a text must be in a list, or in a string with white space between them. "
@@ -212,26 +213,26 @@ def check_as_many(words, tags, position: int):
 
 
 def hide_tokens(token_ids, chances: dict, special_ids, ordinary_ids, mask_id: int, draw):
-    """Hide some of the tokens of packed texts.
+    """Mask some of the tokens of packed texts.
 
     Args:
         token_ids: int [B, S].
         chances: `mask_rate`, `mask_token_rate` and `random_token_rate`.
-        special_ids: Ids that are never hidden.
-        ordinary_ids: int32 [V], ids that another token may be.
+        special_ids: Ids that are never masked.
+        ordinary_ids: int32 [V], ids for random replacements.
         mask_id: The id of the mask token.
         draw: A `numpy.random.Generator`; in a graph a function of a shape to numbers in [0, 1).
 
     Returns:
-        Ids int32 [B, S] with hidden tokens, their positions int32 [B, M], the tokens that were
-        there int32 [B, M], and weights float32 [B, M], 0 where a text has fewer than M.
+        Ids int32 [B, S] with masked tokens, the positions of these int32 [B, M], the original
+        tokens int32 [B, M], and weights float32 [B, M], 0 if a text has fewer than M.
     """
     batch, length = token_ids.shape
     may = ~np.isin(token_ids, special_ids)
     most = max(1, round(chances["mask_rate"] * length))
     wanted = np.maximum(np.rint(chances["mask_rate"] * may.sum(axis=1)), 1)
     count = np.minimum(wanted, may.sum(axis=1))
-    drawn = np.where(may, draw.random((batch, length)), 2.0)  # Those that may come first.
+    drawn = np.where(may, draw.random((batch, length)), 2.0)  # Maskable tokens sort first.
     places = np.argsort(drawn, axis=1)[:, :most]
     chosen = np.arange(most) < count[:, None]
     there = np.take_along_axis(token_ids, places, axis=1)
@@ -246,7 +247,7 @@ def hide_tokens(token_ids, chances: dict, special_ids, ordinary_ids, mask_id: in
 
 
 def tokenize_masks(tokenizer, texts, mask: str, mask_id: int) -> list[list[int]]:
-    """Return the ids of texts in which a string stands for the mask token, unpacked."""
+    """Return the ids of texts in which the string `mask` is the mask token, unpacked."""
     rows = []
     for text in as_texts(texts):
         row = []
@@ -258,14 +259,14 @@ def tokenize_masks(tokenizer, texts, mask: str, mask_id: int) -> list[list[int]]
 
 
 def find_masks(token_ids, mask_id: int) -> dict:
-    """Find the places of the mask token in ids [B, S].
+    """Find the positions of the mask token in ids [B, S].
 
     Returns:
         dict of `mask_positions` int32 [B, M] and `is_mask` bool [B, M], M at least 1.
     """
     is_hidden = token_ids == mask_id
     counts = is_hidden.sum(axis=1, keepdims=True)
-    most = max(int(counts.max(initial=0)), 1)  # Also where there is none.
+    most = max(int(counts.max(initial=0)), 1)  # Also if there is none.
     order = np.argsort(~is_hidden, axis=1, kind="stable")
     is_mask = np.arange(most) < counts
     return {
@@ -278,21 +279,21 @@ def find_masks(token_ids, mask_id: int) -> dict:
 
 
 def detokenize(tokenizer, token_ids, shown):
-    """Return the texts of ids [B, T], of which `shown` bool [B, T] says what is text."""
+    """Return the texts of those ids [B, T] for which `shown` bool [B, T] is True."""
     kept = [[int(i) for i in ids[mask]] for ids, mask in zip(token_ids, shown, strict=True)]
-    # An empty list in a batch of lists has no rank of its own for some tokenizers.
+    # Some tokenizers cannot infer the rank of a batch of lists if one list is empty.
     return [tokenizer.detokenize(ids) if ids else "" for ids in kept]
 
 
 def shown_ids(token_ids, padding_mask, special_ids):
-    """Return ids as an array, and what of them is text: bool, neither padding nor special."""
+    """Return ids as an array, and bool: True at text, which is neither padding nor special."""
     token_ids = ops.convert_to_numpy(token_ids)
     real = ops.convert_to_numpy(padding_mask).astype(bool)
     return token_ids, real & ~np.isin(token_ids, list(special_ids))
 
 
 def cut_symbols(symbols, length: int, lowercase: bool):
-    """Cut the symbols of one text or of a batch to a length, in lower case if asked for."""
+    """Truncate the symbols of one text or of a batch; convert to lower case if asked for."""
     if symbols and isinstance(symbols[0], list):
         return [cut_symbols(row, length, lowercase) for row in symbols]
     return [symbol.lower() if lowercase else symbol for symbol in symbols[:length]]

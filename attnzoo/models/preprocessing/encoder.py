@@ -1,4 +1,4 @@
-"""From raw strings to the token ids that an encoder reads."""
+"""Preprocessor from raw strings to the token ids of an encoder."""
 
 import os
 
@@ -15,29 +15,30 @@ from attnzoo.models.preprocessing.truncation import Truncation, check_truncate
 
 
 class EncoderPreprocessor(keras_hub.models.Preprocessor):
-    """Tokenizes, packs and pads texts: `ids [END]`, or `[START] ids [END]`. Labels go through.
+    """Tokenizes, packs and pads texts: `ids [END]`, or `[START] ids [END]`.
 
-    A batch is padded to its longest text and a little more, to one of few lengths, for each of
-    which a model is compiled. It works on Python strings, and in the graph of a `tf.data` pipeline
-    or an export.
+    A batch is padded to the smallest of a few lengths that holds its longest text; a model is
+    compiled for each of these lengths. Labels are returned unchanged. The preprocessor works on
+    Python strings, and in the graph of a `tf.data` pipeline or an export.
 
     Args:
         tokenizer: A `keras_hub.tokenizers.Tokenizer`. It needs a start, an end and a padding token:
-            as attributes `start_token_id`, `end_token_id`, `pad_token_id`, as ours have them, or
-            in a usual spelling (`"[START]"`, `"[CLS]"`, `"<s>"`, ...) in its vocabulary.
-        sequence_length: The longest that a text may be, in tokens with the special ones. At least
-            1, and more than there are special ones.
-        add_start: Whether the start token comes first.
-        add_end: Whether the end token comes last.
-        truncate: What happens to a longer text: `"warn"` cuts it and warns, once; `"silent"` cuts
-            it; `"error"` raises.
+            as attributes `start_token_id`, `end_token_id`, `pad_token_id`, as in the tokenizers of
+            attnzoo, or in a usual spelling (`"[START]"`, `"[CLS]"`, `"<s>"`, ...) in its
+            vocabulary.
+        sequence_length: Largest length of a text, in tokens, with the special ones. At least 1, and
+            more than the number of special tokens.
+        add_start: Whether to add the start token.
+        add_end: Whether to add the end token.
+        truncate: Treatment of a longer text: `"warn"` truncates it and warns, once; `"silent"`
+            truncates it; `"error"` raises.
 
     Call arguments:
         x: A string or strings.
-        y, sample_weight: Anything; they are returned as they are.
-        sequence_length: The length to pad to, in tokens; None fits the batch.
-        truncate: In place of the one above. A graph that is to be saved needs `"silent"` or
-            `"error"`: a warning is Python's.
+        y, sample_weight: Any values; they are returned unchanged.
+        sequence_length: The length to pad to, in tokens; None depends on the batch.
+        truncate: Replaces the constructor's `truncate`. A graph that will be saved needs `"silent"`
+            or `"error"`: a warning needs Python.
 
     Returns:
         x, `(x, y)` or `(x, y, sample_weight)`, where x is a dict of `token_ids` int32 [B, S] and
@@ -45,10 +46,10 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
 
     Raises:
         ValueError: If a length is too small, `truncate` is unknown, a special token is missing, a
-            text is empty, or one is too long and `truncate="error"`.
+            text is empty, or a text is too long and `truncate="error"`.
     """
 
-    # A preset of another task has no preprocessor of this class: of its own, this takes over these.
+    # Arguments that are taken from the preprocessor in another task's preset.
     tokenizer_cls = keras_hub.tokenizers.Tokenizer
     packing_arguments = ("sequence_length", "add_start", "add_end", "truncate")
     built: bool  # As in every layer.
@@ -79,7 +80,8 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
         self._truncation = Truncation()
 
     def build(self, input_shape):
-        # Only now: a tokenizer from a preset has no vocabulary before its assets are loaded.
+        # Not in `__init__`: a tokenizer from a preset has no vocabulary before its assets are
+        # loaded.
         with BUILDING:
             if not self.built:
                 self.find_tokens()
@@ -112,12 +114,12 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
         return {name: value[0] for name, value in packed.items()} if is_one else packed
 
     def check_labels(self, texts, label_ids):
-        """Raise on labels that do not fit their texts; those of whole texts always do."""
+        """Raise if labels do not fit their texts; a label for a whole text always fits."""
 
     def check_texts(self, texts):
-        """Raise on texts that are empty, or too long where `truncate="error"`.
+        """Raise if a text is empty, or too long with `truncate="error"`.
 
-        A call would find them too, but a graph only later, and with TensorFlow's error.
+        A call checks this too, but in a graph only later, and with TensorFlow's error.
         """
         texts = as_texts(texts)
         if self.truncate == "error":
@@ -126,17 +128,17 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
             self.length_of(self.tokenize(texts))
 
     def tokenize(self, texts):
-        """Ids of B texts, unpacked: lists of int; in a graph a `tf.RaggedTensor` [B, (S)]."""
+        """Return ids of B texts, unpacked: lists; in a graph a `tf.RaggedTensor` [B, (S)]."""
         used = form()
         return used.tokenize(self.tokenizer, used.check_texts(texts))
 
     def length_of(self, ids, sequence_length=None, truncate=None, fixed: bool = False):
-        """Return the length to pad to; warn of longer texts, or raise.
+        """Return the length to pad to; warn about longer texts, or raise.
 
         Args:
-            ids: As `tokenize` gives them.
+            ids: Ids from `tokenize`.
             sequence_length, truncate: As in a call.
-            fixed: Whether it is the longest there may be, whatever the batch holds.
+            fixed: Whether to return the largest allowed length for every batch.
         """
         truncate = truncate or self.truncate
         check_truncate(truncate)
@@ -149,7 +151,7 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
         return used.padded_length(lengths, limit, fixed)
 
     def pack_tokens(self, ids, length):
-        """Special tokens and padding around ids: the dict that a call returns."""
+        """Return ids with special tokens and padding, as the dict that a call returns."""
         if not self.built:
             self.build(None)
         tokenizer = self.tokenizer
@@ -163,7 +165,7 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
         Args:
             rows: Lists of int; in a graph a `tf.RaggedTensor`.
             length: S, in tokens.
-            special: What stands at the start token, at the end token and in the padding.
+            special: Values at the start token, at the end token and in the padding.
 
         Returns:
             int32 [B, S], and the mask bool [B, S] of what is no padding.
@@ -178,21 +180,21 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
         )
 
     def tokens(self, text: str) -> list[str]:
-        """The tokens of one text as strings, cut and completed like a batch, for labels."""
+        """Return the tokens of one text as strings, truncated and with special tokens."""
         packed = self.pack_texts(text, truncate="silent")
         ids = packed["token_ids"][packed["padding_mask"]]
         return [self.tokenizer.id_to_token(int(i)) for i in ids]
 
     def check_backbone(self, backbone):
-        """Raise if texts could be longer than `backbone` has positions, or have unknown ids."""
+        """Raise if texts may be too long for the backbone's positions, or have unknown ids."""
         check_table(backbone, sequence_length=self.sequence_length)
         self.check_vocabulary(backbone)
 
     def check_vocabulary(self, backbone):
-        """Raise if the tokenizer could give an id that `backbone` has no embedding for."""
+        """Raise if the tokenizer may return an id without an embedding in `backbone`."""
         try:
             known = self.tokenizer.vocabulary_size()
-        except ValueError:  # From a preset: its vocabulary is loaded later.
+        except ValueError:  # A preset's vocabulary is loaded later.
             return
         if known > backbone.vocabulary_size:
             raise ValueError(
@@ -202,7 +204,7 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
 
     @classmethod
     def from_preset(cls, preset: str | os.PathLike, **kwargs):
-        """Load a preprocessor from a preset; `preset` is what a task's `from_preset` takes."""
+        """Load a preprocessor from a preset; `preset` is as in a task's `from_preset`."""
         with explain_preset_errors(preset, cls, kwargs) as place:
             return super().from_preset(place, **kwargs)
 

@@ -1,7 +1,7 @@
-"""The two forms of preprocessing, and the one place that chooses between them.
+"""The two forms of preprocessing, and the function that chooses between them.
 
-`eager` works on Python's strings and on NumPy arrays, `graph` on tensors while TensorFlow traces a
-`tf.data` pipeline or an export. Both have the same functions, and a test holds one to the other.
+`eager` works on Python strings and NumPy arrays, `graph` on tensors while TensorFlow traces a
+`tf.data` pipeline or an export. Both have the same functions, and a test compares their results.
 """
 
 from attnzoo.data.tokenizers import in_graph
@@ -9,5 +9,5 @@ from attnzoo.models.preprocessing import eager, graph
 
 
 def form():
-    """Return the module whose functions fit what is being done now."""
+    """Return the module for the current context: `graph` while TensorFlow traces, else `eager`."""
     return graph if in_graph() else eager

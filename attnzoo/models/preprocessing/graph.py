@@ -1,7 +1,7 @@
-"""Functions of preprocessing on tensors, for `tf.data` and for exports; see `forms`.
+"""Preprocessing functions for tensors, in `tf.data` and in exports; see `forms`.
 
-Their arguments and results are those of `eager`, which documents them, with tensors for arrays and
-`tf.RaggedTensor`s for lists of lists.
+`eager` documents their arguments and results; here tensors replace arrays, and `tf.RaggedTensor`s
+replace lists of lists.
 """
 
 from attnzoo.models.preprocessing.packing import SPLITTER, lengths_up_to
@@ -15,7 +15,7 @@ def as_ragged(ids):
 
 
 def as_batch(x):
-    """Return whether raw texts are one single string, and the same as a batch."""
+    """Return whether raw texts are a single string, and the texts as a batch."""
     import tensorflow as tf
 
     x = tf.convert_to_tensor(x, tf.string)
@@ -23,7 +23,7 @@ def as_batch(x):
 
 
 def check_texts(texts, kind: str = "text", *, may_be_blank: bool = False):
-    """Return texts as they are: a graph takes what there is."""
+    """Return texts unchanged: a graph does not check them."""
     return texts
 
 
@@ -35,14 +35,14 @@ def concatenate(texts, others):
 
 
 def repeat_batch(values, times: int):
-    """Return a batch [B] several times, one after the other."""
+    """Return a batch [B], repeated along its first axis."""
     import tensorflow as tf
 
     return tf.tile(values, [times])
 
 
 def number_rows(texts):
-    """Return the numbers of a batch's rows, int32 [B]."""
+    """Return the indices of a batch's rows, int32 [B]."""
     import tensorflow as tf
 
     return tf.range(tf.shape(texts)[0])
@@ -64,7 +64,7 @@ def count_tokens(rows):
 
 
 def apply_truncation(value, lengths, limit: int, truncate: str, truncation, kind: str = "text"):
-    """Return a value that waits for the warning of texts that are too long, or for an error."""
+    """Return a value that depends on the warning, or the error, about texts that are too long."""
     import tensorflow as tf
 
     longest = tf.reduce_max(lengths)
@@ -88,7 +88,7 @@ def apply_truncation(value, lengths, limit: int, truncate: str, truncation, kind
 
 
 def padded_length(lengths, limit: int, fixed: bool = False):
-    """Return the length to pad to, an int32 scalar: one of few, or the limit if fixed."""
+    """Return the length to pad to, an int32 scalar: one of a few, or the limit if fixed."""
     import tensorflow as tf
 
     longest = tf.minimum(tf.reduce_max(lengths), limit)
@@ -97,7 +97,7 @@ def padded_length(lengths, limit: int, fixed: bool = False):
 
 
 def pack_rows(rows, length, *, start=None, end=None, padding=0):
-    """Cut, complete and pad rows [B, (S)] of whole numbers, one for each token."""
+    """Truncate rows [B, (S)] of ids, add start and end, and pad."""
     import tensorflow as tf
 
     starts, ends = ([] if one is None else [one] for one in (start, end))
@@ -112,7 +112,7 @@ def pack_rows(rows, length, *, start=None, end=None, padding=0):
 
 
 def weigh(weight, sample_weight):
-    """Return weights [B, M], or a mask, times those [B] of their rows, or None: float32 [B, M]."""
+    """Return weights or a mask [B, M], times weights [B] of rows or None: float32 [B, M]."""
     import tensorflow as tf
 
     weight = tf.cast(weight, tf.float32)
@@ -125,7 +125,7 @@ def weigh(weight, sample_weight):
 
 
 def label_ids(labels, classes):
-    """Return the ids of labels, dense or ragged, as `ClassLabels.ids` does."""
+    """Return the ids of labels, dense or ragged, like `ClassLabels.ids`."""
     import tensorflow as tf
 
     if isinstance(labels, tf.RaggedTensor):
@@ -146,7 +146,7 @@ def label_ids(labels, classes):
 
 
 def split_words(texts):
-    """Split a dense tensor of strings at white space; others stay as they are."""
+    """Split a dense tensor of strings at white space; return other tensors unchanged."""
     import tensorflow as tf
 
     whole = not isinstance(texts, tf.RaggedTensor) and texts.dtype == tf.string
@@ -154,7 +154,7 @@ def split_words(texts):
 
 
 def tokenize_words(tokenizer, words):
-    """Tokenize each word [B, (W)] for itself."""
+    """Tokenize each word [B, (W)] separately."""
     import tensorflow as tf
 
     pieces = as_ragged(tokenizer(words.flat_values))  # [words of all texts, (P)]
@@ -163,14 +163,14 @@ def tokenize_words(tokenizer, words):
     message = "A word must have at least one token. Received:"
     with tf.control_dependencies([tf.debugging.Assert(tf.size(missing) == 0, [message, missing])]):
         ids = tf.identity(tf.cast(pieces.flat_values, tf.int32))
-    splits = tf.gather(pieces.row_splits, words.row_splits)  # The texts', in tokens.
+    splits = tf.gather(pieces.row_splits, words.row_splits)  # Row splits of the texts, in tokens.
     ids = tf.RaggedTensor.from_row_splits(ids, splits)
     firsts = tf.cast(tf.ragged.range(lengths).flat_values == 0, tf.int32)
     return ids, ids.with_flat_values(firsts), lengths
 
 
 def spread_tags(tags, words, firsts, counts):
-    """Put the tag of each word at its first token."""
+    """Assign the tag of each word to its first token."""
     import tensorflow as tf
 
     tags = tags if isinstance(tags, tf.RaggedTensor) else as_ragged(tf.convert_to_tensor(tags))
@@ -186,7 +186,7 @@ def spread_tags(tags, words, firsts, counts):
 
 
 def hide_tokens(token_ids, chances: dict, special_ids, ordinary_ids, mask_id: int, draw):
-    """Hide some of the tokens of packed texts."""
+    """Mask some of the tokens of packed texts."""
     import tensorflow as tf
 
     batch, length = tf.unstack(tf.shape(token_ids))
@@ -215,7 +215,7 @@ def hide_tokens(token_ids, chances: dict, special_ids, ordinary_ids, mask_id: in
 
 
 def tokenize_masks(tokenizer, texts, mask: str, mask_id: int):
-    """Return the ids of texts in which a string stands for the mask token, [B, (S)]."""
+    """Return the ids [B, (S)] of texts in which the string `mask` is the mask token."""
     import tensorflow as tf
 
     parts = tf.strings.split(texts, mask)  # [B, (P)]
@@ -223,17 +223,17 @@ def tokenize_masks(tokenizer, texts, mask: str, mask_id: int):
     ids = as_ragged(tokenizer(tf.where(blank, "", parts.flat_values)))
     masks = tf.fill([ids.nrows(out_type=tf.int32), 1], mask_id)
     ids = tf.concat([tf.cast(ids, tf.int32), tf.RaggedTensor.from_tensor(masks)], axis=1)
-    # A mask behind each part, but the last.
+    # A mask after each part except the last.
     return parts.with_flat_values(ids).merge_dims(1, 2)[:, :-1]
 
 
 def find_masks(token_ids, mask_id: int) -> dict:
-    """Find the places of the mask token in ids [B, S]."""
+    """Find the positions of the mask token in ids [B, S]."""
     import tensorflow as tf
 
     is_hidden = token_ids == mask_id
     counts = tf.reduce_sum(tf.cast(is_hidden, tf.int32), axis=1, keepdims=True)
-    most = tf.maximum(tf.reduce_max(counts), 1)  # Also where there is none.
+    most = tf.maximum(tf.reduce_max(counts), 1)  # Also if there is none.
     order = tf.argsort(tf.cast(~is_hidden, tf.int32), axis=1, stable=True)
     is_mask = tf.range(most) < counts
     return {"mask_positions": tf.where(is_mask, order[:, :most], 0), "is_mask": is_mask}
@@ -243,14 +243,14 @@ def find_masks(token_ids, mask_id: int) -> dict:
 
 
 def detokenize(tokenizer, token_ids, shown):
-    """Return the texts of ids [B, T], of which `shown` bool [B, T] says what is text."""
+    """Return the texts of those ids [B, T] for which `shown` bool [B, T] is True."""
     import tensorflow as tf
 
     return tokenizer.detokenize(tf.ragged.boolean_mask(token_ids, shown))
 
 
 def shown_ids(token_ids, padding_mask, special_ids):
-    """Return ids, and what of them is text: bool, neither padding nor special."""
+    """Return ids, and bool: True at text, which is neither padding nor special."""
     import tensorflow as tf
 
     shown = tf.cast(padding_mask, tf.bool)
@@ -260,7 +260,7 @@ def shown_ids(token_ids, padding_mask, special_ids):
 
 
 def cut_symbols(symbols, length: int, lowercase: bool):
-    """Cut the symbols of one text or of a batch to a length, in lower case if asked for."""
+    """Truncate the symbols of one text or of a batch; convert to lower case if asked for."""
     import tensorflow as tf
 
     is_batch = isinstance(symbols, tf.RaggedTensor)

@@ -1,4 +1,4 @@
-"""Checks of inputs: texts, token ids, datasets of batches; else one clear error."""
+"""Checks of inputs: texts, token ids, and datasets of batches."""
 
 import keras
 import numpy as np
@@ -8,19 +8,18 @@ from attnzoo.models.preprocessing.packing import as_lists, need_some
 
 
 def as_texts(texts, kind: str = "text", *, may_be_blank: bool = False) -> list[str]:
-    """Return texts as a list of strings, or raise what there is to say against them.
+    """Return texts as a list of strings; raise if they are invalid.
 
-    Every method that takes texts goes through this before it tokenizes or trains.
+    Every method that takes texts calls this before it tokenizes or trains.
 
     Args:
-        texts: A list, tuple, array, eager tensor or other iterable of strings, or of bytes in
-            UTF-8.
-        kind: What one of them is called: `"text"`, `"source"`, `"target"`, `"question"`, ...
-        may_be_blank: Whether one may be empty, or white space alone.
+        texts: A list, tuple, array, eager tensor or other iterable of strings, or of UTF-8 bytes.
+        kind: The name of a text in messages: `"text"`, `"source"`, `"target"`, `"question"`, ...
+        may_be_blank: Whether a text may be empty or only white space.
 
     Raises:
-        ValueError: If there is no list, or nothing in it; if one of them is no string (None, NaN, a
-            number, a list), cannot be written as UTF-8 (half a surrogate pair), or is blank.
+        ValueError: If `texts` is no list or is empty; if a text is not a string (None, NaN, a
+            number, a list), cannot be encoded as UTF-8 (half a surrogate pair), or is blank.
     """
     plain = as_lists(texts)
     if isinstance(plain, (str, bytes, dict)) or is_dataset(plain) or not hasattr(plain, "__iter__"):
@@ -49,7 +48,7 @@ def _as_text(text, kind, position, may_be_blank) -> str:
 
 
 def need_as_many(**two):
-    """Raise unless there is one of the second for each of the first; they come by their names."""
+    """Raise unless the two arguments, passed by name, have the same length."""
     (name, items), (other, belonging) = two.items()
     if len(items) != len(belonging):
         raise ValueError(
@@ -59,16 +58,17 @@ def need_as_many(**two):
 
 
 def check_ids(inputs, sizes: dict, *, kind: str = "text"):
-    """Raise unless these are the inputs of a model that has no preprocessor.
+    """Raise unless `inputs` are valid inputs of a model without a preprocessor.
 
     Args:
-        inputs: What should be a dict of arrays, each [B, ...] with the same B.
-        sizes: The names that must be there. For ids [B, S] how many there are; for others None.
-        kind: What a row is called.
+        inputs: Should be a dict of arrays, each [B, ...] with the same B.
+        sizes: For each required name the size of the vocabulary if it holds ids [B, S], else None.
+        kind: The name of a row in messages.
 
     Raises:
-        ValueError: If it is no dict of these names, there is no row, rows differ in number, ids are
-            not in rows, or one of them is no whole number or outside of the vocabulary.
+        ValueError: If `inputs` is no dict of these names, there are no rows, arrays differ in their
+            number of rows, ids are not of rank 2, or an id is no whole number or outside the
+            vocabulary.
     """
     names = list(sizes)
     if not isinstance(inputs, dict) or any(inputs.get(name) is None for name in names):
@@ -104,7 +104,7 @@ def _as_array(name, value):
 
 
 def _check_vocabulary(name, ids, size):
-    """Raise on an id that no embedding has: backends differ in what they would make of it."""
+    """Raise if an id has no embedding: backends differ in their results for such an id."""
     outside = ids[~((ids >= 0) & (ids < size) & (ids == np.floor(ids)))]
     if outside.size:
         raise ValueError(
@@ -113,14 +113,14 @@ def _check_vocabulary(name, ids, size):
 
 
 def is_dataset(value) -> bool:
-    """Whether it gives batches: a dataset of `tf.data` or of grain, or a `PyDataset`."""
+    """Return whether a value is a dataset of `tf.data` or of grain, or a `PyDataset`."""
     return isinstance(value, keras.utils.PyDataset) or (
         hasattr(value, "map") and hasattr(value, "batch")
     )
 
 
 def check_batched(dataset):
-    """Raise if a `tf.data.Dataset` has elements that are no batches.
+    """Raise if the elements of a `tf.data.Dataset` are not batches.
 
     Raises:
         ValueError: If an element is a scalar.
@@ -135,6 +135,6 @@ def check_batched(dataset):
 
 
 def _short(value) -> str:
-    """A value in a message, cut where it is long."""
+    """Return a value for a message, shortened if it is long."""
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:97]}..."

@@ -1,4 +1,4 @@
-"""From texts to token ids some of which are hidden, and to what they were."""
+"""Preprocessor from texts to token ids with masked tokens, and the original tokens."""
 
 import random
 
@@ -10,33 +10,34 @@ from attnzoo.models.preprocessing import eager
 from attnzoo.models.preprocessing.encoder import EncoderPreprocessor
 from attnzoo.models.preprocessing.forms import form
 
-# How the mask token is written in a text; and how vocabularies that have one spell it.
+# The mask token in a text, and its spellings in vocabularies.
 MASK = "[MASK]"
 _SPELLINGS = (MASK, "<mask>")
 _UNKNOWN = ("[UNK]", "<unk>")
 
 
 class MaskingPreprocessor(EncoderPreprocessor):
-    """Tokenizes, packs and pads texts, and hides some of their tokens, others each time.
+    """Tokenizes, packs and pads texts, and masks some of their tokens at random in each call.
 
-    Of a text's tokens, the special ones aside, `mask_rate` are chosen, and one at least. Of those
+    The share `mask_rate` of a text's tokens, without the special ones, is chosen, and at least one
+    token. Of the chosen tokens
 
         80 % become the mask token,  10 % another token,  10 % stay what they are
 
-    by default. The mask token is the tokenizer's own `"[MASK]"` or `"<mask>"` where it has one, and
-    else the id that follows its vocabulary: a backbone then has one token more.
+    by default. The mask token is the tokenizer's own `"[MASK]"` or `"<mask>"` if it has one, else
+    the id after its vocabulary: a backbone then needs one more token.
 
-    Differs from the paper: which tokens are hidden is drawn anew each time a text is seen, as in
+    Differs from the paper: the masked tokens are drawn again each time a text is seen, as in
     RoBERTa.
 
     Args, besides those of `EncoderPreprocessor`:
-        mask_rate: Part of a text's tokens that is chosen. In (0, 1].
-        mask_token_rate: Part of those that become the mask token. In [0, 1].
-        random_token_rate: Part that becomes another token, any with the same probability. In
-            [0, 1], and with `mask_token_rate` at most 1.
-        seed: Seed of the choice, or None: drawn here, as `keras.utils.set_random_seed` decides. A
-            pipeline that hides several batches at once, as `fit` on texts does, takes what is drawn
-            in no certain order.
+        mask_rate: Share of a text's tokens that is chosen. In (0, 1].
+        mask_token_rate: Share of the chosen tokens that become the mask token. In [0, 1].
+        random_token_rate: Share of the chosen tokens that become a random token, each with the same
+            probability. In [0, 1], and together with `mask_token_rate` at most 1.
+        seed: Seed of the choice; None draws a seed, which depends on `keras.utils.set_random_seed`.
+            A pipeline that masks several batches in parallel, such as `fit` on texts, uses the
+            draws in no fixed order.
 
     Call arguments:
         x: A string or strings.
@@ -45,11 +46,12 @@ class MaskingPreprocessor(EncoderPreprocessor):
 
     Returns:
         `(x, y, sample_weight)`: x a dict of `token_ids` int32 [B, S], `padding_mask` bool [B, S]
-        and `mask_positions` int32 [B, M]; y int32 [B, M], the tokens that were there;
-        sample_weight float32 [B, M], 0 where a text has fewer than M.
+        and `mask_positions` int32 [B, M]; y int32 [B, M], the original tokens; sample_weight
+        float32 [B, M], 0 if a text has fewer than M.
 
     Raises:
-        ValueError: As `EncoderPreprocessor`; if a rate is outside its range; if there are labels.
+        ValueError: As in `EncoderPreprocessor`; if a rate is outside its range; if there are
+            labels.
 
     References:
         [Devlin et al., 2019](https://arxiv.org/abs/1810.04805), section 3.1.
@@ -94,7 +96,7 @@ class MaskingPreprocessor(EncoderPreprocessor):
         if self.mask_token_id is None:
             self.mask_token_id = tokenizer.vocabulary_size()
         special = (tokenizer.pad_token_id, tokenizer.start_token_id, tokenizer.end_token_id)
-        unknown = self._ids_of(_UNKNOWN)  # What nobody knows is no lesson.
+        unknown = self._ids_of(_UNKNOWN)  # Unknown tokens are never masked.
         self.special_token_ids = (*special, *unknown, self.mask_token_id)
         ids = np.arange(tokenizer.vocabulary_size(), dtype="int32")
         self.ordinary_token_ids = np.setdiff1d(ids, self.special_token_ids).astype("int32")
@@ -127,10 +129,9 @@ class MaskingPreprocessor(EncoderPreprocessor):
         """Hide some of the tokens of packed texts.
 
         Args:
-            packed: `token_ids` int [B, S] and `padding_mask` bool [B, S], as `pack_tokens` gives
-                them.
-            generator: The `numpy.random.Generator` to draw from, or None for the one that goes on
-                from call to call; not in a graph.
+            packed: `token_ids` int [B, S] and `padding_mask` bool [B, S], from `pack_tokens`.
+            generator: The `numpy.random.Generator` to draw from; None uses the preprocessor's own
+                generator. Not in a graph.
 
         Returns:
             `(x, y, sample_weight)`, as in a call.
@@ -149,17 +150,17 @@ class MaskingPreprocessor(EncoderPreprocessor):
         return {**packed, "token_ids": token_ids, "mask_positions": positions}, y, weight
 
     def pack_masks(self, texts) -> dict:
-        """Pack texts in which `"[MASK]"` stands for what is hidden.
+        """Pack texts in which `"[MASK]"` is the mask token.
 
         Args:
             texts: Strings; in a graph a tensor [B], which may have texts without a mask.
 
         Returns:
-            dict of arrays: `token_ids`, `padding_mask` and `mask_positions` as a call gives them,
-            and `is_mask` bool [B, M], False where a text has fewer than M.
+            dict of arrays: `token_ids`, `padding_mask` and `mask_positions` as in a call, and
+            `is_mask` bool [B, M], False if a text has fewer than M.
 
         Raises:
-            ValueError: If a text has no mask, or none that is left when it is cut.
+            ValueError: If a text has no mask, or none after truncation.
         """
         if not self.built:
             self.build(None)
@@ -176,13 +177,13 @@ class MaskingPreprocessor(EncoderPreprocessor):
         return {**packed, **found}
 
     def tokenize_masks(self, texts):
-        """Return the ids of texts in which `"[MASK]"` may stand, unpacked."""
+        """Return the ids of texts that may contain `"[MASK]"`, unpacked."""
         if not self.built:
             self.build(None)
         return form().tokenize_masks(self.tokenizer, texts, MASK, self.mask_token_id)
 
     def check_vocabulary(self, backbone):
-        """Raise if there could be an id that `backbone` has no embedding for."""
+        """Raise if there may be an id without an embedding in `backbone`."""
         super().check_vocabulary(backbone)
         try:
             known = self.tokenizer.vocabulary_size()
@@ -196,32 +197,32 @@ class MaskingPreprocessor(EncoderPreprocessor):
             )
 
     def _own_mask(self):
-        """The id of the tokenizer's own mask token, or None."""
+        """Return the id of the tokenizer's own mask token, or None."""
         own = getattr(self.tokenizer, "mask_token_id", None)
         if own is not None:
             return int(own)
         return next(iter(self._ids_of(_SPELLINGS)), None)
 
     def _ids_of(self, spellings):
-        """The ids of those tokens that the vocabulary has."""
+        """Return the ids of the tokens that are in the vocabulary."""
         known = set(self.tokenizer.get_vocabulary())
         return [int(self.tokenizer.token_to_id(token)) for token in spellings if token in known]
 
     def _random(self, generator):
-        """The source of random numbers: a generator, or the one that goes on from call to call."""
+        """Return the random generator: the argument, or the preprocessor's own."""
         if form() is eager:
             return self._draw if generator is None else generator
         return self._make_draw_in_graph()
 
     def _make_draw_in_graph(self):
-        """Function of a shape to numbers in [0, 1), its state outside of all graphs.
+        """Return a function of a shape to numbers in [0, 1), with its state outside of all graphs.
 
-        TensorFlow's plain random operations begin anew with each pass over a dataset.
+        TensorFlow's plain random operations restart with each pass over a dataset.
         """
         import tensorflow as tf
 
         if self._draw_in_graph is None:
-            with tf.init_scope(), tf.device("CPU:0"):  # As datasets are.
+            with tf.init_scope(), tf.device("CPU:0"):  # Where datasets run.
                 self._draw_in_graph = tf.random.Generator.from_seed(self._first_seed).uniform
         return self._draw_in_graph
 

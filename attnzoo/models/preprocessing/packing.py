@@ -1,4 +1,4 @@
-"""Special tokens of any tokenizer, plain lists, and the few lengths that batches have."""
+"""Special tokens of any tokenizer, conversion to lists, and the padded lengths of batches."""
 
 import threading
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from attnzoo.data.tokenizers import SymbolTokenizer
 
-# Batches are padded to a multiple of this, so that few lengths have to be compiled.
+# Batches are padded to multiples of this, so that few lengths are compiled.
 LENGTH_STEP = 8
 
 _SPELLINGS = {
@@ -16,18 +16,18 @@ _SPELLINGS = {
 }
 
 
-# A tokenizer without a vocabulary: it knows what white space is, in Python and in a graph.
+# A tokenizer without a vocabulary, to split at white space in Python and in a graph.
 SPLITTER = SymbolTokenizer(name="words")
 
-# Held by whoever builds a preprocessor, at its first use: several threads may want it at once.
+# Held while a preprocessor is built at its first use, which several threads may start at once.
 BUILDING = threading.RLock()
 
 
 def find_special_tokens(tokenizer):
-    """See that a tokenizer has its special ids as attributes; any KerasHub tokenizer will do.
+    """Set a tokenizer's special ids as attributes; any KerasHub tokenizer is possible.
 
     Raises:
-        ValueError: If it has neither the attribute nor a usual spelling of the token.
+        ValueError: If the tokenizer has neither the attribute nor a usual spelling of the token.
     """
     for attribute, spellings in _SPELLINGS.items():
         if getattr(tokenizer, attribute, None) is not None:
@@ -45,13 +45,13 @@ def find_special_tokens(tokenizer):
 
 
 def need_some(kind: str, items):
-    """Raise where there are none of what `kind` calls one of."""
+    """Raise if `items` is empty; `kind` names one item in the message."""
     if not len(items):
         raise ValueError(f"There must be at least one {kind}. Received: none")
 
 
 def as_lists(value):
-    """Tensors, ragged or dense, and arrays as Python lists."""
+    """Return tensors, ragged or dense, and arrays as Python lists."""
     if hasattr(value, "to_list"):
         return value.to_list()
     if hasattr(value, "numpy"):
@@ -60,13 +60,13 @@ def as_lists(value):
 
 
 def tokenize_rows(tokenizer, texts: list[str]) -> list[list[int]]:
-    """The ids of texts, outside of graphs, whatever a tokenizer returns them in."""
+    """Return the ids of texts as lists, for any tokenizer, outside of graphs."""
     rows = as_lists(tokenizer(texts))
     return [np.asarray(as_lists(row)).astype(int).tolist() for row in rows]
 
 
 def lengths_up_to(limit: int) -> list[int]:
-    """The few lengths that batches are padded to: multiples of 8 up to 64, then a fifth apart.
+    """Return the padded lengths of batches: multiples of 8 up to 64, then in steps of a fifth.
 
     Example:
         >>> lengths_up_to(100)
@@ -80,7 +80,7 @@ def lengths_up_to(limit: int) -> list[int]:
 
 
 def fit_length(longest: int, limit: int) -> int:
-    """The first of these lengths that holds `longest` tokens, or the limit, where all are cut."""
+    """Return the first of these lengths that holds `longest` tokens, but at most the limit."""
     return next((length for length in lengths_up_to(limit) if length >= longest), limit)
 
 
@@ -88,9 +88,9 @@ def check_table(backbone, whose: str = "The preprocessor's ", **lengths):
     """Raise if a sequence could be longer than the table of a learned position.
 
     Args:
-        backbone: One with a `position` has a `max_length` too.
-        whose: What the message says before the name of a length.
-        **lengths: The longest that sequences may be, in tokens, by the names that users know.
+        backbone: The backbone; one with a `position` also has a `max_length`.
+        whose: Text of the message before the name of a length.
+        **lengths: The largest lengths of sequences, in tokens, by the names of arguments.
     """
     learned = getattr(backbone, "position", None) == "learned"
     for name, length in lengths.items():

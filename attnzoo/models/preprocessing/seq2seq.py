@@ -1,4 +1,4 @@
-"""From raw strings to token ids of two sides and back, with a tokenizer for each."""
+"""Preprocessor from raw strings to token ids and back, for a source and a target side."""
 
 import os
 
@@ -21,34 +21,34 @@ from attnzoo.models.preprocessing.packing import (
 )
 from attnzoo.models.preprocessing.truncation import Truncation, check_truncate
 
-# A pointer-generator goes with these alone.
+# The tokenizers that a pointer-generator supports.
 SYMBOL_TOKENIZERS = (CharacterTokenizer, SymbolTokenizer)
-# What a preset keeps each tokenizer in.
+# The files of the tokenizers in a preset.
 SOURCE_FILE, TARGET_FILE = "source_tokenizer.json", "tokenizer.json"
 
 
 class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
     """Tokenizes, packs and pads the two sides of a sequence-to-sequence task.
 
-    Each family has a subclass of its own, which names its `backbone_cls`.
+    Each family has a subclass, which sets `backbone_cls`.
 
-    A source becomes `ids [END]`, a target `[START] ids [END]`. It works on Python strings, and in
-    the graph of a `tf.data` pipeline.
+    A source becomes `ids [END]`, a target `[START] ids [END]`. The preprocessor works on Python
+    strings, and in the graph of a `tf.data` pipeline.
 
     Args:
         source_tokenizer: A `keras_hub.tokenizers.Tokenizer` for the source.
-        tokenizer: Another, or the same, for the target. Each needs a start, an end and a padding
-            token: as attributes `start_token_id`, `end_token_id`, `pad_token_id`, as ours have
-            them, or as `"[START]"`, `"[END]"` and `"[PAD]"` in its vocabulary.
+        tokenizer: Another tokenizer, or the same, for the target. Each needs a start, an end and a
+            padding token: as attributes `start_token_id`, `end_token_id`, `pad_token_id`, as in the
+            tokenizers of attnzoo, or as `"[START]"`, `"[END]"` and `"[PAD]"` in its vocabulary.
         encoder_sequence_length: Padded length S of a source, in tokens, with the end token.
         decoder_sequence_length: Padded length T of a target, in tokens, with the end token.
-        pointer_generator: Whether it is for a backbone with `pointer_generator=True`: then ids from
-            V on are symbols of the source (see `attnzoo.layers.PointerGenerator`), and both
-            tokenizers must be ours, which know symbols as strings.
-        truncate: What happens to a longer source or target, also to a beginning that generation
-            goes on from: `"warn"` cuts it and warns, once for each side; `"silent"` cuts it;
-            `"error"` raises. A graph that is to be saved needs one of the last two: a warning is
-            Python's. What `attnzoo.export.saved_model` writes always cuts.
+        pointer_generator: Whether the backbone has `pointer_generator=True`. Ids from V on are then
+            symbols of the source (see `attnzoo.layers.PointerGenerator`), and both tokenizers must
+            be tokenizers of attnzoo, which return symbols as strings.
+        truncate: Treatment of a longer source, target or prompt of generation: `"warn"` truncates
+            it and warns, once for each side; `"silent"` truncates it; `"error"` raises. A graph
+            that will be saved needs `"silent"` or `"error"`: a warning needs Python. SavedModels
+            from `attnzoo.export.saved_model` always truncate.
 
     Call arguments:
         x: Sources, a list of strings, with targets as `y`; or a dict of `"encoder_text"` and
@@ -63,11 +63,11 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
 
     Raises:
         ValueError: If a length is below 1, `truncate` is unknown, a tokenizer lacks a special
-            token, a source is empty, or a text is too long and `truncate="error"` (in a graph it is
-            TensorFlow's error); with a pointer-generator, if a tokenizer is not ours.
+            token, a source is empty, or a text is too long and `truncate="error"` (in a graph this
+            is TensorFlow's error); with a pointer-generator, if a tokenizer is not one of attnzoo.
     """
 
-    packing_arguments = ()  # A preset of another task has none of these.
+    packing_arguments = ()  # Nothing is taken from another task's preset.
     built: bool  # As in every layer.
 
     def __init__(
@@ -103,12 +103,13 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
                     f"`attnzoo.data`. Received: {name}={one!r}"
                 )
         self.source_tokenizer = source_tokenizer
-        # Where a preset that is being loaded has the vocabularies.
+        # Needed to find the vocabularies while a preset is loaded.
         self.source_tokenizer.config_file = SOURCE_FILE
         self.tokenizer.config_file = TARGET_FILE
 
     def build(self, input_shape):
-        # Only now: a tokenizer from a preset has no vocabulary before its assets are loaded.
+        # Not in `__init__`: a tokenizer from a preset has no vocabulary before its assets are
+        # loaded.
         with BUILDING:
             if not self.built:
                 for tokenizer in (self.source_tokenizer, self.tokenizer):
@@ -132,7 +133,7 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             source, target = (x.get(side) for side in ("encoder_text", "decoder_text"))
         if target is None:
             raise ValueError(
-                "Training and `predict` go by targets that are known: `y`, or `decoder_text` "
+                "Training and `predict` need known targets: `y`, or `decoder_text` "
                 "beside `encoder_text`; `generate` makes them. Received: no targets"
             )
         length = decoder_sequence_length or sequence_length or self.decoder_sequence_length
@@ -143,7 +144,7 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         inputs = {
             **packed,
             "decoder_token_ids": token_ids[:, :-1],
-            "decoder_padding_mask": padding_mask[:, 1:],  # Where there is a token to predict.
+            "decoder_padding_mask": padding_mask[:, 1:],  # True if there is a next token.
         }
         y, weight = token_ids[:, 1:], padding_mask[:, 1:]
         if is_one:
@@ -164,16 +165,17 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
 
         Args:
             x: Sources, a string or a list of strings; or a dict of `"encoder_text"` and
-                `"decoder_text"`, the beginnings to go on from.
-            encoder_sequence_length: Padded length of the sources, in tokens; None fits them.
+                `"decoder_text"`, the prompts to continue.
+            encoder_sequence_length: Padded length of the sources, in tokens; None depends on the
+                sources.
             decoder_sequence_length: Longest output, in tokens, with start and end token.
-            sequence_length: The same, by another name.
+            sequence_length: Another name of `decoder_sequence_length`.
 
         Returns:
-            dict, as the `x` of a call, without end token in the target.
+            dict, like the `x` of a call, without end token in the target.
 
         Raises:
-            ValueError: As in a call, or if there are not as many beginnings as sources.
+            ValueError: As in a call, or if the numbers of prompts and sources differ.
         """
         if not self.built:
             self.build(None)
@@ -187,7 +189,7 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         return {name: rows[0] for name, rows in packed.items()} if is_one else packed
 
     def generate_postprocess(self, x):
-        """Make strings of generated ids.
+        """Return the strings of generated ids.
 
         Args:
             x: dict of `decoder_token_ids` int [B, T] or [B, N, T], and `decoder_padding_mask` bool
@@ -211,10 +213,11 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         return [used.detokenize(self.tokenizer, *row) for row in zip(ids, shown, strict=True)]
 
     def check_backbone(self, backbone):
-        """Raise if a side could be longer than `backbone` has positions, or have unknown ids.
+        """Raise if a side may be too long for the backbone's positions, or have unknown ids.
 
-        With a pointer-generator they must agree on V, from where on ids are symbols of the source;
-        where the backbone has one embedding, tokenizers must agree on what each id means.
+        With a pointer-generator backbone and preprocessor must agree on V, the first id of symbols
+        of the source. If the backbone has one embedding, both tokenizers must have the same
+        vocabulary.
         """
         check_table(
             backbone,
@@ -232,7 +235,7 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             size = getattr(backbone, f"{side}_vocabulary_size")
             try:
                 known = tokenizer.vocabulary_size()
-            except ValueError:  # From a preset: its vocabulary is loaded later.
+            except ValueError:  # A preset's vocabulary is loaded later.
                 continue
             if side == "target" and self.pointer_generator and known < size:
                 raise ValueError(
@@ -261,9 +264,9 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             )
 
     def check_texts(self, sources, targets):
-        """Raise on empty sources, and on texts that are too long where `truncate="error"`.
+        """Raise if a source is empty, or a text is too long with `truncate="error"`.
 
-        A call would find them too, but a graph only later, and with TensorFlow's error.
+        A call checks this too, but in a graph only later, and with TensorFlow's error.
         """
         sources = as_texts(sources, "source")
         targets = as_texts(targets, "target", may_be_blank=True)
@@ -276,16 +279,16 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             self._apply_truncation(eager.tokenize(tokenizer, texts), length, kind)
 
     def tokens(self, text: str, side: str = "target") -> list[str]:
-        """The tokens of one text as strings, cut like a batch and with its end token, for labels.
+        """Return the tokens of one text as strings, truncated and with the end token, for labels.
 
-        Unknown ones are shown as such, but for a pointer-generator: what it copies has a name.
+        An unknown token is `[UNK]`; with a pointer-generator, which can copy it, it is its symbol.
 
         Args:
             text: A source or a target.
             side: `"source"` or `"target"`.
 
         Raises:
-            ValueError: If `side` is neither.
+            ValueError: If `side` is neither of these.
         """
         if side not in ("source", "target"):
             raise ValueError(f'`side` must be "source" or "target". Received: side={side!r}')
@@ -301,12 +304,12 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         return [tokenizer.id_to_token(i) for i in [*ids[: length - 1], tokenizer.end_token_id]]
 
     def source_symbols(self, source, length: int | None = None):
-        """The symbols of sources that a pointer-generator can copy, as the target would write them.
+        """Return the symbols of sources that a pointer-generator can copy, as in the target.
 
         Args:
             source: A string or strings.
-            length: Padded length of the sources, in tokens, with the end token; None is the
-                longest.
+            length: Padded length of the sources, in tokens, with the end token; None is the largest
+                allowed length.
 
         Returns:
             Lists of strings, without the end token; inside a `tf.function` a tensor.
@@ -316,19 +319,19 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         return form().cut_symbols(symbols, kept, self.tokenizer.lowercase)
 
     def pack_sources(self, sources, length: int | None = None) -> dict:
-        """Return sources alone, packed: the encoder's part of what a call returns.
+        """Return packed sources: the encoder's part of the dict that a call returns.
 
         Args:
             sources: A list of strings; in a graph a tensor [B].
-            length: Padded length, in tokens; without, one of few lengths that holds them, and in a
-                graph the longest that there may be.
+            length: Padded length, in tokens; None is one of a few lengths that holds the sources,
+                and in a graph the largest allowed length.
         """
         return self._pack_sources(sources, length)[0]
 
     def _pack_source(self, source, target, source_length, target_limit):
-        """Whether it is one text; the sources, packed; and the ids of their targets, unpacked.
+        """Return whether `source` is one text, the packed sources, and the unpacked target ids.
 
-        Without a target nothing is said yet.
+        Without a target there are no target ids.
         """
         used = form()
         is_one, source = used.as_batch(source)
@@ -337,7 +340,7 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         return is_one, packed, self._target_ids(source, target, symbols, target_limit)
 
     def _pack_sources(self, sources, length):
-        """`pack_sources`, and the symbols that a pointer-generator may copy, or None."""
+        """Return packed sources, and the symbols that a pointer-generator may copy, or None."""
         used = form()
         limit = length or self.encoder_sequence_length
         ids = used.tokenize(self.source_tokenizer, sources)
@@ -350,14 +353,14 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         if not self.pointer_generator:
             return packed, None
         symbols = self.source_symbols(sources, limit)
-        # What copying says is the target's affair: the end of the source is the target's end.
+        # Copies are target tokens: the end token of the source is copied as the target's end token.
         end, padding = self.tokenizer.end_token_id, self.tokenizer.pad_token_id
         copies = copy_ids(symbols, self.tokenizer)
         packed["copy_token_ids"], _ = used.pack_rows(copies, limit, end=end, padding=padding)
         return packed, symbols
 
     def _target_ids(self, source, target, source_symbols, limit):
-        """Ids of targets, unpacked; with a pointer-generator they may say the source's symbols."""
+        """Return unpacked ids of targets; with a pointer-generator they may be source symbols."""
         if target is None:
             target = self._empty_decoder_text(source)
         used = form()
@@ -372,19 +375,19 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         return self._apply_truncation(ids, limit, "target")
 
     def _special(self, ends: bool) -> dict:
-        """The target's special tokens, as `pack_rows` takes them; a beginning has no end."""
+        """Return the target's special tokens for `pack_rows`; a prompt has no end token."""
         tokenizer = self.tokenizer
         end = {"end": tokenizer.end_token_id} if ends else {}
         return {"start": tokenizer.start_token_id, "padding": tokenizer.pad_token_id, **end}
 
     def _apply_truncation(self, ids, limit, kind):
-        """Return the same ids, after a warning of those that are too long, or an error."""
+        """Return the ids unchanged; warn about texts that are too long, or raise."""
         used = form()
         lengths = used.count_tokens(ids) + 1
         return used.apply_truncation(ids, lengths, limit, self.truncate, self._truncation, kind)
 
     def _spell(self, token_ids, padding_mask, source):
-        """The text of ids that may be the source's symbols."""
+        """Return the text of ids that may be symbols of the source."""
         if source is None:
             raise ValueError(
                 "To make text of what a pointer-generator says, `x` must have the sources, as "
@@ -404,19 +407,20 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         return {tokenizer.start_token_id, tokenizer.end_token_id, tokenizer.pad_token_id}
 
     def save_to_preset(self, preset_dir):
-        """Write the tokenizers, each with files of its own, and the config."""
+        """Write the tokenizers, each with its own files, and the config."""
         for tokenizer, file in (
             (self.source_tokenizer, SOURCE_FILE),
             (self.tokenizer, TARGET_FILE),
         ):
-            # Named only now: one object may be both, or be on the other side elsewhere.
+            # Named here: one tokenizer may serve both sides, or the other side in another
+            # preprocessor.
             tokenizer.config_file = file
             tokenizer.save_to_preset(preset_dir)
         super().save_to_preset(preset_dir)
 
     @classmethod
     def from_preset(cls, preset: str | os.PathLike, **kwargs):
-        """Load a preprocessor from a preset; `preset` is what a task's `from_preset` takes."""
+        """Load a preprocessor from a preset; `preset` is as in a task's `from_preset`."""
         with explain_preset_errors(preset, cls, kwargs) as place:
             return super().from_preset(place, **kwargs)
 

@@ -1,4 +1,4 @@
-"""From questions and contexts to token ids, and from characters to the words of an answer."""
+"""Preprocessor of questions and contexts, with answers as spans of characters or words."""
 
 import operator
 
@@ -15,27 +15,28 @@ from attnzoo.whitespace import WHITE_SPACE, find_spans
 class SpanPreprocessor(EncoderPreprocessor):
     """Tokenizes, packs and pads pairs of a question and a context: `question [END] context [END]`.
 
-    White space separates the words of a context, and each is tokenized for itself: an answer is
-    some words in a row, and each stands at its first token. The arguments are those of
-    `EncoderPreprocessor`; what is too long loses the end of its context. A call works on Python
-    strings alone; for the graph of an export there is `pack_in_graph`.
+    White space separates the words of a context, and each word is tokenized separately. An answer
+    is a sequence of words, and the position of a word is that of its first token. The arguments are
+    those of `EncoderPreprocessor`; truncation removes the end of the context. A call works on
+    Python strings alone; `pack_in_graph` works in the graph of an export.
 
     Call arguments:
         x: Pairs of strings, `(question, context)`.
-        y: For each pair the answer's first character and the one after its last, `(start, end)`, in
-            characters of the context; or None. A part of a word stands for the whole.
+        y: For each pair `(start, end)`: the positions in the context of the answer's first
+            character and of the character after its last; or None. A span that covers a part of a
+            word selects the whole word.
         sample_weight: Weights of the pairs, [B], or None.
 
     Returns:
         x, a dict of `token_ids` int32 [B, S], `padding_mask` bool [B, S] and `span_mask` bool
         [B, S], True at the first token of each word of the context; with `y`
-        `(x, y, sample_weight)`: y int32 [B, 2], where the first word of the answer and the last one
-        stand; sample_weight float32 [B, 2], which is 0 where the answer was cut off.
+        `(x, y, sample_weight)`: y int32 [B, 2], the positions of the answer's first and last word;
+        sample_weight float32 [B, 2], 0 if the answer was truncated.
 
     Raises:
-        ValueError: As `EncoderPreprocessor`; if a span is outside its context or holds no word, a
-            question leaves no room for a context, a word gives no token, or there are more or fewer
-            spans than pairs.
+        ValueError: As in `EncoderPreprocessor`; if a span is outside its context or holds no word,
+            a question leaves no room for a context, a word has no token, or the numbers of spans
+            and pairs differ.
     """
 
     def call(
@@ -52,7 +53,7 @@ class SpanPreprocessor(EncoderPreprocessor):
         )
 
     def pack_spans(self, x, y=None, sample_weight=None, *, sequence_length=None, truncate=None):
-        """Pack pairs, perhaps with spans: see the class."""
+        """Pack pairs, optionally with spans; see the class."""
         pairs = as_pairs(x)
         if not self.built:
             self.build(None)
@@ -81,8 +82,9 @@ class SpanPreprocessor(EncoderPreprocessor):
         """Pack questions and contexts, `tf.Tensor`s of strings [B], in a graph.
 
         Returns:
-            dict of what a call gives, and of int32 [B, S] `word_starts` and `word_ends`: at the
-            first token of a word its first character in the context, and the one after its last.
+            dict with the values of a call, and `word_starts` and `word_ends` int32 [B, S]: at the
+            first token of a word the positions in the context of its first character, and of the
+            character after its last.
         """
         import tensorflow as tf
 
@@ -107,7 +109,7 @@ class SpanPreprocessor(EncoderPreprocessor):
         return {**self.pack_tokens(ids, length), **marks, "span_mask": marks["span_mask"] == 1}
 
     def check_texts(self, texts):
-        """Raise on pairs that are empty, or too long where `truncate="error"`."""
+        """Raise if a pair is empty, or too long with `truncate="error"`."""
         if not self.built:
             self.build(None)
         ids, _ = self.tokenize_pairs(as_pairs(texts))
@@ -115,7 +117,7 @@ class SpanPreprocessor(EncoderPreprocessor):
             self.length_of(ids)
 
     def tokenize_pairs(self, pairs):
-        """Of each pair the ids, and 1 at the first token of each word of the context, else 0."""
+        """Return each pair's ids, and 1 at the first token of each word of the context, else 0."""
         questions = self.tokenize([question for question, _ in pairs])
         all_ids, all_firsts = [], []
         for position, (question, (_, context)) in enumerate(zip(questions, pairs, strict=True)):
@@ -142,11 +144,11 @@ class SpanPreprocessor(EncoderPreprocessor):
 
 
 def find_words_in_graph(contexts):
-    """The words of contexts, a `tf.Tensor` of strings [B], in a graph.
+    """Return the words of contexts, a `tf.Tensor` of strings [B], in a graph.
 
     Returns:
-        Three `tf.RaggedTensor`s [B, (W)]: each word, a string; its first character, int32; and the
-        one after its last, int32.
+        Three `tf.RaggedTensor`s [B, (W)]: each word, a string; the position of its first character,
+        int32; and that of the character after its last, int32.
     """
     import tensorflow as tf
 
@@ -169,12 +171,12 @@ def find_words_in_graph(contexts):
 
 
 def find_words(context: str, span, place: str = "") -> tuple[int, int]:
-    """The first and the last word of a context that a span of characters is a part of.
+    """Return the indices of the first and last word of a context that a span overlaps.
 
     Args:
         context: The context.
-        span: The first character, and the one after the last.
-        place: What a message says of where the span is.
+        span: Positions of the first character, and of the character after the last.
+        place: Position of the span, for messages.
 
     Raises:
         ValueError: If the span is no pair of whole numbers, is outside the context, or holds no
@@ -205,10 +207,10 @@ def find_words(context: str, span, place: str = "") -> tuple[int, int]:
 
 
 def as_pairs(x) -> list[tuple[str, str]]:
-    """Return questions with their contexts as pairs of strings, or raise what is wrong with them.
+    """Return questions with their contexts as pairs of strings; raise if they are invalid.
 
     Raises:
-        ValueError: If there is no list of pairs or nothing in it, or a question or a context is no
+        ValueError: If there is no list of pairs or it is empty, or a question or a context is no
             string, or blank.
     """
     pairs = as_lists(x)
@@ -222,7 +224,7 @@ def as_pairs(x) -> list[tuple[str, str]]:
     for position, pair in enumerate(pairs):
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise ValueError(
-                "What is asked must be pairs of strings, (question, context). "
+                "Questions must be pairs of strings, (question, context). "
                 f"Received: {pair!r} at position {position}"
             )
     asked, given = zip(*pairs, strict=True)

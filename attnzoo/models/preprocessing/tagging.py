@@ -1,4 +1,4 @@
-"""From words with tags to token ids with a tag at each word's first token."""
+"""Preprocessor from words with tags to token ids with a tag at each word's first token."""
 
 import keras
 import numpy as np
@@ -10,23 +10,23 @@ from attnzoo.models.preprocessing.packing import as_lists
 
 
 class TaggingPreprocessor(EncoderPreprocessor):
-    """Tokenizes, packs and pads words that have a tag each.
+    """Tokenizes, packs and pads texts with a tag for each word.
 
-    White space separates words, and each word is tokenized for itself: with subwords, its first
-    token has its tag, and the others have none. The arguments are those of `EncoderPreprocessor`.
+    White space separates words, and each word is tokenized separately. The first token of a word
+    has its tag, and its other tokens have none. The arguments are those of `EncoderPreprocessor`.
 
     Call arguments:
         x: A string of words, or strings.
-        y: As many tag ids as there are words, for each string; or None.
+        y: Tag ids for each string, one for each word; or None.
         sample_weight: Weights of the texts, [B], or None.
 
     Returns:
-        x as `EncoderPreprocessor` gives it; with `y` `(x, y, sample_weight)`: y int32 [B, S], the
-        tag ids, and sample_weight float32 [B, S], which is 0 where there is no tag.
+        x as in `EncoderPreprocessor`; with `y` `(x, y, sample_weight)`: y int32 [B, S], the tag
+        ids, and sample_weight float32 [B, S], 0 at tokens without a tag.
 
     Raises:
-        ValueError: As `EncoderPreprocessor`; and if a text has more or fewer tags than words, or a
-            word gives no token.
+        ValueError: As in `EncoderPreprocessor`; if a text has more or fewer tags than words, or a
+            word has no token.
     """
 
     def call(
@@ -46,7 +46,7 @@ class TaggingPreprocessor(EncoderPreprocessor):
         return keras.utils.pack_x_y_sample_weight(packed, y, form().weigh(tagged, sample_weight))
 
     def pack_words(self, x, y=None, *, sequence_length=None, truncate=None):
-        """Pack words, perhaps with tags.
+        """Pack words, optionally with tags.
 
         Args:
             x, y, sequence_length, truncate: As in a call.
@@ -74,21 +74,21 @@ class TaggingPreprocessor(EncoderPreprocessor):
         return packed, tags, firsts
 
     def check_labels(self, texts, label_ids):
-        """Raise unless each text has as many tags as words, and each word a token.
+        """Raise unless each text has one tag for each word, and each word a token.
 
-        A call would find it too, but a graph only later, and with TensorFlow's error.
+        A call checks this too, but in a graph only later, and with TensorFlow's error.
         """
         texts = eager.split_words(texts)
         for position, (words, row) in enumerate(zip(texts, label_ids, strict=True)):
             eager.check_as_many(words, row, position)
-        # Each word once; where one gives no token, this finds the first.
+        # Distinct words are tokenized once; if one has no token, this finds the first text with it.
         different = sorted({word for words in texts for word in words})
         pieces = as_lists(self.tokenizer(different))
         if any(not np.size(ids) for ids in pieces):
             eager.tokenize_words(self.tokenizer, texts)
 
     def tokenize(self, texts):
-        """Ids of B texts, unpacked: lists of int; in a graph a `tf.RaggedTensor` [B, (S)]."""
+        """Return ids of B texts, unpacked: lists; in a graph a `tf.RaggedTensor` [B, (S)]."""
         used = form()
         words = used.split_words(used.check_texts(texts))
         return used.tokenize_words(self.tokenizer, words)[0]

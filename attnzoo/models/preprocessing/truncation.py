@@ -1,4 +1,4 @@
-"""Texts that are too long: cut with a warning, cut silently, or refused."""
+"""Truncation of texts that are too long: with a warning, silently, or an error."""
 
 import warnings
 
@@ -12,7 +12,7 @@ def check_truncate(truncate):
 
 
 class Truncation:
-    """The warnings of texts that are too long: one for each kind of text."""
+    """Warnings about texts that are too long: one for each kind of text."""
 
     def __init__(self):
         self._warned: frozenset[str] = frozenset()
@@ -22,11 +22,11 @@ class Truncation:
         return f"A {kind} must have at most {limit} tokens, special ones counted. Received"
 
     def has_warned(self, kind: str) -> bool:
-        """Whether a text of this kind was warned of."""
+        """Return whether there was a warning for this kind of text."""
         return kind in self._warned
 
     def warn(self, count: int, batch: int, longest: int, limit: int, kind: str):
-        """Warn of `count` texts of a batch, unless it was done before."""
+        """Warn about `count` texts of a batch, unless there was a warning before."""
         if kind not in self._warned:
             self._warned = self._warned | {kind}
             warnings.warn(

@@ -1,4 +1,4 @@
-"""The network: tokens are embedded and read by a stack of recurrent layers."""
+"""The backbone: an embedding and a stack of recurrent layers."""
 
 import keras
 
@@ -11,25 +11,24 @@ from attnzoo.models.parts.rnn_cells import check_cells, make_encoder
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class RNNEncoderBackbone(Backbone):
-    """Recurrent encoder: one vector for each token, in the light of those around it.
+    """Recurrent encoder: one contextual vector for each token.
 
-    How a text's vectors become one is left to the task on top: a tagger needs them all, and
-    classifiers differ in how they pool them.
+    The task pools the vectors: a tagger needs all of them, and classifiers pool them in different
+    ways.
 
-    Low-rank adaptation (`enable_lora`) and `quantize("int8")` are Keras's, which has both for the
-    embedding and neither for recurrent cells: of this network, only the embedding is adapted or
-    quantized.
+    Low-rank adaptation (`enable_lora`) and `quantize("int8")` affect only the embedding: Keras
+    supports neither for recurrent cells.
 
     Args:
         vocabulary_size: Number of tokens. At least 1.
         embedding_dim: Width of the token embedding, in features. At least 1.
-        hidden_dim: Width of the output, in features. With two directions each has half; it must
-            then be even.
+        hidden_dim: Width of the output, in features. With two directions each has half of it, and
+            it must be even.
         num_layers: Recurrent layers. At least 1.
         cell: `"lstm"`, `"gru"` or `"simple"`.
-        bidirectional: Whether it reads in both directions.
+        bidirectional: Whether to read in both directions.
         dropout: Probability of dropping a feature of the embedding and between layers. In [0, 1).
-        recurrent_dropout: Probability of dropping a feature of the recurrent state, the same one at
+        recurrent_dropout: Probability of dropping a feature of the recurrent state, the same one in
             all steps of a pass. In [0, 1).
         dtype: Dtype or policy of the layers.
 
@@ -118,7 +117,7 @@ class RNNEncoderBackbone(Backbone):
         self.recurrent_dropout = recurrent_dropout
 
     def save_lora_weights(self, filepath):
-        """KerasHub's file has place for kernels alone, and here an embedding is adapted."""
+        """Raise: KerasHub's file can hold kernels only, and here an embedding is adapted."""
         raise NotImplementedError(
             "KerasHub saves the low-rank weights of kernels, and a recurrent encoder has them at "
             "its embedding. Save the task or the backbone with `save_to_preset`, which adds them "
@@ -126,11 +125,11 @@ class RNNEncoderBackbone(Backbone):
         )
 
     def load_lora_weights(self, filepath):
-        """As `save_lora_weights`: there is no such file."""
+        """Raise: there is no such file, as `save_lora_weights` explains."""
         self.save_lora_weights(filepath)
 
     def default_lora_layer_names(self):
-        """The layers that `enable_lora` adapts unless it is told others."""
+        """Return the layers that `enable_lora` adapts by default."""
         return ["token_embedding"]
 
     def get_config(self):

@@ -1,4 +1,4 @@
-"""From raw strings to token ids, for the tasks of the recurrent encoder."""
+"""Preprocessors for the tasks of the recurrent encoder."""
 
 import keras
 

@@ -1,4 +1,4 @@
-"""The classic attentive classifier: a recurrent encoder, learned attention over it, classes."""
+"""Text classifier: a recurrent encoder, attentive pooling, and a layer for the classes."""
 
 import keras
 
@@ -16,21 +16,20 @@ from attnzoo.models.tasks.text_classifier import TextClassifierTask
 class RNNTextClassifier(TextClassifierTask):
     """Text classification with a recurrent encoder and attentive pooling.
 
-    One hop is the word attention of Yang et al.; several, with a penalty that keeps them apart, are
-    the structured self-attention of Lin et al.
+    One hop is the word attention of Yang et al.; several hops, with a penalty that keeps them
+    apart, are the structured self-attention of Lin et al.
 
-    Differs from the papers: a text is one sequence, with no level of sentences above the words; and
-    the classes are read off the pooled vector by one layer.
+    Differs from the papers: a text is one sequence of words, without a level of sentences; one
+    layer computes the logits from the pooled vector.
 
     Args:
         backbone: An `RNNEncoderBackbone`.
         preprocessor: An `RNNTextClassifierPreprocessor`, or None to work on token ids.
-        class_names: The names of the classes, in the order of ids; or None for labels that are
-            numbers.
-        num_classes: How many classes, where they have no names. At least 1.
-        attention_units: Width of the space where places are scored, in features; None is the
-            backbone's `hidden_dim`.
-        num_hops: H, how many views of a text there are. At least 1.
+        class_names: The names of the classes, in the order of ids; or None for numeric labels.
+        num_classes: Number of classes, if they have no names. At least 1.
+        attention_units: Width of the scoring layer, in features; None is the backbone's
+            `hidden_dim`.
+        num_hops: H, the number of views of a text. At least 1.
         penalty: Weight of the loss that keeps hops apart. At least 0.
         normalizer: `"softmax"`, `"sparsemax"` or `"entmax15"`.
         dropout: Probability of dropping a feature of the pooled vector. In [0, 1).
@@ -42,8 +41,8 @@ class RNNTextClassifier(TextClassifierTask):
         float [B, C]. Logits of the classes.
 
     Raises:
-        ValueError: If a number is out of range, classes are neither named nor counted, or the
-            tokenizer knows more tokens than the backbone embeds.
+        ValueError: If a number is out of range, both `class_names` and `num_classes` are missing,
+            or the tokenizer has more tokens than the backbone.
 
     Example:
         >>> task = attnzoo.models.RNNTextClassifier(
@@ -111,13 +110,13 @@ class RNNTextClassifier(TextClassifierTask):
         self.dropout = dropout
 
     def read(self, inputs: dict) -> dict:
-        """Return logits float [B, C] and alignments float [B, H, S] of the backbone's inputs."""
+        """Return logits float [B, C] and alignments float [B, H, S] for the backbone's inputs."""
         outputs, mask = self.backbone(inputs)["sequence_output"], inputs["padding_mask"]
         pooled, alignments = self.pool(outputs, mask, return_alignments=True)
         return {"logits": self.output_dense(self.output_dropout(pooled)), "alignments": alignments}
 
     def pool(self, outputs, mask, **kwargs):
-        """Call the pooling, a layer."""
+        """Call the pooling layer."""
         return self.pooling(outputs, mask=mask, **kwargs)
 
     def get_config(self):

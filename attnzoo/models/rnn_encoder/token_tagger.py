@@ -1,4 +1,4 @@
-"""A tag for each word: the recurrent encoder, and one layer on each of its vectors."""
+"""Token tagger: the recurrent encoder, and one layer on each of its vectors."""
 
 import keras
 
@@ -17,8 +17,8 @@ class RNNTokenTagger(TokenTaggerTask):
     Args:
         backbone: An `RNNEncoderBackbone`.
         preprocessor: An `RNNTokenTaggerPreprocessor`, or None to work on token ids.
-        class_names: The tags, in the order of ids; or None for tags that are numbers.
-        num_classes: How many tags, where they have no names. At least 1.
+        class_names: The tags, in the order of ids; or None for numeric tags.
+        num_classes: Number of tags, if they have no names. At least 1.
         dropout: Probability of dropping a feature of the encoder's output. In [0, 1).
 
     Call arguments:
@@ -28,8 +28,8 @@ class RNNTokenTagger(TokenTaggerTask):
         float [B, S, C]. Logits of each token's tag.
 
     Raises:
-        ValueError: If a number is out of range, tags are neither named nor counted, one has white
-            space in it, or the tokenizer knows more tokens than the backbone embeds.
+        ValueError: If a number is out of range, both `class_names` and `num_classes` are missing, a
+            name has white space, or the tokenizer has more tokens than the backbone.
 
     Example:
         >>> task = attnzoo.models.RNNTokenTagger(

@@ -1,1 +1,1 @@
-"""A recurrent encoder and an attending recurrent decoder."""
+"""A recurrent encoder and a recurrent decoder with attention."""

@@ -1,4 +1,4 @@
-"""The network: source tokens are read once, target tokens attend to them step by step."""
+"""The backbone: an encoder of the source, and a decoder that attends to it step by step."""
 
 import functools
 from typing import Any
@@ -19,7 +19,7 @@ from attnzoo.models.parts.policies import policy_for, quantize_again
 from attnzoo.models.parts.rnn_cells import check_cells, make_encoder
 from attnzoo.models.rnn_seq2seq.decoder import check_output_layer, make_decoder
 
-# Of our tokenizers, which are the only ones that a pointer-generator goes with.
+# The unknown token's id in the tokenizers of attnzoo; a pointer-generator supports no others.
 UNKNOWN_TOKEN_ID = 1
 
 
@@ -27,62 +27,61 @@ UNKNOWN_TOKEN_ID = 1
 class RNNSeq2SeqBackbone(Backbone):
     """Recurrent sequence-to-sequence network with attention.
 
-    A bidirectional encoder reads the source; a bridge makes the decoder's first state of the
-    encoder's last; at each step the decoder attends to what the encoder left. `attend="before"` is
-    the network of Bahdanau et al. (the context enters the cell), `attend="after"` that of Luong et
-    al. (the cell's output asks). In both, a readout layer of width `hidden_dim` joins the decoder's
-    output with its context.
+    A bidirectional encoder reads the source; a bridge computes the decoder's first state from the
+    encoder's last state; at each step the decoder attends to the encoder's output.
+    `attend="before"` is the network of Bahdanau et al. (the context enters the cell),
+    `attend="after"` that of Luong et al. (the cell's output is the query). In both, a readout layer
+    of width `hidden_dim` joins the decoder's output with its context.
 
-    Low-rank adaptation (`enable_lora`) is of the two embeddings unless it is told other layers:
-    Keras has none for recurrent cells.
+    Low-rank adaptation (`enable_lora`) adapts the two embeddings by default: Keras does not support
+    it for recurrent cells.
 
     Differs from the papers: source and target may be tokenized differently, the readout has no
-    maxout, and the bridge sees the states of both directions.
+    maxout, and the bridge uses the states of both directions.
 
     Args:
         source_vocabulary_size: Number of source tokens. At least 1.
         target_vocabulary_size: Number of target tokens. At least 1.
         embedding_dim: Width of the token embeddings, in features. At least 1.
-        hidden_dim: Width of the encoder's output, of the decoder and of the readout, in features. A
-            bidirectional encoder gives each direction half; it must then be even.
+        hidden_dim: Width of the encoder's output, of the decoder and of the readout, in features.
+            In a bidirectional encoder each direction has half of it, and it must be even.
         num_encoder_layers: At least 1.
         num_decoder_layers: At least 1.
         cell: `"lstm"`, `"gru"` or `"simple"`.
         bidirectional: Whether the encoder reads in both directions.
         attention: An `Attention`, or a name: NAMES.
         attend: `"before"` or `"after"`; None takes the order of the mechanism's paper.
-        input_feeding: Whether the readout is fed back to the next input. None: on for "after".
+        input_feeding: Whether the readout is fed back to the next input. None is True for "after".
         bridge: `"dense"`, `"copy"` or `"zeros"`.
         dropout: Probability of dropping a feature of embeddings, layers and readout. In [0, 1).
-        recurrent_dropout: Probability of dropping a feature of the recurrent state, the same one at
+        recurrent_dropout: Probability of dropping a feature of the recurrent state, the same one in
             all steps of a pass. In [0, 1).
         tie_embeddings: Whether the output layer is the transposed target embedding.
-        share_embeddings: Whether one embedding is for source and target, which then have one
-            vocabulary.
-        pointer_generator: Whether a step may copy a symbol of the source, one that is in no
-            vocabulary too: then the output layer is a `PointerGenerator`.
+        share_embeddings: Whether source and target share one embedding, and thus one vocabulary.
+        pointer_generator: Whether a step may copy a symbol of the source, even outside the
+            vocabulary. The output layer is then a `PointerGenerator`.
         dtype: Dtype or policy of the layers.
 
     Call arguments:
         dict of `encoder_token_ids` int [B, S], `encoder_padding_mask` bool [B, S],
         `decoder_token_ids` int [B, T] and `decoder_padding_mask` bool [B, T]. With a
-        pointer-generator also `copy_token_ids` int [B, S], in [0, V + S): what copying each place
-        of the source would say, a target token, or from V on a symbol of this source. Such a symbol
-        in `decoder_token_ids` is read as the unknown token, 1.
+        pointer-generator also `copy_token_ids` int [B, S], in [0, V + S): the id for a copy of each
+        source position, a target token, or from V on a symbol of this source. Such a symbol in
+        `decoder_token_ids` is read as the unknown token, 1.
 
     Returns:
         dict of `encoder_sequence_output` float [B, S, hidden_dim] and `decoder_sequence_output`,
         float [B, T, hidden_dim] (tied: [B, T, embedding_dim]), which the output layer takes. With
-        an attention that is `marginal` there is no readout yet: the decoder's outputs are the
-        cell's own. With such an attention or a pointer-generator, `alignments`, float [B, T, S],
-        come with them.
+        an attention that is `marginal` the decoder's outputs are the cell's own, without readout.
+        With such an attention or a pointer-generator the dict also has `alignments`, float
+        [B, T, S].
 
     Raises:
-        ValueError: For a size below 1, an odd `hidden_dim` with two directions, a rate outside
-            [0, 1), or an unknown cell, attention, order or bridge; for an attention that is
-            `marginal` together with order "before", input feeding or tied embeddings; for a
-            pointer-generator together with such an attention or tied embeddings; for a shared
-            embedding of two vocabularies that differ in size.
+        ValueError: If a size is below 1, `hidden_dim` is odd with two directions, a rate is outside
+            [0, 1), or a cell, attention, order or bridge is unknown; if an attention that is
+            `marginal` is combined with order "before", input feeding or tied embeddings; if a
+            pointer-generator is combined with such an attention or tied embeddings; if a shared
+            embedding has two vocabularies of different sizes.
 
     Example:
         >>> backbone = attnzoo.models.RNNSeq2SeqBackbone(
@@ -98,7 +97,7 @@ class RNNSeq2SeqBackbone(Backbone):
         [See et al., 2017](https://arxiv.org/abs/1704.04368) (pointer-generator).
     """
 
-    # More than 14 arguments: each is a key of presets and files, and a choice of its own.
+    # More than 14 arguments: each is an independent choice, and a key in presets and files.
     def __init__(
         self,
         source_vocabulary_size: int,
@@ -167,7 +166,7 @@ class RNNSeq2SeqBackbone(Backbone):
         super().__init__(inputs=inputs, outputs=self.connect(inputs), dtype=dtype, **kwargs)
         quantize_again(self, dtype)
 
-        # The layers say what None stands for; and an attention comes after those that have it.
+        # The decoder resolves None. `attention` is set last, after the layers that hold it.
         self.attend = self.decoder.cell.attend
         self.input_feeding = self.decoder.cell.input_feeding
         self.attention = attention if isinstance(attention, str) else mechanism
@@ -216,7 +215,7 @@ class RNNSeq2SeqBackbone(Backbone):
             )
 
     def connect(self, inputs: dict) -> dict:
-        """Return the outputs of the network, for its inputs."""
+        """Return the outputs of the network for its inputs."""
         with_alignments = self.marginal or self.pointer_generator
         memory, decoder_state = self.encode(
             inputs["encoder_token_ids"], inputs["encoder_padding_mask"]
@@ -237,27 +236,27 @@ class RNNSeq2SeqBackbone(Backbone):
         }
 
     def encode(self, token_ids, padding_mask):
-        """Read the source: memory float [B, S, hidden_dim], and the decoder cell's first states."""
+        """Return the memory float [B, S, hidden_dim], and the decoder cell's first states."""
         embedded = self.embedding_dropout(self.source_embedding(token_ids))
         memory, final_states = self.encoder(embedded, mask=padding_mask)
         return memory, self.state_bridge(final_states)
 
     def embed_target(self, token_ids):
-        """Embed target tokens: int [B, T] to float [B, T, embedding_dim]."""
+        """Return the embeddings float [B, T, embedding_dim] of target tokens int [B, T]."""
         if self.pointer_generator:
             known = token_ids < self.target_embedding.input_dim
             token_ids = ops.where(known, token_ids, UNKNOWN_TOKEN_ID)
         return self.embedding_dropout(self.target_embedding(token_ids))
 
     def readout(self, decoder_outputs):
-        """Return the inputs of the output layer, for the outputs of any number of steps."""
+        """Return the inputs of the output layer, for decoder outputs of any number of steps."""
         if self.marginal:
-            return decoder_outputs  # The output layer reads out, place by place.
+            return decoder_outputs  # The output layer has a readout for each place.
         outputs = self.readout_dropout(decoder_outputs)
         return outputs if self.tied_projection is None else self.tied_projection(outputs)
 
     def save_lora_weights(self, filepath):
-        """KerasHub's file has place for kernels alone, and here embeddings are adapted."""
+        """Raise: KerasHub's file can hold kernels only, and here embeddings are adapted."""
         raise NotImplementedError(
             "KerasHub saves the low-rank weights of kernels, and a recurrent network has them at "
             "its embeddings. Save the task or the backbone with `save_to_preset`, which adds them "
@@ -265,11 +264,11 @@ class RNNSeq2SeqBackbone(Backbone):
         )
 
     def load_lora_weights(self, filepath):
-        """As `save_lora_weights`: there is no such file."""
+        """Raise: there is no such file, as `save_lora_weights` explains."""
         self.save_lora_weights(filepath)
 
     def default_lora_layer_names(self):
-        """The layers that `enable_lora` adapts unless it is told others."""
+        """Return the layers that `enable_lora` adapts by default."""
         if self.share_embeddings:
             return ["token_embedding"]
         return ["source_embedding", "target_embedding"]
@@ -302,7 +301,7 @@ class RNNSeq2SeqBackbone(Backbone):
 
 def _make_embedding(embedding_dim: int, dtype, size: int, name: str):
     cls = keras.layers.ReversibleEmbedding
-    if name == "source_embedding":  # Nothing is ever read back to a source token.
+    if name == "source_embedding":  # The source embedding is never an output layer.
         cls = keras.layers.Embedding
     return cls(size, embedding_dim, name=name, dtype=policy_for(dtype, name))
 

@@ -1,4 +1,4 @@
-"""The decoder: recurrent cells, their attention, and what its output layer needs."""
+"""The decoder: recurrent cells with attention, and checks of its output layer."""
 
 from attnzoo.layers import AttentionCell, AttentionRNN
 from attnzoo.models.parts.rnn_cells import make_cell
@@ -15,7 +15,7 @@ def make_decoder(
     input_feeding: bool | None,
     dtype=None,
 ):
-    """Make an `AttentionRNN` that attends by a mechanism.
+    """Return an `AttentionRNN` for a mechanism.
 
     Args:
         mechanism: An `Attention`. With one that is `marginal` the decoder's outputs are the cell's.
@@ -47,11 +47,11 @@ def make_decoder(
 
 
 def check_output_layer(mechanism, attention, tie_embeddings: bool, pointer_generator: bool):
-    """Raise if a mechanism or a pointer-generator needs another output layer than is asked for.
+    """Raise if the mechanism or a pointer-generator does not work with the chosen output layer.
 
     Args:
         mechanism: An `Attention`.
-        attention: The argument that it was made of.
+        attention: The backbone's argument, for messages.
         tie_embeddings, pointer_generator: As in `RNNSeq2SeqBackbone`.
     """
     if mechanism.marginal and tie_embeddings:

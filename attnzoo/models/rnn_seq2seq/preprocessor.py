@@ -1,4 +1,4 @@
-"""From raw strings to token ids and back."""
+"""Preprocessor of `RNNSeq2SeqLM`."""
 
 import keras
 

@@ -1,4 +1,4 @@
-"""The task: train on pairs of strings, generate, look at alignments, export."""
+"""The task: training on pairs of strings, generation, alignments, and export."""
 
 import keras
 from keras import ops
@@ -12,7 +12,7 @@ from attnzoo.models.tasks.seq2seq import Seq2SeqTask
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class RNNSeq2SeqLM(Seq2SeqTask):
-    """Sequence transduction with a recurrent encoder and an attending recurrent decoder.
+    """Sequence transduction with a recurrent encoder and a recurrent decoder with attention.
 
     Args:
         backbone: An `RNNSeq2SeqBackbone`.
@@ -23,11 +23,11 @@ class RNNSeq2SeqLM(Seq2SeqTask):
 
     Returns:
         float [B, T, V]. Logits of the next target token. With a pointer-generator [B, T, V + S]:
-        the last S are symbols of the source that are not in the vocabulary, by their first place.
+        the last S are symbols of the source outside the vocabulary, by their first position.
 
     Raises:
-        ValueError: If a tokenizer knows more tokens than the backbone embeds, or only one of
-            backbone and preprocessor has a pointer-generator.
+        ValueError: If a tokenizer has more tokens than the backbone, or only one of backbone and
+            preprocessor has a pointer-generator.
 
     Example:
         >>> task = attnzoo.models.RNNSeq2SeqLM(backbone, preprocessor)
@@ -73,17 +73,17 @@ class RNNSeq2SeqLM(Seq2SeqTask):
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
     def check_loss(self, loss, label_smoothing):
-        """Raise on smoothed labels for a pointer-generator."""
+        """Raise if labels are smoothed for a pointer-generator."""
         smoothing = label_smoothing or getattr(loss, "smoothing", 0.0)
         if self.backbone.pointer_generator and smoothing:
             raise ValueError(
-                "A pointer-generator can say few of the ids of a batch, and labels cannot be "
-                "smoothed over what has no probability: use `label_smoothing=0`. Received: "
+                "A pointer-generator gives most ids of a batch no probability, so labels cannot be "
+                "smoothed over them: use `label_smoothing=0`. Received: "
                 f"label_smoothing={smoothing}"
             )
 
     def set_coverage_loss(self, weight):
-        """Set the weight of the coverage loss of each attention that keeps a coverage."""
+        """Set the weight of the coverage loss of each attention with coverage."""
         attentions = self.backbone.decoder.cell.attentions
         covering = [one for one in attentions if one.has_coverage]
         if weight and not covering:
@@ -97,11 +97,11 @@ class RNNSeq2SeqLM(Seq2SeqTask):
         self._asked_coverage_loss = weight
 
     def task_compile_config(self):
-        """The part of the config that only a task understands."""
+        """Return the part of the compile config that is specific to this task."""
         return {**super().task_compile_config(), "coverage_loss": self._asked_coverage_loss}
 
     def logits(self, inputs, outputs, memory, alignments=None, **kwargs):
-        """The output layer over all steps: [B, T, D] of the decoder to logits [B, T, V]."""
+        """Return logits [B, T, V] for the decoder's outputs [B, T, D] of all steps."""
         if not self.output_layer.needs_alignments:
             return self.output_layer(outputs)
         return self.output_layer(
@@ -115,11 +115,11 @@ class RNNSeq2SeqLM(Seq2SeqTask):
         )
 
     def encode(self, inputs):
-        """Read the source: the memory float [B, S, D], and the decoder cell's first states."""
+        """Return the memory float [B, S, D], and the decoder cell's first states."""
         return self.backbone.encode(inputs["encoder_token_ids"], inputs["encoder_padding_mask"])
 
     def decode(self, inputs, encoded=None):
-        """Teacher-forced pass: logits float [B, T, V] and alignments float [B, T, S]."""
+        """Return logits float [B, T, V] and alignments float [B, T, S], teacher-forced."""
         backbone = self.backbone
         memory_mask = inputs["encoder_padding_mask"]
         memory, decoder_state = self.encode(inputs) if encoded is None else encoded
@@ -136,11 +136,11 @@ class RNNSeq2SeqLM(Seq2SeqTask):
         return self.logits(inputs, outputs, memory), alignments
 
     def make_next(self, inputs, with_alignments: bool, encoded=None):
-        """Encode and prepare once; then `next` takes one step for each token.
+        """Encode and prepare once; return a function `next` that decodes one step.
 
         Returns:
-            `next`, as samplers call it, and the cache before the first step. The memory is in the
-            cache of no step: the hypotheses of a beam share it.
+            `next`, as samplers call it, and the cache before the first step. The memory is not in
+            the cache: the hypotheses of a beam share it.
         """
         backbone = self.backbone
         memory_mask = inputs["encoder_padding_mask"]
@@ -174,7 +174,7 @@ class RNNSeq2SeqLM(Seq2SeqTask):
 
 
 def make_output_layer(backbone):
-    """The output layer that goes with a backbone."""
+    """Return the output layer of a backbone."""
     size, arguments = backbone.target_vocabulary_size, {"name": "output"}
     arguments["dtype"] = policy_for(backbone.dtype_policy, "output")
     if backbone.pointer_generator:

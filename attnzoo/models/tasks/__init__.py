@@ -1,1 +1,1 @@
-"""Tasks of every family: training, saving, decoding, classification, tagging."""
+"""Base classes of tasks: training, saving, decoding, classification, tagging."""

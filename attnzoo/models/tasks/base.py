@@ -1,4 +1,4 @@
-"""The base of all tasks: training, results in NumPy, presets by name."""
+"""Base of all tasks: training, results in NumPy, presets by name."""
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -45,27 +45,26 @@ else:
 
 @known_to_torch
 class Task(KerasHubTask):
-    """Base of all tasks: how they are compiled, trained, asked, saved and loaded.
+    """Base of all tasks, for compiling, training, inference, saving and loading.
 
-    It stands before a task of KerasHub in the bases of a class. A task that reads texts and writes
-    none gives `head(outputs, inputs)`: of the backbone's output float [B, S, D], and its inputs, a
-    dict of `logits` float [..., C] or other results. A task with classes has `labels`, a
-    `ClassLabels`.
+    Put it before a KerasHub task in the bases of a class. A task that does not generate text
+    defines `head(outputs, inputs)`, a function of the backbone's output float [B, S, D] and its
+    inputs to a dict of `logits` float [..., C] or other results. A task with classes has `labels`,
+    a `ClassLabels`.
 
-    Several threads may ask one task at once, also for the first time: all methods that answer are
-    safe. What changes a task is not, and needs it for itself: `compile`, `fit`, `evaluate`,
-    `quantize`, `enable_lora`, loading weights, and saving or exporting it.
+    All methods for inference are thread-safe, also at the first call. Methods that change a task
+    are not: no other thread may use the task during `compile`, `fit`, `evaluate`, `quantize`,
+    `enable_lora`, loading weights, saving or exporting.
     """
 
-    targets_name = "Targets"  # As a sentence about those of this task begins.
-    # Of the constructor: those that the weights of the head depend on.
+    targets_name = "Targets"  # The targets' name at the start of a message.
+    # Constructor arguments that determine the head's weights.
     head_arguments: tuple[str, ...] = ()
     has_classes = False  # Whether the constructor takes `class_names` and `num_classes`.
-    labels_in_rows = True  # Whether each sample has a row of classes to learn, not one class.
-    # The names of the texts of a sample, in the order they come in.
-    text_kinds: tuple[str, ...] = ("text",)
-    labels_itself = False  # Whether the targets are made of the texts.
-    labels: ClassLabels | None = None  # Where there are classes.
+    labels_in_rows = True  # Whether each sample has a row of classes and not one class.
+    text_kinds: tuple[str, ...] = ("text",)  # The names of a sample's texts, in order.
+    labels_itself = False  # Whether the texts determine the targets.
+    labels: ClassLabels | None = None  # If there are classes.
     compiled_with: Compiled | None = None
     preprocessor: Any  # As in KerasHub's task.
     _compiled_methods: CompiledMethods | None = None
@@ -89,9 +88,9 @@ class Task(KerasHubTask):
     ):
         """Configure training.
 
-        As in Keras, what is not given takes its default. But where no optimizer, loss or metric is
-        given, nor anything else to learn by, and something else is, such as `run_eagerly`, then all
-        that is not given stays as it was compiled before.
+        As in Keras, an argument that is not given takes its default. The exception: if only
+        arguments are given that do not affect training, such as `run_eagerly` without an optimizer,
+        loss or metric, all others keep their values from the last `compile`.
 
         Args:
             optimizer: A Keras optimizer, or its name; "auto" is Adam with a rate of 1e-3.
@@ -120,7 +119,7 @@ class Task(KerasHubTask):
     def compile_training(
         self, optimizer, loss, weighted_metrics, jit_compile, label_smoothing=0.0, **kwargs
     ):
-        """Compile with the arguments as they are, after what was to be kept."""
+        """Compile with these arguments, without keeping earlier ones."""
         if optimizer == "auto":
             optimizer = keras.optimizers.Adam(1e-3)
         if isinstance(loss, str) and loss == "auto":
@@ -136,7 +135,7 @@ class Task(KerasHubTask):
         arguments = {
             "optimizer": keras.optimizers.get(optimizer),
             "loss": loss,
-            "metrics": None,  # KerasHub's classifiers have some of their own.
+            "metrics": None,  # KerasHub's classifiers would add their own.
             "weighted_metrics": weighted_metrics,
             "jit_compile": jit_compile,
             **kwargs,
@@ -157,9 +156,9 @@ class Task(KerasHubTask):
 
     @property
     def compiled_methods(self) -> CompiledMethods:
-        """The methods of this task, compiled: see there."""
+        """The compiled methods of this task; see `CompiledMethods`."""
         if self._compiled_methods is None:
-            with BUILDING:  # Several threads may ask for the first time at once.
+            with BUILDING:  # Several threads may make the first call at once.
                 if self._compiled_methods is None:
                     self._compiled_methods = CompiledMethods(self)
         return self._compiled_methods
@@ -169,26 +168,26 @@ class Task(KerasHubTask):
         config = super().get_compile_config()
         if config is None or self.compiled_with is None:  # It never was compiled.
             return None
-        # As it was asked for: the next backend may resolve "auto" in another way.
+        # The argument as given: another backend may resolve "auto" differently.
         config["jit_compile"] = self.compiled_with.arguments["jit_compile"]
         return with_task_config(config, self.task_compile_config())
 
     def task_compile_config(self) -> dict:
-        """Return the part of the config that only a task understands."""
+        """Return the part of the compile config that is specific to this task."""
         return {
             "optimizer_built": self.optimizer is not None and self.optimizer.built,
             "optimizer_order": "functional" if self._builds_as_functional else "made",
         }
 
     def compile_from_config(self, config):
-        """Compile with what `get_compile_config` returned; a used optimizer gets its weights."""
+        """Compile with the result of `get_compile_config`; build an optimizer that has state."""
         config = keras.saving.deserialize_keras_object(without_task_config(config))
         has_weights = config.pop("optimizer_built", False)
         order = config.pop("optimizer_order", "functional")
         self.compile(**config)
         if not has_weights:
             return
-        # Where a file does not say, it is of the time when torch had an order of its own.
+        # A file without this entry is from a version in which torch had another order.
         if order == "functional" and keras.backend.backend() == "torch":
             variables = [one for one in functional_variables(self) if one.trainable]
             self._builds_as_functional = True
@@ -214,30 +213,30 @@ class Task(KerasHubTask):
     ):
         """Train, as `keras.Model.fit` does.
 
-        Differs from KerasHub's, where samples come in the same order in all epochs.
+        Differs from KerasHub, where samples have the same order in all epochs.
 
         Args:
-            x: Samples, as the task takes them; a `tf.data.Dataset` of batches of these; or a
-                `keras.utils.PyDataset` whose batches are token ids already.
-            y: What is to be learned of each sample; a dataset has it itself.
-            batch_size: How many samples at a time, where `x` is no dataset; 32 if None.
-            shuffle: Whether each epoch has another order, where `x` is no `tf.data.Dataset`.
-            sample_weight: A weight for each sample, where `x` is no dataset.
-            class_weight: A weight for each of some classes, by id, or by name where they have
-                names; others have 1. It multiplies those of the samples. Classes of a
-                sequence-to-sequence task and a masked language model are token ids.
+            x: Samples; a `tf.data.Dataset` of batches of samples; or a `keras.utils.PyDataset` of
+                batches of token ids.
+            y: The target of each sample; None if `x` is a dataset, which contains the targets.
+            batch_size: Number of samples in a batch, if `x` is no dataset; 32 if None.
+            shuffle: Whether each epoch has another order, if `x` is no `tf.data.Dataset`.
+            sample_weight: A weight for each sample, if `x` is no dataset.
+            class_weight: A dict of weights of classes, by id or name; other classes have 1. The
+                weights of samples are multiplied with these. The classes of a sequence-to-sequence
+                task and of a masked language model are token ids.
             validation_data: Like `x`, or a tuple like `x` and `y`.
-            validation_split: Part of the samples, the last ones, to validate with, where `x` is no
+            validation_split: Share of the samples, taken from the end, for validation, if `x` is no
                 dataset. In (0, 1).
-            validation_batch_size: How many samples of `validation_data` at a time; `batch_size` if
-                None.
+            validation_batch_size: Number of samples in a batch of `validation_data`; `batch_size`
+                if None.
             **kwargs: As in `keras.Model.fit`: `epochs`, `callbacks`, ...
 
         Raises:
-            ValueError: If `x` or `validation_data` is of another kind or has no batches, only one
-                of them is a `keras.utils.PyDataset`, there is not a weight for each sample, a class
-                is unknown, `validation_split` is asked of a dataset, or leaves nothing on a side;
-                and what a task says of its samples.
+            ValueError: If `x` or `validation_data` has another type or has no batches, only one of
+                them is a `keras.utils.PyDataset`, the numbers of weights and samples differ, a
+                class is unknown, `validation_split` is given with a dataset, or leaves no samples
+                on one side; and if the task refuses a sample.
         """
         x, validation_data = fitting.make_datasets(
             self,
@@ -252,7 +251,8 @@ class Task(KerasHubTask):
         if not is_ids and not hasattr(x, "element_spec"):  # A dataset of grain.
             kwargs.update(validation_data=validation_data, class_weight=class_weight)
             return super().fit(x, **kwargs)
-        # Else TensorFlow makes its variables in a first trace of the step, and needs a second.
+        # Otherwise TensorFlow makes the variables in a first trace of the step, and needs a second
+        # one.
         build_optimizer(self)
         weights = None
         if class_weight is not None:
@@ -260,7 +260,7 @@ class Task(KerasHubTask):
         x = fitting.pack_dataset(self, x, weights)
         if validation_data is not None:
             validation_data = fitting.pack_dataset(self, validation_data)
-        # A dataset of `tf.data` has an order of its own.
+        # A dataset of `tf.data` has its own order.
         return keras.Model.fit(
             self, x, shuffle=shuffle and is_ids, validation_data=validation_data, **kwargs
         )
@@ -269,7 +269,7 @@ class Task(KerasHubTask):
         self, x=None, y=None, batch_size: int | None = None, *, sample_weight=None, **kwargs
     ):
         """Return loss and metrics. `x`, `y` and the others are as in `fit`."""
-        if kwargs.get("_use_cached_eval_dataset"):  # From within `fit`, which has seen it.
+        if kwargs.get("_use_cached_eval_dataset"):  # Called by `fit`, which has checked the data.
             return keras.Model.evaluate(self, x, **kwargs)
         x = fitting.make_dataset_of(self, "x", (x, y, sample_weight), batch_size)
         return keras.Model.evaluate(self, fitting.pack_dataset(self, x), **kwargs)
@@ -277,7 +277,7 @@ class Task(KerasHubTask):
     def make_samples(self, x, y=None, sample_weight=None) -> tuple:
         """Return samples, targets and weights as arrays with a row for each sample.
 
-        Raises what is wrong with them, before training begins.
+        Raise if they are invalid, before training begins.
         """
         if isinstance(x, dict) and isinstance(x.get("token_ids"), np.ndarray):
             self.check_token_ids(x)
@@ -286,11 +286,11 @@ class Task(KerasHubTask):
         return x, y, sample_weight
 
     def make_validation_samples(self, data) -> tuple:
-        """Return the same of `validation_data`."""
+        """Return the same for `validation_data`."""
         return self.make_samples(*(data if isinstance(data, (tuple, list)) else [data]))
 
     def check_dataset(self, dataset):
-        """Raise on a dataset whose elements the task cannot learn from, where it shows them."""
+        """Raise if a dataset's element specification shows that the task cannot learn from it."""
         if self.preprocessor is not None and hasattr(dataset, "element_spec"):
             name = None if self.labels_itself else self.targets_name
             check_specs(dataset.element_spec, self.text_kinds, name)
@@ -309,25 +309,25 @@ class Task(KerasHubTask):
         return weights_of_ids(class_weight, self.labels.num_classes, self.labels.id)
 
     def preprocess_samples(self, x, y=None, sample_weight=None):
-        """Return packed ids of texts, and ids of labels where there are classes."""
+        """Return packed ids of texts, and ids of labels if there are classes."""
         if y is not None and self.labels is not None:
             y = self.label_ids(y)
         return super().preprocess_samples(x, y, sample_weight)
 
     def pack_batch(self, x, y=None, sample_weight=None):
-        """Return `preprocess_samples` of a batch to train or to measure on, in a graph."""
+        """Return `preprocess_samples` of a batch for training or evaluation, in a graph."""
         return self.preprocess_samples(x, y, sample_weight)
 
     # === Reading texts ===
 
     def read(self, inputs: dict) -> dict:
-        """Return the results for the backbone's inputs, and what else the task's model takes."""
+        """Return the results for the inputs of the backbone and of the task's model."""
         backbone = self.backbone
         outputs = backbone({name: inputs[name] for name in backbone.input})["sequence_output"]
         return self.head(outputs, inputs)
 
     def read_alignments(self, inputs: dict) -> dict:
-        """Return the alignments of all blocks and heads, float [B, L, N, S, S]: a dict."""
+        """Return a dict of the alignments of all blocks and heads, float [B, L, N, S, S]."""
         return {"alignments": self.encode_with_alignments(inputs)[1]}
 
     def encode_with_alignments(self, inputs: dict):
@@ -336,11 +336,11 @@ class Task(KerasHubTask):
         outputs, alignments = self.backbone.encode(
             inputs["token_ids"], mask, return_alignments=True
         )
-        real = ops.cast(mask, alignments.dtype)[:, None, None, :, None]  # Padding asks nothing.
+        real = ops.cast(mask, alignments.dtype)[:, None, None, :, None]  # Padding is no query.
         return outputs, alignments * real
 
     def inputs_of(self, method: str) -> list[str]:
-        """Return the names of the inputs of a method that reads."""
+        """Return the names of the inputs of a method such as `read`."""
         return list(self.input if method == "read" else self.backbone.input)
 
     def compute_results(self, inputs: dict, method: str) -> dict:
@@ -352,16 +352,16 @@ class Task(KerasHubTask):
         return results
 
     def read_on_batch(self, packed: dict, method: str = "read") -> dict:
-        """Return `compute_results`, compiled, of one packed batch: NumPy arrays."""
+        """Return the NumPy arrays of the compiled `compute_results` for one packed batch."""
         inputs = {name: packed[name] for name in self.inputs_of(method)}
         return self.compiled_methods("compute_results", inputs, method=method)
 
     def pack_texts(self, texts) -> dict:
-        """Return the backbone's inputs of texts, a dict of arrays, with what else is needed."""
+        """Return the packed texts: a dict of the backbone's inputs and other arrays."""
         return self.preprocessor(texts)
 
     def check_inputs(self, texts):
-        """Return texts as a list of strings, or raise what is wrong with them.
+        """Return texts as a list of strings; raise if they are invalid.
 
         Without a preprocessor they are the backbone's inputs.
         """
@@ -373,29 +373,29 @@ class Task(KerasHubTask):
         return texts
 
     def check_token_ids(self, inputs):
-        """Raise on what are no inputs of the backbone."""
+        """Raise if the inputs are no valid inputs of the backbone."""
         sizes = dict.fromkeys(self.backbone.input)
         check_ids(inputs, {**sizes, "token_ids": self.backbone.vocabulary_size})
 
     def alignments(self, texts, *, batch_size: int = 32):
-        """Return `head_alignments`: among the many there is no one that stands for all."""
+        """Return `head_alignments`: no single alignment represents all heads."""
         return self.head_alignments(texts, batch_size=batch_size)
 
     def head_alignments(self, texts, *, batch_size: int = 32):
-        """Return where each token looked, in each head of each block.
+        """Return the alignments of each head of each block.
 
         Args:
-            texts: A string or strings, or whatever else the task reads; without a preprocessor, its
-                inputs.
-            batch_size: How many texts at a time. At least 1.
+            texts: A string or strings, or other inputs of the task; without a preprocessor, the
+                backbone's inputs.
+            batch_size: Number of texts in a batch. At least 1.
 
         Returns:
-            float32 [B, L, N, S, S], a NumPy array: `alignments[b, l, n, t, s]` is how much token t
-            took from token s. Rows sum to 1 over a text's tokens, with the special ones as
-            `preprocessor.tokens(text)` names them. Padding is 0, as row and as column.
+            float32 [B, L, N, S, S], a NumPy array: `alignments[b, l, n, t, s]` is the weight of
+            token s for token t. Rows sum to 1 over a text's tokens, special tokens included (see
+            `preprocessor.tokens(text)`). Rows and columns of padding are 0.
 
         Raises:
-            ValueError: If the backbone is no Transformer, there is no text, one is empty, or a
+            ValueError: If the backbone is no Transformer, there is no text, a text is empty, or a
                 token id is outside the vocabulary.
         """
         if not self.backbone.has_heads:
@@ -409,19 +409,19 @@ class Task(KerasHubTask):
     def predict(self, x, batch_size: int | None = None, **kwargs):
         """Return the outputs of the model, as `keras.Model.predict` does.
 
-        Samples are filled to one of few numbers of rows, and the outputs are cut again. Several
-        threads may call; they are served one after the other.
+        Samples are padded to one of a few batch sizes, and the padding is removed from the outputs.
+        Calls from several threads run one after the other.
 
         Args:
-            x: The task's inputs, or a dataset of batches of them.
-            batch_size: How many samples at a time, where `x` is no dataset; 32 if None.
+            x: The task's inputs, or a dataset of batches of inputs.
+            batch_size: Number of samples in a batch, if `x` is no dataset; 32 if None.
             **kwargs: As in `keras.Model.predict`: `verbose`, `steps`, `callbacks`.
 
         Returns:
             NumPy arrays, batch first.
 
         Raises:
-            ValueError: What a task says of its samples; or if a dataset has no batches.
+            ValueError: If the task refuses a sample, or a dataset has no batches.
         """
         check_distribution()
         if is_dataset(x):
@@ -434,21 +434,22 @@ class Task(KerasHubTask):
         return keras.tree.map_structure(lambda rows: rows[:count], outputs)
 
     def make_predict_samples(self, x):
-        """Return the samples of `predict`, a list or a dict of lists or arrays, or raise."""
+        """Return the samples of `predict`, a list or a dict of lists or arrays, if valid."""
         return self.check_inputs(x)
 
     # === Saving and loading ===
 
     def quantize(self, mode=None, config=None, filters=None, **kwargs):
-        """Quantize the weights, as `keras.Model.quantize` does; a preset or file keeps them so.
+        """Quantize the weights, as `keras.Model.quantize` does, also in presets and files.
 
         Args:
-            mode: `"int8"`, or another of Keras's.
+            mode: `"int8"`, or another mode of Keras.
             config: A `keras.quantizers.QuantizationConfig`, in place of a mode.
-            filters: Which layers, as there. None is those that Keras can quantize: `Dense`,
-                `EinsumDense`, `Embedding` and `ReversibleEmbedding`, also inside other layers, and
-                our `TokenLogits`. Recurrent cells and scores stay as they are.
-            **kwargs: As there.
+            filters: The layers to quantize, as in Keras. None is all layers that Keras can
+                quantize, `Dense`, `EinsumDense`, `Embedding` and `ReversibleEmbedding`, also inside
+                other layers, and attnzoo's `TokenLogits`. Recurrent cells and scores are not
+                quantized.
+            **kwargs: As in `keras.Model.quantize`.
         """
         filters = saving.is_quantizable if filters is None else filters
         with saving.quantizing(self):
@@ -460,7 +461,7 @@ class Task(KerasHubTask):
             super().save_task_weights(filepath)
 
     def load_task_weights(self, filepath):
-        """Load what `save_task_weights` wrote."""
+        """Load the weights from `save_task_weights`."""
         with saving.without_optimizer(self):
             super().load_task_weights(filepath)
 
@@ -470,17 +471,17 @@ class Task(KerasHubTask):
 
     @classmethod
     def from_preset(cls, preset: str | os.PathLike, load_weights: bool = True, **kwargs):
-        """Load a task from a preset: its own, or another task's on the same backbone.
+        """Load a task from its own preset, or from another task's preset with the same backbone.
 
         Args:
-            preset: A built-in name (see `attnzoo.presets`), a directory that `save_to_preset`
-                wrote, the folder of a finished run of `attnzoo train`, or a handle that KerasHub
-                knows (`kaggle://`, `hf://`).
+            preset: A built-in name (see `attnzoo.presets`), a directory from `save_to_preset`, the
+                folder of a finished run of `attnzoo train`, or a handle of KerasHub (`kaggle://`,
+                `hf://`).
             load_weights: Whether to load the weights too.
-            **kwargs: As in `keras_hub.models.Task.from_preset`. `dtype` is the one the preset was
-                saved with, unless it is given. With `class_names` or `num_classes` the preset's
-                classes are left behind: all but the backbone starts anew. From another task's
-                preset, the preprocessor takes over the tokenizer and how texts are packed.
+            **kwargs: As in `keras_hub.models.Task.from_preset`. `dtype` is by default the preset's.
+                With `class_names` or `num_classes` only the backbone is taken from the preset, and
+                the other layers are new. From another task's preset the preprocessor takes the
+                tokenizer and the packing arguments.
 
         Raises:
             ValueError: If the name is unknown, the directory is damaged or holds a preset of

@@ -1,4 +1,4 @@
-"""How many rows a batch has: few numbers, each of which is compiled once, whatever comes."""
+"""Batch sizes: batches are padded to a few sizes, each of which is compiled once."""
 
 import math
 import warnings
@@ -11,7 +11,7 @@ from attnzoo.checks import check_positive
 
 
 def size_for(count: int) -> int:
-    """The number of rows that `count` rows are filled to: a power of two, or from 16 on 3/2 of one.
+    """Return the batch size for `count` rows: a power of two, or from 16 on also 3/2 of one.
 
     Example:
         >>> [size_for(count) for count in (1, 3, 5, 12, 17, 33, 64)]
@@ -22,13 +22,13 @@ def size_for(count: int) -> int:
 
 
 def size_within(limit: int) -> int:
-    """The largest of these numbers that is at most `limit`."""
+    """Return the largest batch size that is at most `limit`."""
     power = 2 ** (limit.bit_length() - 1)
     return 3 * power // 2 if power >= 16 and 3 * power // 2 <= limit else power
 
 
 def split_rows(count: int, batch_size: int) -> list[slice]:
-    """Slices of at most `batch_size` rows, all but the last of one of these numbers of rows."""
+    """Return slices of at most `batch_size` rows; all but the last have one of these sizes."""
     check_positive(batch_size=batch_size)
     devices = count_devices()
     rows = devices * size_within(max(1, batch_size // devices))
@@ -36,10 +36,10 @@ def split_rows(count: int, batch_size: int) -> list[slice]:
 
 
 def fill_rows(inputs: dict) -> dict:
-    """Repeat the last row of arrays [B, ...] until there is one of these numbers of rows.
+    """Repeat the last row of arrays [B, ...] up to one of these batch sizes.
 
-    A copy of a row ends where the row does, and no other row depends on it. On torch nothing is
-    compiled, and nothing is filled.
+    A copied row needs no more decoding steps than its original, and no other row depends on it. On
+    torch nothing is compiled, so nothing is padded.
     """
     devices = count_devices()
     if keras.backend.backend() == "torch" and devices == 1:
@@ -52,14 +52,14 @@ def fill_rows(inputs: dict) -> dict:
 
 
 def fill_samples(samples, batch_size: int):
-    """Repeat the last sample until batches of one size hold them all.
+    """Repeat the last sample until all samples fill batches of one size.
 
     Args:
         samples: A list, or a dict of lists or arrays.
-        batch_size: How many samples a batch may have. At least 1.
+        batch_size: Largest number of samples in a batch. At least 1.
 
     Returns:
-        The samples, how many of them there are in a batch, and how many there were.
+        The samples, the number of samples in a batch, and the original number of samples.
     """
     columns = samples if isinstance(samples, dict) else {"": samples}
     count = len(next(iter(columns.values())))
@@ -81,7 +81,7 @@ def _fill(rows, missing):
 
 
 def join_rows(parts):
-    """Arrays of several batches as one; where they differ in length, they are padded with 0."""
+    """Return arrays of several batches as one; pad with 0 if they differ in length."""
     sizes = np.max([part.shape[1:] for part in parts], axis=0).astype(int)
 
     def pad(part):
@@ -92,7 +92,7 @@ def join_rows(parts):
 
 
 def count_devices() -> int:
-    """How many devices share a batch, as `keras.distribution` was told: 1 without it."""
+    """Return the number of devices that share a batch under `keras.distribution`, or 1."""
     layout = data_layout((1, 1))
     if layout is None or layout.axes[0] is None:
         return 1
@@ -101,7 +101,7 @@ def count_devices() -> int:
 
 
 def data_layout(shape):
-    """How `keras.distribution` lays out a batch of that shape, or None where it does not."""
+    """Return the layout of `keras.distribution` for a batch of this shape, or None."""
     distribution = keras.distribution.distribution()
     if distribution is None or keras.backend.backend() != "jax":
         return None
@@ -109,7 +109,7 @@ def data_layout(shape):
 
 
 def check_distribution():
-    """Warn, once, where `keras.distribution` is asked for and does nothing."""
+    """Warn, once, if `keras.distribution` is set and has no effect."""
     backend = keras.backend.backend()
     if keras.distribution.distribution() is not None and backend != "jax":
         warnings.warn(

@@ -1,4 +1,4 @@
-"""Methods of a task, compiled on every backend, and kept."""
+"""Compiled methods of a task, on every backend, with a cache."""
 
 import threading
 
@@ -7,20 +7,20 @@ from keras import ops
 
 from attnzoo.models.tasks.batch_sizes import check_distribution, data_layout, fill_rows
 
-# How many are kept, each for a method, its arguments, and one of the few sizes of a batch.
+# Largest number of compiled methods in the cache, for methods, arguments, and batch sizes.
 _MOST = 256
-# On TensorFlow XLA pays for its compilation where many small steps are taken, and not elsewhere.
+# On TensorFlow, XLA is worth its compilation only for methods with many small steps.
 _LOOPS = ("generate_step",)
 
 
 class CompiledMethods:
-    """Calls methods of a task on batches; each is compiled once for each of few sizes.
+    """Calls methods of a task on batches; each is compiled once for each of a few batch sizes.
 
-    Several threads may call. The first call of each size, which traces, has the lock to itself;
-    later ones need none. Only calls of a sampler that draws take turns: each goes on from the
-    random state that the one before has left.
+    Several threads may call. The first call of each size, which traces, holds a lock; later calls
+    need no lock. Calls of a random sampler run one after the other, because each continues from the
+    random state that the previous call left.
 
-    This is no object of Keras's, and what it makes is known to nobody else: Keras finds no second
+    This is no Keras object, and hides the objects that it makes, so that Keras tracks no second
     model in the task.
 
     Args:
@@ -30,13 +30,13 @@ class CompiledMethods:
     def __init__(self, task):
         self.lock = threading.RLock()
         self._task = task
-        # The task's variables, and what was compiled with them.
+        # The task's variables, and the methods compiled with them.
         self._kept: tuple[tuple, dict] = ((), {})
 
     def __call__(self, method: str, inputs: dict, /, **arguments) -> dict:
         """Call a method on `inputs`, arrays with the batch first, and return NumPy arrays.
 
-        The batch is filled to one of few numbers of rows, and the outputs are cut again.
+        The batch is padded to one of a few sizes, and the padding is removed from the outputs.
         """
         check_distribution()
         inputs = {name: ops.convert_to_numpy(value) for name, value in inputs.items()}
@@ -52,7 +52,7 @@ class CompiledMethods:
         return {name: ops.convert_to_numpy(value)[:count] for name, value in outputs.items()}
 
     def _find(self, method, inputs, arguments):
-        """The compiled method for inputs of these shapes."""
+        """Return the compiled method for inputs of these shapes."""
         task = self._task
         sampler = task.sampler if method in _LOOPS else None
         compiles = not task.run_eagerly and keras.backend.backend() != "torch"
@@ -73,7 +73,7 @@ class CompiledMethods:
         return compiled
 
     def _kept_for(self, variables):
-        """Return the methods compiled with these variables: LoRA and quantization make others."""
+        """Return the methods compiled with these variables, which LoRA and quantization replace."""
         known, kept = self._kept
         if [*map(id, known)] == [*map(id, variables)]:
             return kept
@@ -89,12 +89,12 @@ class _CompiledMethod:
         self.is_warm = False
         self.sampled = getattr(sampler, "variables", [])
         self.variables = [*task.variables, *self.sampled]
-        # Looked up when it is traced, not kept.
+        # Looked up while tracing, and not stored.
         self.method = lambda inputs: getattr(task, method)(inputs, **arguments)
         self.call = self.method
 
     def compile(self, compiles: bool, jit_compile: bool):
-        """Compile it as the backend does; without, each call runs Python."""
+        """Compile the method for the backend; otherwise each call runs in Python."""
         backend = keras.backend.backend()
         if compiles and backend == "jax":
             self.call = self._compile_with_jax()
@@ -127,7 +127,7 @@ class _CompiledMethod:
 
         def call(inputs):
             outputs, changed = pure([one.value for one in variables], inputs)
-            for place, value in changed.items():  # Random states, and nothing else.
+            for place, value in changed.items():  # Only random states change.
                 variables[place].assign(value)
             return outputs
 
@@ -135,7 +135,7 @@ class _CompiledMethod:
 
 
 def _as_tensor(value):
-    """An array as a tensor, laid out over devices where `keras.distribution` says how."""
+    """Return an array as a tensor, laid out over devices by `keras.distribution`."""
     layout = data_layout(value.shape)
     if layout is None:
         return ops.convert_to_tensor(value)

@@ -1,8 +1,8 @@
-"""The arguments of `compile`: those that stay when it is called again, and those in files."""
+"""The arguments of `compile`: kept ones in later calls, and their form in files."""
 
 import keras
 
-# What a model learns by: who asks for one of these asks for training anew.
+# Arguments that affect training: if one of them is given, no earlier argument is kept.
 _TRAINING = {
     "optimizer",
     "loss",
@@ -11,8 +11,8 @@ _TRAINING = {
     "weighted_metrics",
     "label_smoothing",
 }
-# Where a compile config has what only our tasks know: Keras compiles with all the rest, also a
-# plain model, as `clone_model` makes one, and looks at nothing else that is beside an optimizer.
+# Entry of a compile config for the part that only attnzoo's tasks read. Keras compiles with the
+# rest, also a plain model from `clone_model`, and ignores entries beside an optimizer.
 _OWN = "task"
 
 
@@ -21,10 +21,10 @@ class Compiled:
 
     Args:
         arguments: Those of `keras.Model.compile`.
-        variables: The trainable variables then.
+        variables: The trainable variables at that time.
     """
 
-    # No dict, and no list: Keras would look for layers and metrics in it, and save them again.
+    # Neither a dict nor a list, in which Keras would track layers and metrics, and save them again.
     def __init__(self, arguments: dict, variables):
         self.arguments = arguments
         self.variables = list(variables)
@@ -36,37 +36,37 @@ def given_arguments(arguments: dict) -> dict:
 
 
 def keeps_training(task, arguments: dict, others: bool = False) -> bool:
-    """Whether `compile` leaves training as it is: something is asked for, but not of training.
+    """Return whether `compile` keeps training unchanged: the given arguments do not affect it.
 
     Args:
         task: The task.
-        arguments: Those of `compile`.
-        others: Whether something beside them is asked for.
+        arguments: Arguments of `compile`.
+        others: Whether task-specific arguments are given too.
     """
     asked = given_arguments(arguments)
     return bool(task.compiled and (asked or others) and not asked.keys() & _TRAINING)
 
 
 def with_training_kept(task, arguments: dict) -> dict:
-    """Return the arguments, with those of the last `compile` in place of defaults."""
+    """Return the arguments, with values of the last `compile` in place of defaults."""
     compiled = task.compiled_with
     arguments = {**compiled.arguments, **given_arguments(arguments)}
     optimizer = task.optimizer
     if [*map(id, compiled.variables)] != [*map(id, task.trainable_variables)]:
-        # Layers were frozen, or others are trained: its state is of the ones before.
+        # The trainable variables have changed, and the optimizer's state belongs to the old ones.
         optimizer = type(optimizer).from_config(optimizer.get_config())
     return {**arguments, "optimizer": optimizer}
 
 
 def num_replicas(task) -> int:
-    """How many devices each have a copy of the task, under a `tf.distribute` strategy."""
+    """Return the number of replicas of the task under a `tf.distribute` strategy."""
     if keras.backend.backend() != "tensorflow":
         return 1
     return task.distribute_strategy.num_replicas_in_sync
 
 
 def build_optimizer(task):
-    """Build the optimizer if it is not yet, where its variables belong."""
+    """Build the optimizer, if it is not built, in the scope of its strategy."""
     optimizer = getattr(task, "optimizer", None)
     if optimizer is None or optimizer.built:
         return
@@ -78,21 +78,21 @@ def build_optimizer(task):
 
 
 def with_task_config(config: dict, own: dict) -> dict:
-    """Return a compile config with the part that only our tasks understand."""
+    """Return a compile config with the part that only attnzoo's tasks read."""
     return {**config, "optimizer": {**config["optimizer"], _OWN: own}}
 
 
 def without_task_config(config: dict) -> dict:
-    """Return a compile config with both parts side by side, as older files have them."""
+    """Return a compile config with both parts merged, as in older files."""
     optimizer = dict(config["optimizer"])
     own = optimizer.pop(_OWN, {})
     return {**config, "optimizer": _of_any_backend(optimizer), **own}
 
 
 def _of_any_backend(optimizer: dict) -> dict:
-    """An optimizer's config that no longer names a class of one backend.
+    """Return an optimizer's config without the name of a backend-specific class.
 
-    On torch Keras 3.15 writes the class that only torch can use, also within another optimizer.
+    On torch Keras 3.15 writes a class that only torch can use, also within another optimizer.
     """
     inner = {
         name: _of_any_backend(value) if isinstance(value, dict) and "module" in value else value

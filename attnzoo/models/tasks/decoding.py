@@ -1,8 +1,9 @@
 """Decoding: from packed sources to token ids, scores and alignments, in one graph.
 
 `generate`, the graph of an export and the check of that export all call `decode`, so that they
-cannot differ. A `BeamSampler` records scores and alignments on its way. KerasHub's samplers keep
-tokens alone: their outputs are replayed, all steps at once, with the source encoded only once.
+cannot differ. A `BeamSampler` records scores and alignments during the search. KerasHub's samplers
+return only tokens: their outputs are replayed, all steps at once, with the source encoded only
+once.
 """
 
 from keras import ops
@@ -15,16 +16,15 @@ def decode(task, inputs: dict, stop_token_ids=None, *, return_alignments=False, 
 
     Args:
         task: A `Seq2SeqTask`.
-        inputs: The task's inputs, each target up to where decoding goes on, padded to the maximal
-            length L.
+        inputs: The task's inputs, with the prompt of each target, padded to the maximal length L.
         stop_token_ids: Ids that end an output, or None.
-        return_alignments: Whether to return scores and alignments too.
-        steps_of: Function of the outputs' mask, bool [B, L] or [B, N, L], to the number of steps
-            that are kept; None keeps L. Only a graph without fixed shapes can cut.
+        return_alignments: Whether to also return scores and alignments.
+        steps_of: Function of the outputs' mask, bool [B, L] or [B, N, L], to the number of steps to
+            keep; None keeps L. It needs a graph without fixed shapes.
 
     Returns:
         dict of `decoder_token_ids` int [B, T] and `decoder_padding_mask` bool [B, T], T = L unless
-        it is cut; for a sampler that returns N hypotheses both are [B, N, T]. With
+        `steps_of` is given; for a sampler that returns N hypotheses both are [B, N, T]. With
         `return_alignments=True`, or a `BeamSampler`, `scores` float32 [B] or [B, N], in nats; with
         `return_alignments=True` `alignments` float32 [B, T - 1, S] of the (best) output, as
         `replay` gives them.
@@ -73,16 +73,16 @@ def decode(task, inputs: dict, stop_token_ids=None, *, return_alignments=False, 
 
 
 def replay(task, inputs: dict, encoded=None) -> dict:
-    """Go over outputs that are known, all steps at once.
+    """Run the model on known outputs, all steps at once.
 
     Args:
         task: A `Seq2SeqTask`.
-        inputs: The task's inputs; the target whole, from its start to its end token.
+        inputs: The task's inputs, with the whole target, from its start to its end token.
         encoded: `task.encode(inputs)`, or None to encode the source here.
 
     Returns:
-        dict of `alignments` float32 [B, T - 1, S], row t for the token at t + 1, zero where that is
-        padding, and `scores` float32 [B], log p of all tokens but the first, in nats.
+        dict of `alignments` float32 [B, T - 1, S], row t for the token at t + 1, zero if that is
+        padding, and `scores` float32 [B], log p of all tokens except the first, in nats.
     """
     target, real = inputs["decoder_token_ids"], inputs["decoder_padding_mask"]
     logits, alignments = task.decode({**inputs, "decoder_token_ids": target[:, :-1]}, encoded)
@@ -101,7 +101,7 @@ def name_outputs(decoded: dict, padding: int) -> dict:
 
     Args:
         decoded: `decode(..., return_alignments=True)`, tensors or arrays.
-        padding: The id that stands behind an output.
+        padding: The id of padding.
 
     Returns:
         dict of `token_ids` int32 [B, T - 1] or [B, N, T - 1], `scores` and `alignments`.
@@ -113,7 +113,7 @@ def name_outputs(decoded: dict, padding: int) -> dict:
 
 
 def until_stop(token_ids, given, stop_token_ids):
-    """bool, shape of `token_ids`: True up to and with the first stop token that is not given."""
+    """Return bool, shape of `token_ids`: True through the first stop token after the prompt."""
     if stop_token_ids is None:
         return ops.ones_like(token_ids, dtype="bool")
     stops = ops.zeros_like(token_ids, dtype="bool")
@@ -124,5 +124,5 @@ def until_stop(token_ids, given, stop_token_ids):
 
 
 def _of_real_steps(alignments, mask):
-    """Alignments float32 [B, T - 1, S], zero where the mask bool [B, T] has padding."""
+    """Return alignments float32 [B, T - 1, S], zero if the mask bool [B, T] has padding."""
     return ops.cast(alignments, "float32") * ops.cast(mask[:, 1:], "float32")[:, :, None]

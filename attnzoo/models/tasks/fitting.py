@@ -1,4 +1,4 @@
-"""Datasets of packed batches for `fit` and `evaluate`, from samples or from datasets of them."""
+"""Datasets of packed batches for `fit` and `evaluate`, from samples or datasets of samples."""
 
 import keras
 
@@ -23,7 +23,7 @@ def make_datasets(
     validation_split=None,
     validation_batch_size=None,
 ):
-    """Return the datasets to train on and to validate on, or None, from the arguments of `fit`.
+    """Return the datasets for training and for validation (or None) from the arguments of `fit`.
 
     Args:
         task: The task.
@@ -58,7 +58,7 @@ def make_datasets(
 
 
 def make_dataset_of(task, name: str, data: tuple, batch_size):
-    """Return `(x, y, sample_weight)` as a dataset of batches in their order."""
+    """Return `(x, y, sample_weight)` as a dataset of batches in the given order."""
     samples = _samples_of(task, name, data, batch_size)
     return data[0] if samples is None else make_dataset(samples, batch_size, shuffle=False)
 
@@ -72,7 +72,7 @@ def pack_dataset(task, dataset, class_weight=None):
 
 
 def _samples_of(task, name, data, batch_size):
-    """The samples to batch; None if they are batches already."""
+    """Return the samples to batch; None if the data are batches already."""
     x, y, sample_weight = data
     if x is None or is_samples(x):
         return task.make_samples(x, y, sample_weight)
@@ -84,7 +84,7 @@ def _samples_of(task, name, data, batch_size):
 
 
 def _validation_samples_of(task, data, batch_size):
-    """The same of `validation_data`."""
+    """Return the same for `validation_data`."""
     if not is_samples(data):
         return _samples_of(task, "validation_data", (data, None, None), batch_size)
     if isinstance(data, (tuple, list)) and is_dataset(data[0] if len(data) else None):

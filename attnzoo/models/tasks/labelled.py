@@ -1,4 +1,4 @@
-"""Texts with labels: their samples, and the layers that give the logits of classes."""
+"""Texts with labels: their samples, and the layers for the logits of classes."""
 
 import keras
 
@@ -10,7 +10,7 @@ from attnzoo.models.tasks.samples import as_strings, need_numbers
 
 
 def make_class_layers(backbone, num_classes: int, dropout: float, name: str):
-    """Make what gives the logits: dropout, and a dense layer of this name."""
+    """Return the layers for the logits: dropout, and a dense layer with this name."""
     policy = backbone.dtype_policy
     output_dropout = keras.layers.Dropout(
         dropout, name="output_dropout", dtype=policy_for(policy, "output_dropout")
@@ -21,10 +21,10 @@ def make_class_layers(backbone, num_classes: int, dropout: float, name: str):
 
 
 def labelled_samples(task, x, y, sample_weight):
-    """Return texts, the ids of their labels and weights as arrays, or raise what is wrong.
+    """Return texts, the ids of their labels and weights as arrays; raise if they are invalid.
 
     Args:
-        task: A task with `labels`, which are those of a text or of its words.
+        task: A task with `labels`, for texts or for words.
         x, y, sample_weight: As in `fit`.
     """
     if task.preprocessor is None:
@@ -39,13 +39,13 @@ def labelled_samples(task, x, y, sample_weight):
 
 
 def check_labels_of(task, dataset):
-    """Raise on labels outside the classes in batches that show theirs."""
+    """Raise if the labels of batches, where they are known, are outside the classes."""
     if isinstance(dataset, LabelledBatches):
         task.label_ids(dataset.labels)
 
 
 def _check_label_array(task, y):
-    """Raise on labels outside the classes; ids in floating point go on to Keras."""
+    """Raise if labels are outside the classes; Keras checks floating-point labels."""
     y = as_lists(y)
     if any(isinstance(one, float) for one in keras.tree.flatten(y)):
         need_numbers("label", y)

@@ -1,4 +1,4 @@
-"""Pairs of a source and a target: packed for a task, and outputs back as strings."""
+"""Pairs of a source and a target: packing for a task, and strings from outputs."""
 
 import numpy as np
 from keras import ops
@@ -14,7 +14,7 @@ def as_given(task, inputs):
     """Check the inputs of `generate`.
 
     Returns:
-        Whether they are one single text, and a dict of lists of strings, or of arrays of ids.
+        Whether the inputs are a single text, and a dict of lists of strings, or of arrays of ids.
     """
     if task.preprocessor is None:
         task.check_token_ids(inputs)
@@ -37,7 +37,7 @@ def as_given(task, inputs):
 
 
 def batches_of(task, dataset, batch_size: int):
-    """Yield the inputs of `generate` in batches, from a dataset of batches of them."""
+    """Yield the inputs of `generate` in batches, from a dataset of batches of inputs."""
     check_batched(dataset)
     for batch in dataset:
         yield from split_batches(as_given(task, batch)[1], batch_size)
@@ -51,7 +51,7 @@ def split_batches(given: dict, batch_size: int):
 
 
 def pack_given(task, given: dict, max_length):
-    """Return the backbone's inputs of one batch, each target up to where generation goes on."""
+    """Return the backbone's inputs of one batch, with the prompt of each target."""
     if task.preprocessor is None:
         length = np.shape(given["decoder_token_ids"])[1]
         task.check_generated(**{"decoder_token_ids.shape[1]": length})
@@ -61,11 +61,11 @@ def pack_given(task, given: dict, max_length):
 
 
 def as_outputs(task, decoded: dict, given: dict):
-    """Return strings of the ids of one batch; without a preprocessor, the ids as they are."""
+    """Return the strings for the ids of one batch; without a preprocessor, the ids."""
     if task.preprocessor is None:
         own = ("scores",) if isinstance(task.sampler, BeamSampler) else ()
         return {name: decoded[name] for name in ("decoder_token_ids", "decoder_padding_mask", *own)}
-    sources = {"encoder_text": given["encoder_text"]}  # What is copied is looked up there.
+    sources = {"encoder_text": given["encoder_text"]}  # For copied symbols.
     return task.preprocessor.generate_postprocess({**decoded, **sources})
 
 
@@ -79,7 +79,7 @@ def join_outputs(task, results: list):
 
 
 def without_prompt(decoded: dict, packed: dict) -> dict:
-    """Return generated ids whose padding mask leaves out what was given."""
+    """Return generated ids with a padding mask that excludes the prompt."""
     given = ops.convert_to_numpy(packed["decoder_padding_mask"]).astype(bool)
     real = decoded["decoder_padding_mask"].astype(bool)
     given = given[:, None] if real.ndim == 3 else given  # [B, 1, T]
@@ -87,7 +87,7 @@ def without_prompt(decoded: dict, packed: dict) -> dict:
 
 
 def pack_pairs(task, inputs) -> dict:
-    """Return the inputs of `alignments` as the backbone's, targets whole: a dict of arrays."""
+    """Return the backbone's inputs for `alignments`, with whole targets: a dict of arrays."""
     if task.preprocessor is None:
         task.check_token_ids(inputs)
         return inputs
@@ -114,9 +114,9 @@ def pack_pairs(task, inputs) -> dict:
 
 
 def count_steps(task, packed: dict):
-    """Return how many steps and places of `pack_pairs` are not all padding.
+    """Return the numbers of target steps and source positions that are not padding everywhere.
 
-    Without a preprocessor, all: who pads ids counts them.
+    Without a preprocessor, return all: the caller chose the padding.
     """
     if task.preprocessor is None:
         return np.shape(packed["decoder_token_ids"])[1] - 1, None

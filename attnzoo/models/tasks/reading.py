@@ -1,4 +1,4 @@
-"""Texts read in batches: strings in, NumPy arrays out."""
+"""Inference on texts in batches: strings in, NumPy arrays out."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ from attnzoo.models.tasks.batch_sizes import join_rows, split_rows
 
 
 def read_texts(task, texts, batch_size: int = 32, method: str = "read", **more) -> dict:
-    """Read texts with a task, in batches.
+    """Run a task's method on texts, in batches.
 
     Args:
         task: A task that reads texts.
-        texts: A string or strings, or whatever else the task reads; without a preprocessor, the
+        texts: A string or strings, or other inputs of the task; without a preprocessor, the
             backbone's inputs.
-        batch_size: How many at a time. At least 1.
-        method: The name of the task's method that reads.
+        batch_size: Number of texts in a batch. At least 1.
+        method: The name of the task's method.
         **more: Further inputs of the method, arrays with a row for each text.
 
     Returns:
@@ -21,8 +21,8 @@ def read_texts(task, texts, batch_size: int = 32, method: str = "read", **more) 
         place of logits, and the other results of the method, float32.
 
     Raises:
-        ValueError: If there is no text or no list of them, one is empty, a token id is outside the
-            vocabulary, or `batch_size` is below 1.
+        ValueError: If there is no text or no list of texts, a text is empty, a token id is outside
+            the vocabulary, or `batch_size` is below 1.
     """
     texts = task.check_inputs([texts] if isinstance(texts, (str, bytes)) else texts)
     results = []
@@ -37,12 +37,12 @@ def read_texts(task, texts, batch_size: int = 32, method: str = "read", **more) 
 
 
 def count_texts(task, texts) -> int:
-    """Return how many texts there are, or rows of the backbone's inputs."""
+    """Return the number of texts, or of rows of the backbone's inputs."""
     return len(texts["token_ids"] if task.preprocessor is None else texts)
 
 
 def cut_padding(results: dict, name: str = "alignments"):
-    """Return a result [B, S], [B, H, S] or [B, L, N, S, S] without the padding of every text."""
+    """Return a result [B, S], [B, H, S] or [B, L, N, S, S] without padding common to all texts."""
     longest = int(np.flatnonzero(results["padding_mask"].any(axis=0)).max(initial=-1)) + 1
     sequences = 2 if results[name].ndim == 5 else 1
     return results[name][(..., *[slice(longest)] * sequences)]

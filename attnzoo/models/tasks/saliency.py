@@ -1,23 +1,24 @@
-"""Gradient times input: how much each token of a text speaks for a class."""
+"""Gradient times input: the contribution of each token of a text to a class."""
 
 import keras
 from keras import ops
 
 
 def saliency(score, embedded, fractions):
-    """Gradient times input.
+    """Return gradient times input.
 
         saliency[b, s] = sum over d of embedded[b, s, d] · d score / d x[b, s, d]
                          at x = fractions[b] embedded[b]
 
-    At a fraction of 1 this is gradient times input. Its mean over fractions that fill [0, 1] evenly
-    is the integrated gradients, which sum to the score less that of nothing, x = 0. For a score
-    that is linear in x, both are what each token adds to it.
+    At a fraction of 1 this is gradient times input. The mean over evenly spaced fractions in [0, 1]
+    is the integrated gradients, which sum to the score minus the score at x = 0. If the score is
+    linear in x, both are the exact contribution of each token.
 
     Args:
-        score: Function of a tensor such as `embedded` to a scalar.
+        score: Function of a tensor like `embedded` to a scalar.
         embedded: float [B, S, D]. Embedded tokens.
-        fractions: float [B]. How much of them there is where the gradient is taken. In [0, 1].
+        fractions: float [B]. Factor of the embedded tokens at which the gradient is taken. In
+            [0, 1].
 
     Returns:
         float32 [B, S]. Signed, in the score's unit.
@@ -34,15 +35,16 @@ def saliency(score, embedded, fractions):
 
 
 def after_embedding(backbone):
-    """A backbone from its token embedding on, with its own layers.
+    """Return the part of a backbone after its token embedding, with the same layers.
 
     Args:
         backbone: A functional model of `token_ids` and `padding_mask`, with a layer
             `token_embedding`.
 
     Returns:
-        A function of embedded tokens float [B, S, D] and their mask bool [B, S], to the backbone's
-        outputs. Keras finds no model in it, whose layers would be the backbone's own.
+        A function of embedded tokens float [B, S, D] and their mask bool [B, S] to the backbone's
+        outputs. It is hidden from Keras, which would otherwise track a second model with the same
+        layers.
     """
     embedded = []
 
@@ -76,7 +78,7 @@ def _jax(score, tensor):
 def _torch(score, tensor):
     import torch
 
-    with torch.enable_grad():  # Keras predicts without.
+    with torch.enable_grad():  # Keras's `predict` disables gradients.
         tensor = tensor.detach().requires_grad_()
         return torch.autograd.grad(score(tensor), tensor)[0]
 

@@ -1,4 +1,4 @@
-"""From samples, which are no dataset yet, to one of batches."""
+"""Samples that are not in a dataset: checks, splits, and conversion to a dataset of batches."""
 
 import math
 import numbers
@@ -12,19 +12,19 @@ from attnzoo.models.preprocessing.packing import as_lists
 
 
 def is_samples(x) -> bool:
-    """Whether these are strings, arrays or other sequences, not a dataset of batches."""
+    """Return whether `x` holds strings, arrays or other sequences and is not a dataset."""
     if isinstance(x, (str, bytes, dict)) or hasattr(x, "dtype"):
         return True
     return hasattr(x, "__len__") and hasattr(x, "__getitem__") and not is_dataset(x)
 
 
 def as_strings(kind: str, texts, **options):
-    """Texts as an array of objects [B]; as in `as_texts`, which finds what is wrong with them."""
+    """Return texts as an array of objects [B]; raise as in `as_texts` if they are invalid."""
     return np.asarray(as_texts(texts, kind, **options), dtype=object)
 
 
 def need_targets(name: str, x, y):
-    """Raise where samples come without targets; `name` is what these are called, in the plural."""
+    """Raise if samples have no targets; `name` is the plural name of targets in the message."""
     if y is None:
         raise ValueError(
             f"{name} must come with what is to be learned or measured: `y`, one for each text, or "
@@ -33,7 +33,7 @@ def need_targets(name: str, x, y):
 
 
 def need_batches(name, data):
-    """Raise unless these are batches that a task knows how to read."""
+    """Raise unless the data are batches of a type that a task supports."""
     if not is_dataset(data):
         raise ValueError(
             f"`{name}` must be samples, a `tf.data.Dataset` of batches of samples, or a "
@@ -43,7 +43,7 @@ def need_batches(name, data):
 
 
 def need_no_samples(name, data, **arguments):
-    """Raise where something is said of samples that come as a dataset."""
+    """Raise if arguments about samples are given together with a dataset."""
     given = [argument for argument, value in arguments.items() if value is not None]
     if given:
         raise ValueError(
@@ -54,7 +54,7 @@ def need_no_samples(name, data, **arguments):
 
 
 def need_weights(x, sample_weight):
-    """Raise where there are weights, and not a finite number, or some, for each sample."""
+    """Raise if there are weights, and not one or several finite numbers for each sample."""
     if sample_weight is not None:
         need_numbers("weight", sample_weight)
         samples = next(iter(x.values()), None) if isinstance(x, dict) else x
@@ -63,7 +63,7 @@ def need_weights(x, sample_weight):
 
 
 def need_numbers(kind: str, values):
-    """Raise unless these are finite numbers, or rows of such; `kind` is what one is called."""
+    """Raise unless the values are finite numbers, or rows of them; `kind` names one value."""
     values = as_lists(values)
     if not isinstance(values, (list, tuple)):
         raise ValueError(f"{kind.capitalize()}s must be in a list. Received: {values!r}")
@@ -76,12 +76,13 @@ def need_numbers(kind: str, values):
 
 
 def weights_of_ids(class_weight, count: int, id_of=None):
-    """The weights of all classes, float32 [C], from a dict of some of them; others have 1.
+    """Return the weights of all classes, float32 [C], from a dict of some; others have 1.
 
     Args:
-        class_weight: Numbers, by class.
+        class_weight: Weights by class.
         count: C.
-        id_of: Function that makes the id of a class, or raises, if it may be a name too.
+        id_of: Function of a class, a name or an id, to its id; it raises for an unknown class. None
+            if classes are ids.
     """
     if not isinstance(class_weight, dict):
         raise ValueError(
@@ -106,7 +107,7 @@ def _as_id(name, count: int) -> int:
 
 
 def split_samples(samples, fraction):
-    """The first samples, and the last ones, which are that part of all."""
+    """Return the first samples, and the last ones, which are `fraction` of all."""
     first = samples[0]
     count = len(next(iter(first.values())) if isinstance(first, dict) else first)
     kept = int(count * (1.0 - fraction))
@@ -120,16 +121,16 @@ def split_samples(samples, fraction):
 
 
 def _rows(samples, rows):
-    """Some rows of samples: of lists or arrays, or of each in a dict."""
+    """Return some rows of samples: of lists or arrays, or of each value in a dict."""
     if isinstance(samples, dict):
         return {name: value[rows] for name, value in samples.items()}
     return None if samples is None else samples[rows]
 
 
 def make_dataset(samples, batch_size, shuffle):
-    """Batches of samples, x, y and weights, as a `tf.data.Dataset`; 32 if `batch_size` is None.
+    """Return a `tf.data.Dataset` of batches of x, y and weights; `batch_size` None is 32.
 
-    Where it shuffles, each time is in another order.
+    With `shuffle` each iteration has another order.
     """
     import tensorflow as tf
 
@@ -152,5 +153,5 @@ def make_dataset(samples, batch_size, shuffle):
 
 
 def _is_ragged(rows: list) -> bool:
-    """Whether these are lists that differ in length."""
+    """Return whether rows are lists of different lengths."""
     return all(isinstance(row, list) for row in rows) and len({len(row) for row in rows}) > 1

@@ -1,4 +1,4 @@
-"""Quantized weights, weights without an optimizer, and the preset of one task for another."""
+"""Saving of quantized weights, presets without an optimizer, and presets of other tasks."""
 
 import contextlib
 import json
@@ -19,16 +19,16 @@ _QUANTIZABLE = (
 
 
 def is_quantizable(layer) -> bool:
-    """Whether Keras can quantize a layer."""
-    # Of these very types: Keras refuses what is derived from its own, unless that says otherwise.
+    """Return whether Keras can quantize a layer."""
+    # Exactly these types: Keras refuses subclasses of its layers unless they opt in.
     return type(layer) in _QUANTIZABLE
 
 
 @contextlib.contextmanager
 def quantizing(task):
-    """Let the backbone's policy name the layers of a task that are quantized within.
+    """Return a context that records a task's quantized layers in the backbone's policy map.
 
-    KerasHub saves which layers of a backbone are quantized: here are those on top of it too.
+    KerasHub saves which layers of a backbone are quantized; this adds the layers of the task.
     """
     with short_collections():
         yield
@@ -43,7 +43,7 @@ def quantizing(task):
 
 @contextlib.contextmanager
 def without_optimizer(task):
-    """Take the optimizer off a task for a while: a preset holds none."""
+    """Return a context in which a task has no optimizer, because a preset holds none."""
     optimizer, task.optimizer = task.optimizer, None
     try:
         yield
@@ -52,14 +52,14 @@ def without_optimizer(task):
 
 
 def with_classes(arguments: dict) -> dict:
-    """Return the arguments of `from_preset`, with both that say what the classes are, or none."""
+    """Return the arguments of `from_preset` with both arguments about classes, or neither."""
     if arguments.get("class_names") is not None:
         return {"num_classes": len(arguments["class_names"]), **arguments}
     return {**arguments, "class_names": None} if "num_classes" in arguments else arguments
 
 
 def packing_of_another(cls, place):
-    """Return how the preprocessor of a preset packs, if it is not one of `cls`; else None."""
+    """Return packing arguments of a preset's preprocessor of another task; None for `cls`."""
     path = os.path.join(place, "preprocessor.json")
     names = getattr(cls.preprocessor_cls, "packing_arguments", ())
     if not names or not os.path.isfile(path):

@@ -1,4 +1,4 @@
-"""The base of sequence-to-sequence tasks: training, generation, alignments."""
+"""Base of sequence-to-sequence tasks: training, generation, alignments."""
 
 from collections.abc import Callable
 
@@ -24,9 +24,9 @@ from attnzoo.samplers import BeamSampler
 class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
     """Base of the sequence-to-sequence tasks.
 
-    A subclass gives `encode(inputs)`; `decode(inputs, encoded)`, the teacher-forced pass with its
-    alignments; `make_next(inputs, with_alignments, encoded)`, one step of decoding; and where its
-    cache has a place for each step, `resize_cache(cache, max_length)`.
+    A subclass defines `encode(inputs)`; `decode(inputs, encoded)`, the teacher-forced pass with its
+    alignments; `make_next(inputs, with_alignments, encoded)`, for one step of decoding; and, if its
+    cache grows with the number of steps, `resize_cache(cache, max_length)`.
     """
 
     text_kinds = ("source", "target")
@@ -50,33 +50,35 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
     ):
         """Configure training and generation.
 
-        As in Keras, what is not given takes its default. But where no optimizer, loss or metric is
-        given, nor anything else to learn by, and something else is, such as a sampler, then all
-        that is not given stays as it was compiled before. A sampler stays until another is given.
+        As in Keras, an argument that is not given takes its default. The exception: if only
+        arguments are given that do not affect training, such as a sampler without an optimizer,
+        loss or metric, all others keep their values from the last `compile`. A sampler is kept
+        until another is given.
 
         Args:
             optimizer: A Keras optimizer, or its name; "auto" is Adam with a rate of 1e-3.
             loss: A Keras loss; "auto" is `SmoothedCrossEntropy(label_smoothing)`.
             weighted_metrics: As in `keras.Model.compile`; "auto" is the accuracy of real tokens.
-            sampler: `"greedy"`, `"top_k"`, `"top_p"`, `"random"`, `"beam"` (ours, 5 beams), or a
-                sampler. "auto" is the one there is, and `"greedy"` first of all and in `compile()`.
+            sampler: `"greedy"`, `"top_k"`, `"top_p"`, `"random"`, `"beam"` (a `BeamSampler` with 5
+                beams), or a sampler. "auto" keeps the current sampler; the first one, and that of
+                `compile()` without arguments, is `"greedy"`.
             label_smoothing: For the "auto" loss. In [0, 1).
-            sampling_probability: Probability that a target token enters training as the model would
-                say it, not as it is (scheduled sampling; see `ScheduledSampling`). In [0, 1]. None,
-                the default, is none, at no cost. A number makes `task.sampling_probability`, a
-                variable that a `VariableSchedule` can set; compiled again with a number, the task
-                keeps it.
+            sampling_probability: Probability that an input token of the decoder is drawn from the
+                model in training (scheduled sampling; see `ScheduledSampling`). In [0, 1]. None,
+                the default, is no sampling, at no cost. A number makes `task.sampling_probability`,
+                a variable that a `VariableSchedule` can set; a later `compile` with a number keeps
+                this variable.
             coverage_loss: Weight of the coverage loss, at least 0, for an attention with coverage,
-                which only a recurrent model has; None leaves the one that the attention has.
-                Training has it; evaluation has not.
+                which only a recurrent model can have; None keeps the attention's own weight. The
+                loss is added in training, not in evaluation.
             jit_compile: "auto" compiles wherever the backend can. On TensorFlow that is XLA, which
                 Keras leaves off unless it is asked for; under a `tf.distribute` strategy it is off.
             **kwargs: As in `keras.Model.compile`.
 
         Raises:
             ValueError: If `label_smoothing` or `sampling_probability` is outside its range, labels
-                are smoothed for a pointer-generator, or `coverage_loss` is negative or no attention
-                keeps a coverage.
+                are smoothed for a pointer-generator, or `coverage_loss` is negative or given
+                without an attention with coverage.
         """
         arguments = {
             "optimizer": optimizer,
@@ -105,10 +107,10 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
         self.compile_training(**arguments)
 
     def check_loss(self, loss, label_smoothing: float):
-        """Raise on a loss that the task cannot be trained with."""
+        """Raise if the task cannot be trained with a loss."""
 
     def set_coverage_loss(self, weight: float):
-        """Set the weight of the coverage loss, or raise if nothing is covered."""
+        """Set the weight of the coverage loss; raise if no attention has coverage."""
         if weight:
             raise ValueError(
                 "A coverage loss needs an attention that keeps a coverage, which a recurrent model "
@@ -117,7 +119,7 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
             )
 
     def task_compile_config(self):
-        """The part of the config that only a task understands."""
+        """Return the part of the compile config that is specific to this task."""
         return {
             **super().task_compile_config(),
             "sampler": keras.saving.serialize_keras_object(self.sampler),
@@ -126,7 +128,7 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
 
     @property
     def sampling_probability(self):
-        """The variable that holds the probability of sampling, or None without sampling."""
+        """The variable with the sampling probability, or None without sampling."""
         return None if self._scheduled_sampling is None else self._scheduled_sampling.probability
 
     def _set_sampling(self, probability):
@@ -137,27 +139,27 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
             sampling = ScheduledSampling(probability)
         else:
             sampling.probability.assign(check_probability(probability))
-        # Out of sight of what tracks weights: a task has the same ones with it and without.
+        # Hidden from Keras's tracking: a task has the same weights with and without sampling.
         object.__setattr__(self, "_scheduled_sampling", sampling)
 
     def _sampling_value(self) -> float | None:
-        """The probability as it is now, after any schedule."""
+        """Return the current probability, after any schedule."""
         probability = self.sampling_probability
         return None if probability is None else float(ops.convert_to_numpy(probability))
 
     @property
     def variables(self):
-        """All state: weights, random seeds, and what scheduled sampling goes by."""
+        """All state: weights, random seeds, and the state of scheduled sampling."""
         sampling = self._scheduled_sampling
         return [*super().variables, *([] if sampling is None else sampling.variables)]
 
     def call(self, inputs, training=None, mask=None, **kwargs):
-        """As a functional model's; in training, after scheduled sampling."""
+        """Call the functional model; in training, after scheduled sampling."""
         if training and self._scheduled_sampling is not None:
             inputs = self._scheduled_sampling.mix(self, inputs)
         return super().call(inputs, training=training, mask=mask, **kwargs)
 
-    # What `HardAttention` drew in a pass is charged with the loss that came of it.
+    # The draws of `HardAttention` in a pass are trained with the resulting loss.
 
     def __call__(self, *args, **kwargs):
         if is_part(self):
@@ -179,22 +181,22 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
         Args:
             x: Sources, a list of strings, with targets as `y`; a dict of `"encoder_text"` and
                 `"decoder_text"`; a `tf.data.Dataset` of batches of either; or a
-                `keras.utils.PyDataset` whose batches are token ids already, such as
+                `keras.utils.PyDataset` of batches of token ids, such as
                 `attnzoo.data.BucketedBatches`.
             y: Targets, a list of strings.
-            batch_size: How many pairs at a time, where `x` is no dataset; 32 if None.
+            batch_size: Number of pairs in a batch, if `x` is no dataset; 32 if None.
             **kwargs: As in `Task.fit`: `epochs`, `shuffle`, `sample_weight` (of pairs),
                 `validation_data`, `validation_split`, ...
 
         Raises:
-            ValueError: If there are no targets, or not as many as sources; if a text is too long
-                and the preprocessor has `truncate="error"`, which in a `tf.data.Dataset` raises
-                TensorFlow's error.
+            ValueError: If there are no targets, or the numbers of sources and targets differ; if a
+                text is too long and the preprocessor has `truncate="error"` (in a `tf.data.Dataset`
+                this is TensorFlow's error).
         """
         return super().fit(x, y, batch_size, **kwargs)
 
     def make_samples(self, x, y=None, sample_weight=None):
-        """Sources and targets as arrays, and the weights of the pairs."""
+        """Return sources and targets as arrays, and the weights of the pairs."""
         if self.preprocessor is None:
             return super().make_samples(x, y, sample_weight)
         if isinstance(x, dict):
@@ -206,24 +208,24 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
         return x, y, sample_weight
 
     def pack_batch(self, x, y=None, sample_weight=None):
-        """Packed ids, no longer than the batch needs, or a little more: few lengths occur."""
+        """Return packed ids, padded to the smallest of a few lengths that holds the batch."""
         batch = super().pack_batch(x, y, sample_weight)
         return batch if self.preprocessor is None else trim_pairs(batch)
 
     def class_weights(self, class_weight):
-        """The weights of all target tokens, float32 [V], from a dict of some ids."""
+        """Return the weights of all target tokens, float32 [V], from a dict of some ids."""
         return weights_of_ids(class_weight, self.backbone.target_vocabulary_size)
 
     # === Generation ===
 
     def generate_step(self, inputs, stop_token_ids=None, **options):
-        """Decode one batch of ids, in one graph: see `attnzoo.models.tasks.decoding.decode`."""
+        """Decode one batch of ids, in one graph; see `attnzoo.models.tasks.decoding.decode`."""
         return decode(self, inputs, stop_token_ids, **options)
 
     def make_generate_function(self):
         """Return `generate_step` as a function of ids to NumPy arrays.
 
-        It is compiled for each of few sizes; see `CompiledMethods`.
+        It is compiled for each of a few batch sizes; see `CompiledMethods`.
         """
 
         def generate(inputs, stop_token_ids=None):
@@ -243,34 +245,34 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
         return_alignments: bool = False,
         batch_size: int = 128,
     ):
-        """Generate with the sampler that `compile` was given.
+        """Generate outputs with the sampler from `compile`.
 
-        Several threads may generate at once; a sampler that draws serves one after the other.
+        Several threads may generate at once; with a random sampler they run one after the other.
 
         Args:
-            inputs: A string, a list of them, or a dict of `"encoder_text"` and `"decoder_text"`;
+            inputs: A string, a list of strings, or a dict of `"encoder_text"` and `"decoder_text"`;
                 without a preprocessor, token ids as in `generate_step`; or a `tf.data.Dataset` of
                 batches of one of these.
             max_length: Longest output, in tokens, with start and end token; None takes the
                 preprocessor's.
             stop_token_ids: "auto" for the end token, a tuple of ids, or None.
-            strip_prompt: Whether to leave the given beginnings out of the output strings.
-            return_scores: Whether to return the score of each output too, in nats: the sampler's
+            strip_prompt: Whether to remove the prompts from the output strings.
+            return_scores: Whether to also return the score of each output, in nats: the sampler's
                 own for a `BeamSampler`, else log p of the output's tokens.
-            return_alignments: Whether to return the alignments of each output too.
-            batch_size: How many inputs at a time. At least 1.
+            return_alignments: Whether to also return the alignments of each output.
+            batch_size: Number of inputs in a batch. At least 1.
 
         Returns:
-            The outputs: strings (lists of them, best first, for a sampler that returns several).
+            The outputs: strings (lists of strings, best first, for a sampler that returns several).
             With `return_scores` or `return_alignments` a dict of `"outputs"`, a list, `"scores"`
             float [B] ([B, N] for N hypotheses) and `"alignments"` float [B, T, S], as asked for.
 
         Raises:
-            ValueError: If alignments are asked for together with several hypotheses, there is
-                nothing to generate for, a source is no text or blank, a text is too long and the
-                preprocessor has `truncate="error"`, `max_length` is below 1 or more than a learned
-                position has places for, or, without a preprocessor, a token id is outside the
-                vocabulary or `stop_token_ids` is "auto".
+            ValueError: If alignments are asked for together with several hypotheses, there are no
+                inputs, a source is no text or blank, a text is too long and the preprocessor has
+                `truncate="error"`, `max_length` is below 1 or above the table of a learned
+                position, or, without a preprocessor, a token id is outside the vocabulary or
+                `stop_token_ids` is "auto".
         """
         several = getattr(self.sampler, "num_hypotheses", 1) > 1
         if return_alignments and several:
@@ -280,7 +282,7 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
                 f"num_hypotheses={self.sampler.num_hypotheses}"
             )
         arguments = {"stop_token_ids": self.stop_ids(stop_token_ids)}
-        # A beam has scores of its own.
+        # A beam search has its own scores.
         if return_alignments or (return_scores and not isinstance(self.sampler, BeamSampler)):
             arguments["return_alignments"] = True
         if max_length is not None:
@@ -312,24 +314,24 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
                 "Without a preprocessor `stop_token_ids` must be a tuple of ids, or None. "
                 'Received: stop_token_ids="auto"'
             )
-        if not self.preprocessor.built:  # Then it knows the special ids of any tokenizer.
+        if not self.preprocessor.built:  # Building looks up the special ids.
             self.preprocessor.build(None)
         return (self.preprocessor.tokenizer.end_token_id,)
 
     # === Known targets ===
 
     def alignments(self, inputs, *, batch_size: int = 32):
-        """Return where each target token looked, teacher-forced.
+        """Return the alignments of each target token, teacher-forced.
 
         Args:
             inputs: A dict of `"encoder_text"` and `"decoder_text"`, lists of strings; a pair of two
                 lists; or, without a preprocessor, the backbone's inputs with whole targets, from
                 the start to the end token.
-            batch_size: How many pairs at a time. At least 1.
+            batch_size: Number of pairs in a batch. At least 1.
 
         Returns:
-            float [B, T, S], a NumPy array. Row t is for the target's token t, the end token last;
-            column s for the source's token s, the end token last. Padding is 0.
+            float [B, T, S], a NumPy array. Row t is target token t, column s is source token s, end
+            tokens included. Padding is 0.
 
         Raises:
             ValueError: If there is no pair, a source is no text or blank, a target no text, the
@@ -340,11 +342,11 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
         return self.replay_in_batches(inputs, batch_size)["alignments"][:, :steps, :places]
 
     def predict(self, x, batch_size: int | None = None, **kwargs):
-        """Return the logits of known targets, as `keras.Model.predict` does: `generate` makes new.
+        """Return the logits of known targets, as `keras.Model.predict` does. See `generate`.
 
         Args:
-            x: A dict of `"encoder_text"` and `"decoder_text"`, or a dataset of batches of these;
-                without a preprocessor, the backbone's inputs.
+            x: A dict of `"encoder_text"` and `"decoder_text"`, or a dataset of batches of such
+                dicts; without a preprocessor, the backbone's inputs.
             batch_size, **kwargs: As in `Task.predict`.
 
         Raises:
@@ -353,7 +355,7 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
         return super().predict(x, batch_size=batch_size, **kwargs)
 
     def check_inputs(self, x):
-        """Return the inputs of `predict`, or raise what is wrong with them."""
+        """Return the inputs of `predict`; raise if they are invalid."""
         if self.preprocessor is not None and not (isinstance(x, dict) and "decoder_text" in x):
             raise ValueError(
                 "`predict` gives the logits of known targets: a dict of 'encoder_text' and "
@@ -363,30 +365,30 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
         return pairs.as_given(self, x)[1]
 
     def replay(self, inputs):
-        """Go once more over outputs that are known, all steps at once.
+        """Run the model on known outputs, all steps at once.
 
         Args:
-            inputs: The backbone's inputs; the target whole, from its start to its end token.
+            inputs: The backbone's inputs, with the whole target, from its start to its end token.
 
         Returns:
-            dict of `alignments` float32 [B, T - 1, S], row t for the token at t + 1, zero where
-            that is padding, and `scores` float32 [B], log p of all tokens but the first, in nats.
+            dict of `alignments` float32 [B, T - 1, S], row t for the token at t + 1, zero if that
+            is padding, and `scores` float32 [B], log p of all tokens except the first, in nats.
         """
         return replay(self, inputs)
 
     def replay_on_batch(self, inputs, method: str = "replay", **arguments):
-        """Return the results of `replay`, or of another method, compiled: NumPy arrays."""
+        """Return the NumPy results of `replay`, or of another method, compiled."""
         inputs = {name: inputs[name] for name in self.input}
         return self.compiled_methods(method, inputs, **arguments)
 
     def replay_in_batches(self, inputs, batch_size, method: str = "replay", **arguments):
-        """Return the same for any number of rows."""
+        """Return the results of `replay_on_batch` for any number of rows."""
         batches = pairs.split_batches(inputs, batch_size)
         parts = [self.replay_on_batch(one, method, **arguments) for one in batches]
         return {name: join_rows([one[name] for one in parts]) for name in parts[0]}
 
     def check_token_ids(self, inputs):
-        """Raise on what are no inputs of the backbone."""
+        """Raise if the inputs are no valid inputs of the backbone."""
         sizes = dict.fromkeys(self.input)
         sizes["encoder_token_ids"] = self.backbone.source_vocabulary_size
         sizes["decoder_token_ids"] = self.backbone.target_vocabulary_size
@@ -397,4 +399,4 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
         check_ids(inputs, sizes)
 
     def check_generated(self, **lengths):
-        """Raise if no output can be of such a length, in tokens: a recurrent decoder makes any."""
+        """Raise if outputs cannot have this length, in tokens; a recurrent decoder has no limit."""

@@ -1,4 +1,4 @@
-"""The base of text classifiers: classes with probabilities, alignments, saliency."""
+"""Base of text classifiers: classes with probabilities, alignments, saliency."""
 
 from typing import Any
 
@@ -19,10 +19,10 @@ from attnzoo.models.tasks.saliency import after_embedding, saliency
 class TextClassifierTask(Task, keras_hub.models.TextClassifier):
     """Base of the text classifiers: one class for a text.
 
-    A subclass has a `pool`, a function of memory float [B, S, D] and its mask bool [B, S] to float
-    [B, D], with `return_alignments=True` also the weights of the rows, float [B, H, S]. Its `head`
-    gives `logits` float [B, C]. `alignments_method` names the method that gives the alignments with
-    the logits.
+    A subclass has `pool`, a function of memory float [B, S, D] and its mask bool [B, S] to float
+    [B, D], which with `return_alignments=True` also returns the weights of the rows, float
+    [B, H, S]. Its `head` returns `logits` float [B, C]. `alignments_method` names the method that
+    returns the alignments with the logits.
     """
 
     targets_name = "Labels"
@@ -34,12 +34,12 @@ class TextClassifierTask(Task, keras_hub.models.TextClassifier):
 
     @property
     def class_names(self) -> list[str] | None:
-        """The names of the classes in the order of ids, or None where they have none."""
+        """The names of the classes in the order of ids, or None if they have no names."""
         return self.labels.class_names
 
     @property
     def num_classes(self) -> int:
-        """C, how many classes there are."""
+        """C, the number of classes."""
         return self.labels.num_classes
 
     def make_accuracy(self):
@@ -51,12 +51,12 @@ class TextClassifierTask(Task, keras_hub.models.TextClassifier):
         return labelled_samples(self, *super().make_samples(x, y, sample_weight))
 
     def check_dataset(self, dataset):
-        """Raise on a dataset without texts and labels, or with labels outside the classes."""
+        """Raise if a dataset has no texts and labels, or has labels outside the classes."""
         super().check_dataset(dataset)
         check_labels_of(self, dataset)
 
     def head(self, outputs, inputs: dict) -> dict:
-        """Return the logits float [B, C] of the backbone's output."""
+        """Return the logits float [B, C] for the backbone's output."""
         pooled = self.pool(outputs, inputs["padding_mask"])
         return {"logits": self.output_dense(self.output_dropout(pooled))}
 
@@ -72,12 +72,13 @@ class TextClassifierTask(Task, keras_hub.models.TextClassifier):
 
         Args:
             texts: A string or strings; without a preprocessor, the backbone's inputs.
-            return_probabilities: Whether to return the probability of each class too.
-            return_alignments: Whether to return the alignments too.
-            batch_size: How many texts at a time. At least 1.
+            return_probabilities: Whether to also return the probability of each class.
+            return_alignments: Whether to also return the alignments.
+            batch_size: Number of texts in a batch. At least 1.
 
         Returns:
-            A list of class names, or of ids where classes have none; for one string, one of them.
+            A list of class names, or of ids if classes have no names; for a single string, its
+            class.
             With `return_probabilities` or `return_alignments` a dict of `"labels"`, a list,
             `"probabilities"` float32 [B, C] and `"alignments"` float32 [B, H, S], as asked for.
 
@@ -96,14 +97,14 @@ class TextClassifierTask(Task, keras_hub.models.TextClassifier):
         return {"labels": labels, **{n: results[n] for n, wanted in asked.items() if wanted}}
 
     def alignments(self, texts, *, batch_size: int = 32):
-        """Return where each token looked in each head, or where each view of a text did.
+        """Return the alignments of each head, or those of the pooling.
 
         Args:
             texts: As in `classify`.
-            batch_size: How many texts at a time. At least 1.
+            batch_size: Number of texts in a batch. At least 1.
 
         Returns:
-            As `head_alignments`, where the backbone has heads; else as `pooling_alignments`.
+            As `head_alignments` if the backbone has heads; else as `pooling_alignments`.
 
         Raises:
             ValueError: As in `classify`.
@@ -113,21 +114,20 @@ class TextClassifierTask(Task, keras_hub.models.TextClassifier):
         return self.pooling_alignments(texts, batch_size=batch_size)
 
     def pooling_alignments(self, texts, *, batch_size: int = 32):
-        """Return how much of each token's vector is in each vector of the text.
+        """Return the weight of each token's vector in each pooled vector of the text.
 
-        With `pooling="attention"`, as in a recurrent classifier, this is learned; with `"mean"` it
-        is the same for all tokens, and with `"first"` all is at the first. Times the rollout of
-        `head_alignments` (see `attnzoo.analysis.attention_rollout`) it says how much of each token
-        that came in.
+        With `pooling="attention"`, as in a recurrent classifier, the weights are learned; with
+        `"mean"` all tokens have the same weight, and with `"first"` only the first token has a
+        weight. Multiplied with the rollout of `head_alignments` (see
+        `attnzoo.analysis.attention_rollout`) they are the contributions of the input tokens.
 
         Args:
             texts: As in `classify`.
-            batch_size: How many texts at a time. At least 1.
+            batch_size: Number of texts in a batch. At least 1.
 
         Returns:
-            float32 [B, H, S], a NumPy array of H views, 1 for a Transformer: rows sum to 1 over a
-            text's tokens, with the special ones as `preprocessor.tokens(text)` names them. Padding
-            is 0.
+            float32 [B, H, S], a NumPy array for H views, 1 for a Transformer: rows sum to 1 over a
+            text's tokens, special tokens included (see `preprocessor.tokens(text)`). Padding is 0.
 
         Raises:
             ValueError: As in `classify`.
@@ -135,7 +135,7 @@ class TextClassifierTask(Task, keras_hub.models.TextClassifier):
         return cut_padding(read_texts(self, texts, batch_size, "read_pooling"))
 
     def read_pooling(self, inputs: dict) -> dict:
-        """Return the weights float [B, H, S] of the backbone's output in what is pooled: a dict."""
+        """Return a dict of the pooling weights float [B, H, S] of the backbone's output."""
         return {"alignments": pooling_weights(self, inputs)}
 
     def saliency(
@@ -146,28 +146,29 @@ class TextClassifierTask(Task, keras_hub.models.TextClassifier):
         steps: int = 1,
         batch_size: int = 32,
     ):
-        """Return how much each token speaks for a class, by gradients.
+        """Return the contribution of each token to a class, by gradients.
 
-        One step is gradient times input; more are integrated gradients.
+        One step is gradient times input; more steps are integrated gradients.
 
         A token's score is the sum over the features of its embedding of the feature times the
-        gradient of the class's logit. Above 0 it speaks for the class, below against it. That is
-        true to first order only, and where a model is sure of itself it may be quite wrong: more
-        `steps` average the gradient on the way from no embedding to the whole one, and then the
-        scores of a text sum to about what its tokens, all together, changed in the logit. (Not
-        where a norm comes first and no position is added to the embedding: its output jumps at 0.)
+        gradient of the class's logit. A score above 0 is evidence for the class, below 0 against
+        it. This is a first-order approximation, which may be quite wrong if the model is very
+        confident. More `steps` average the gradient on the line from a zero embedding to the actual
+        one; the scores of a text then sum approximately to the change of the logit between the two.
+        (This does not hold if a norm comes first and no position is added to the embedding: the
+        norm is discontinuous at 0.)
 
         Args:
             texts: As in `classify`.
-            class_name: The class, by name or by id; None is each text's most probable one.
-            steps: Places where the gradient is taken, at least 1: the embedding itself if 1, else
-                the middles of as many equal parts of the way. 20 are usual.
-            batch_size: How many texts at a time. At least 1.
+            class_name: The class, by name or by id; None is the most probable class of each text.
+            steps: Number of points at which the gradient is taken, at least 1: the embedding itself
+                if 1, else the midpoints of equal intervals of the line. 20 is usual.
+            batch_size: Number of texts in a batch. At least 1.
 
         Returns:
             dict of `"tokens"`, for each text a list of strings (not without a preprocessor);
             `"saliency"` float32 [B, S], a NumPy array, in nats, 0 at padding; and `"labels"`, the
-            class that each row is about, as `classify` names it.
+            class of each row, as in `classify`.
 
         Raises:
             ValueError: As in `classify`, or if the class is unknown or `steps` below 1.
@@ -201,17 +202,17 @@ class TextClassifierTask(Task, keras_hub.models.TextClassifier):
         return {"tokens": [self.preprocessor.tokens(text) for text in texts], **results}
 
     def explain(self, inputs):
-        """Return the saliency float32 [B, S] for the classes `class_ids` int [B]: a dict.
+        """Return a dict of the saliency float32 [B, S] for the classes `class_ids` int [B].
 
-        The gradient is taken where there is as much of each text as `fractions` float [B] says.
+        The gradient is taken at the embeddings times `fractions` float [B].
         """
-        mask = ops.convert_to_tensor(inputs["padding_mask"])  # With tensors, it must be one too.
+        mask = ops.convert_to_tensor(inputs["padding_mask"])  # All inputs must be tensors.
         is_chosen = ops.one_hot(inputs["class_ids"], self.num_classes)  # [B, C]
 
         def score(embedded):
             outputs = self._after_embedding(embedded, mask)["sequence_output"]
             logits = self.head(outputs, {"padding_mask": mask})["logits"]
-            # No text's logits depend on another text: the sum's gradient has those of each.
+            # Texts are independent, so the gradient of the sum holds the gradient of each text.
             return ops.sum(ops.cast(logits, "float32") * is_chosen)
 
         embedded = self.backbone.token_embedding(inputs["token_ids"])
@@ -219,6 +220,6 @@ class TextClassifierTask(Task, keras_hub.models.TextClassifier):
         return {"saliency": by_token * ops.cast(mask, "float32")}
 
     def inputs_of(self, method):
-        """Return the names of the inputs of a method that reads."""
+        """Return the names of the inputs of a method such as `read`."""
         more = ["class_ids", "fractions"] if method == "explain" else []
         return [*super().inputs_of(method), *more]

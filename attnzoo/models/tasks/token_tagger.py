@@ -1,4 +1,4 @@
-"""The base of token taggers: a tag for each word with its probability."""
+"""Base of token taggers: a tag for each word with its probability."""
 
 import keras_hub
 
@@ -11,8 +11,8 @@ from attnzoo.models.tasks.reading import read_texts
 class TokenTaggerTask(Task, keras_hub.models.Task):
     """Base of the token taggers: one class for each word of a text.
 
-    Tags come as a string, with white space between them, or as a list, as long as the text has
-    words.
+    The tags of a text are a string, separated by white space, or a list, with one tag for each
+    word.
     """
 
     targets_name = "Labels"
@@ -21,12 +21,12 @@ class TokenTaggerTask(Task, keras_hub.models.Task):
 
     @property
     def class_names(self) -> list[str] | None:
-        """The tags in the order of ids, or None where they have no names."""
+        """The tags in the order of ids, or None if they have no names."""
         return self.labels.class_names
 
     @property
     def num_classes(self) -> int:
-        """C, how many tags there are."""
+        """C, the number of tags."""
         return self.labels.num_classes
 
     def make_samples(self, x, y=None, sample_weight=None):
@@ -34,22 +34,22 @@ class TokenTaggerTask(Task, keras_hub.models.Task):
         return labelled_samples(self, *super().make_samples(x, y, sample_weight))
 
     def check_dataset(self, dataset):
-        """Raise on a dataset without texts and tags, or with tags outside the classes."""
+        """Raise if a dataset has no texts and tags, or has tags outside the classes."""
         super().check_dataset(dataset)
         check_labels_of(self, dataset)
 
     def head(self, outputs, inputs: dict) -> dict:
-        """Return the logits float [B, S, C] of the backbone's output."""
+        """Return the logits float [B, S, C] for the backbone's output."""
         return {"logits": self.output_dense(self.output_dropout(outputs))}
 
     def preprocess_samples(self, x, y=None, sample_weight=None):
-        """Return packed ids of words and of their tags; without tags, all of one length."""
-        if y is None and self.preprocessor is not None:  # What is predicted must fit together.
+        """Return packed ids of words and of their tags; without tags, all texts have one length."""
+        if y is None and self.preprocessor is not None:  # `predict` joins batches of equal length.
             return self.preprocessor(x, sequence_length=self.preprocessor.sequence_length)
         return super().preprocess_samples(x, y, sample_weight)
 
     def pack_texts(self, texts):
-        """Return the backbone's inputs, and `is_tagged` bool [B, S], at each word's first token."""
+        """Return the backbone's inputs, and `is_tagged` bool [B, S], True where a word starts."""
         packed, _, is_tagged = self.preprocessor.pack_words(texts)
         return {**packed, "is_tagged": is_tagged}
 
@@ -57,19 +57,20 @@ class TokenTaggerTask(Task, keras_hub.models.Task):
         """Return the most probable tag of each word.
 
         Args:
-            texts: A string of words, or strings; without a preprocessor, the backbone's inputs,
-                whose tokens that are no padding are all tagged.
-            return_probabilities: Whether to return the probability of each tag too.
-            batch_size: How many texts at a time. At least 1.
+            texts: A string of words, or strings; without a preprocessor, the backbone's inputs, of
+                which all real tokens are tagged.
+            return_probabilities: Whether to also return the probability of each tag.
+            batch_size: Number of texts in a batch. At least 1.
 
         Returns:
-            For each text a list of tags, by name, or by id where they have none, one for each word;
-            the words that a long text was cut by get none. For one string, its list. With
+            For each text a list of tags, by name, or by id if tags have no names, one for each
+            word, without words lost by truncation. For a single string, its list. With
             `return_probabilities` a dict of `"labels"`, the lists, and `"probabilities"`, a list of
             float32 [words, C].
 
         Raises:
-            ValueError: If there is no text, one is empty, or a token id is outside the vocabulary.
+            ValueError: If there is no text, a text is empty, or a token id is outside the
+                vocabulary.
         """
         is_one = isinstance(texts, (str, bytes))
         results = read_texts(self, texts, batch_size)

@@ -1,4 +1,4 @@
-"""From datasets of samples to batches to train on: packed, weighed by class, fit for a strategy."""
+"""Training batches from datasets of samples: packed, and weighted by class."""
 
 import functools
 from typing import Any
@@ -10,7 +10,7 @@ from keras import ops
 from attnzoo.models.preprocessing.input_checks import check_batched
 from attnzoo.models.preprocessing.packing import LENGTH_STEP
 
-# On which side of a pair each input of a sequence-to-sequence task is.
+# The side, source or target, of each input of a sequence-to-sequence task.
 _SIDES = {
     "encoder_padding_mask": ("encoder_padding_mask", "encoder_token_ids", "copy_token_ids"),
     "decoder_padding_mask": ("decoder_padding_mask", "decoder_token_ids"),
@@ -18,7 +18,7 @@ _SIDES = {
 
 
 def check_batches(name: str, dataset):
-    """Raise on a dataset without batches, or of samples that are in none."""
+    """Raise if a dataset is empty, or its samples are not in batches."""
     check_batched(dataset)
     if isinstance(dataset, keras.utils.PyDataset):
         count = dataset.num_batches
@@ -32,14 +32,14 @@ def check_batches(name: str, dataset):
 
 
 def check_specs(spec, kinds, targets_name: str | None):
-    """Raise unless the elements of a `tf.data.Dataset` are texts with what is to be learned.
+    """Raise unless the elements of a `tf.data.Dataset` are texts with targets.
 
     Args:
         spec: The dataset's `element_spec`.
-        kinds: What the texts of a sample are called.
-        targets_name: What is to be learned, in the plural, or None if that is in the texts.
+        kinds: The names of a sample's texts.
+        targets_name: The plural name of the targets, or None if the texts determine them.
     """
-    if isinstance(spec, dict):  # Both sides in one.
+    if isinstance(spec, dict):  # Both sides in one dict.
         parts = [spec.get(name) for name in ("encoder_text", "decoder_text")]
     else:
         parts = [*spec] if isinstance(spec, tuple) else [spec]
@@ -54,11 +54,11 @@ def check_specs(spec, kinds, targets_name: str | None):
 
 
 def packed_batches(dataset, pack, class_weight=None, int_masks: bool = False):
-    """Batches of token ids, from a `tf.data.Dataset` of batches of samples.
+    """Return batches of token ids from a `tf.data.Dataset` of batches of samples.
 
     Args:
         dataset: The dataset.
-        pack: Function of `(x, y, sample_weight)`, as many as there are, to the same of ids.
+        pack: Function of `x`, `(x, y)` or `(x, y, sample_weight)` to the same form with ids.
         class_weight: As in `weigh_classes`.
         int_masks: As in `prepare_batch`.
     """
@@ -73,10 +73,10 @@ def packed_batches(dataset, pack, class_weight=None, int_masks: bool = False):
 
 
 class PreparedBatches(keras.utils.PyDataset):
-    """The batches of another `PyDataset`, finished as in `prepare_batch`.
+    """The batches of another `PyDataset`, processed by `prepare_batch`.
 
     Args:
-        dataset: The other one.
+        dataset: The other dataset.
         class_weight, int_masks: As in `prepare_batch`.
     """
 
@@ -101,13 +101,13 @@ class PreparedBatches(keras.utils.PyDataset):
 
 
 def prepare_batch(batch, class_weight=None, int_masks: bool = False):
-    """Weigh a packed batch by its classes, and make masks fit to be added up.
+    """Weight a packed batch by its classes, and convert masks for a distribution strategy.
 
     Args:
-        batch: `(x, y, sample_weight)`, as many as there are.
+        batch: `x`, `(x, y)` or `(x, y, sample_weight)`.
         class_weight: As in `weigh_classes`, or None.
-        int_masks: Whether inputs and weights that are bool become int32: to build a model under a
-            `tf.distribute` strategy, Keras adds up those of all replicas.
+        int_masks: Whether to convert bool inputs and weights to int32, because Keras sums them over
+            all replicas to build a model under a `tf.distribute` strategy.
     """
     if class_weight is None and not int_masks:
         return batch
@@ -121,13 +121,13 @@ def prepare_batch(batch, class_weight=None, int_masks: bool = False):
 
 
 def weigh_classes(y, weight, classes, in_rows: bool):
-    """The weights of samples, times those of their classes.
+    """Return the weights of samples, times those of their classes.
 
     Args:
-        y: int [B] or [B, T], ids of classes; where they are not in rows, also float, or a number
-            for each class, [B, C], of which the largest counts, as in Keras.
+        y: int [B] or [B, T], ids of classes. If `in_rows` is False, also float, or one number for
+            each class, [B, C], of which the largest selects the class, as in Keras.
         weight: float [B] or of the shape of `y`; or None.
-        classes: float32 [C]. The weights of the classes; any later ids have 1.
+        classes: float32 [C]. The weights of the classes; larger ids have 1.
         in_rows: Whether each sample has a row of classes.
     """
     numpy = not hasattr(y, "get_shape")
@@ -144,13 +144,13 @@ def weigh_classes(y, weight, classes, in_rows: bool):
 
 
 def trim_pairs(batch):
-    """Take off padding that a batch of pairs does not need, in the graph of a pipeline.
+    """Remove superfluous padding from a batch of pairs, in the graph of a pipeline.
 
-    Both lengths become one of few, for each pair of which a model is compiled: 8, 16, 32 and so on,
-    up to the one that there was.
+    Both lengths become one of a few: 8, 16, 32 and so on, up to the original length. A model is
+    compiled for each pair of lengths.
 
     Args:
-        batch: `(x, y)` or `(x, y, sample_weight)`, as a `Seq2SeqPreprocessor` packs it.
+        batch: `(x, y)` or `(x, y, sample_weight)`, from a `Seq2SeqPreprocessor`.
     """
     import tensorflow as tf
 
@@ -189,7 +189,7 @@ def _argmax(y, numpy: bool):
 
 
 def _look_up(classes, ids, numpy: bool):
-    """The weight of each id: float32, shape of `ids`."""
+    """Return the weight of each id: float32, shape of `ids`."""
     classes = np.append(classes, np.float32(1.0))
     if numpy:
         ids = np.rint(ids).astype("int64")

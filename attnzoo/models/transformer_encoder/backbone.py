@@ -1,4 +1,4 @@
-"""The network: tokens are embedded and read by a stack of Transformer blocks."""
+"""The backbone: an embedding and a stack of Transformer blocks."""
 
 import keras
 
@@ -10,32 +10,32 @@ from attnzoo.models.parts.transformer import TransformerBackbone, TransformerPar
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class TransformerEncoderBackbone(TransformerBackbone):
-    """Transformer encoder: one vector for each token, in the light of all the others.
+    """Transformer encoder: one contextual vector for each token.
 
         x      = dropout(sqrt(hidden_dim) embedding(tokens) + positions)
         output = norm(blocks of x)
 
-    with the last norm where the blocks' norm comes first, which is the default.
+    The last norm is there only if the blocks are norm-first, which is the default.
 
-    Low-rank adaptation (`enable_lora`) is of the attentions' queries and values unless it is told
-    other layers; `quantize("int8")` reaches the embedding, all projections of the attentions and
-    the feed-forwards.
+    Low-rank adaptation (`enable_lora`) adapts the attentions' queries and values by default;
+    `quantize("int8")` quantizes the embedding, all projections of the attentions and the
+    feed-forwards.
 
-    Differs from BERT: one kind of segment; the norm comes first; positions are a choice.
+    Differs from BERT: there are no segment embeddings; blocks are norm-first by default; the
+        position method is an argument.
 
     Args:
         vocabulary_size: Number of tokens. At least 1. A masked language model needs one more than
-            its tokenizer has, unless that has a mask token.
-        hidden_dim: D, the width of all that blocks pass on, in features. A multiple of `num_heads`.
-        num_heads: N, heads of every attention. At least 1.
+            its tokenizer has, unless the tokenizer has a mask token.
+        hidden_dim: D, the width of the residual stream, in features. A multiple of `num_heads`.
+        num_heads: N, the number of heads of every attention. At least 1.
         feed_forward_dim: Width of the feed-forward's hidden layer, in features; 4 times
             `hidden_dim` if None.
-        num_layers: L, how many blocks. At least 1.
+        num_layers: L, the number of blocks. At least 1.
         position: `"sinusoidal"`, `"learned"` (with `max_length`), `"rotary"`, `"relative"`, `"t5"`,
             `"alibi"` or None. The first two act at the input, the others in each self-attention.
-        share_position: Whether the blocks have one such position for all, as in T5, and not one
-            each.
-        max_length: The longest text, in tokens, for a learned position.
+        share_position: Whether all blocks share one such position, as in T5.
+        max_length: Largest length of a text, in tokens, for a learned position.
         dropout: Probability of dropping a feature of the embedding and of branches. In [0, 1).
         block: dict of further arguments of all blocks, such as `norm_first`, `norm`, `activation`,
             `stochastic_depth` or `attention` (see `attnzoo.layers.TransformerEncoderBlock`); or
@@ -46,11 +46,12 @@ class TransformerEncoderBackbone(TransformerBackbone):
         dict of `token_ids` int [B, S] and `padding_mask` bool [B, S].
 
     Returns:
-        dict of `sequence_output` float [B, S, D]; what stands at padding means nothing.
+        dict of `sequence_output` float [B, S, D]; values at padding are undefined.
 
     Raises:
-        ValueError: For a size below 1, heads that do not divide, a rate outside [0, 1), an unknown
-            position, norm or activation, or a learned position without `max_length`.
+        ValueError: If a size is below 1, `num_heads` does not divide `hidden_dim`, a rate is
+            outside [0, 1), a position, norm or activation is unknown, or a learned position has no
+            `max_length`.
 
     Example:
         >>> backbone = attnzoo.models.TransformerEncoderBackbone(
@@ -111,10 +112,10 @@ class TransformerEncoderBackbone(TransformerBackbone):
         self.num_layers = num_layers
 
     def encode(self, token_ids, padding_mask, return_alignments: bool = False):
-        """Read texts: int [B, S] to float [B, S, D].
+        """Encode texts int [B, S] to float [B, S, D].
 
-        With `return_alignments=True` the pair of it and the alignments of all blocks and heads,
-        float [B, L, N, S, S].
+        With `return_alignments=True` also return the alignments of all blocks and heads, float
+        [B, L, N, S, S].
         """
         x = self.embed(token_ids, self.token_embedding, self.position_layer)
         x, *alignments = run_blocks(

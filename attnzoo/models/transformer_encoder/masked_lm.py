@@ -1,4 +1,4 @@
-"""The masked language model: the Transformer encoder learns to say what was hidden from it."""
+"""The masked language model: the Transformer encoder learns to predict masked tokens."""
 
 import keras
 import keras_hub
@@ -17,13 +17,13 @@ from attnzoo.models.transformer_encoder.preprocessor import TransformerMaskedLMP
 class TransformerMaskedLM(Task, keras_hub.models.MaskedLM):
     """Masked language model: pre-training from texts alone.
 
-    Each vector at a hidden place goes through a dense layer and a norm, and is compared with the
-    embeddings of all tokens. What was learned is in the backbone, and a preset starts other tasks:
+    Each vector at a masked position goes through a dense layer and a norm, and is compared with the
+    embeddings of all tokens. Other tasks can start from the preset, with the trained backbone:
 
         task.save_to_preset("runs/language")
         attnzoo.models.TransformerTextClassifier.from_preset("runs/language", num_classes=2)
 
-    Differs from BERT: no second sentence, and so no prediction whether it follows.
+    Differs from BERT: there is no next-sentence prediction.
 
     Args:
         backbone: A `TransformerEncoderBackbone`.
@@ -33,11 +33,11 @@ class TransformerMaskedLM(Task, keras_hub.models.MaskedLM):
         The backbone's inputs, and `mask_positions` int [B, M].
 
     Returns:
-        float [B, M, V]. Logits of the tokens that are hidden there.
+        float [B, M, V]. Logits of the masked tokens.
 
     Raises:
         ValueError: If the backbone does not embed all tokens and the mask token, or texts may be
-            longer than a learned position.
+            longer than the table of a learned position.
 
     Example:
         >>> task = attnzoo.models.TransformerMaskedLM(backbone, preprocessor)
@@ -80,11 +80,11 @@ class TransformerMaskedLM(Task, keras_hub.models.MaskedLM):
         quantize_again(self, backbone.dtype_policy)
 
     def head(self, outputs, inputs: dict) -> dict:
-        """Return the logits float [B, M, V] of what is hidden in the backbone's output."""
+        """Return the logits float [B, M, V] of the masked tokens."""
         return {"logits": self.output_head(outputs, inputs["mask_positions"])}
 
     def pack_texts(self, texts) -> dict:
-        """Return the backbone's inputs of texts in which nothing is hidden."""
+        """Return the backbone's inputs for texts without masked tokens."""
         return self.preprocessor.pack_texts(texts)
 
     # === Training ===
@@ -95,8 +95,8 @@ class TransformerMaskedLM(Task, keras_hub.models.MaskedLM):
         Args:
             x: Texts, a list of strings; a `tf.data.Dataset` of batches of strings; or a
                 `keras.utils.PyDataset` whose batches are ids already.
-            y: None, but for ids.
-            batch_size: How many texts at a time, where `x` is no dataset; 32 if None.
+            y: None, unless `x` holds ids.
+            batch_size: Number of texts in a batch, if `x` is no dataset; 32 if None.
             **kwargs: As in `Task.fit`: `epochs`, `shuffle`, `validation_data` (as `x`),
                 `validation_split`, ...
 
@@ -106,7 +106,7 @@ class TransformerMaskedLM(Task, keras_hub.models.MaskedLM):
         return super().fit(x, y, batch_size, **kwargs)
 
     def make_samples(self, x, y=None, sample_weight=None):
-        """Texts as an array."""
+        """Return texts as an array."""
         if self.preprocessor is None:
             return super().make_samples(x, y, sample_weight)
         if y is not None:
@@ -124,12 +124,12 @@ class TransformerMaskedLM(Task, keras_hub.models.MaskedLM):
         return (x,)
 
     def make_validation_samples(self, data):
-        """Texts alone, where there is a preprocessor."""
+        """Return texts alone if there is a preprocessor."""
         texts = self.preprocessor is not None
         return self.make_samples(data) if texts else super().make_validation_samples(data)
 
     def class_weights(self, class_weight):
-        """The weights of all tokens, float32 [V], from a dict of some ids."""
+        """Return the weights of all tokens, float32 [V], from a dict of some ids."""
         return weights_of_ids(class_weight, self.backbone.vocabulary_size)
 
     # === Filling in ===
@@ -146,13 +146,13 @@ class TransformerMaskedLM(Task, keras_hub.models.MaskedLM):
 
         Args:
             texts: A string or strings, each with at least one `"[MASK]"`.
-            num_candidates: How many tokens for each of them. At least 1.
-            return_probabilities: Whether to return the probability of each too.
-            batch_size: How many texts at a time. At least 1.
+            num_candidates: Number of tokens for each mask. At least 1.
+            return_probabilities: Whether to also return the probability of each token.
+            batch_size: Number of texts in a batch. At least 1.
 
         Returns:
-            For each text a list of its masks, and for each of those a list of tokens, the most
-            probable one first; for one string, its list. With `return_probabilities` a dict of
+            For each text a list with one item for each mask: a list of tokens, the most probable
+            one first. For a single string, its list. With `return_probabilities` a dict of
             `"tokens"`, these lists, and `"probabilities"`, lists of the same form.
 
         Raises:

@@ -1,4 +1,4 @@
-"""From raw strings to token ids, for the tasks of the Transformer encoder."""
+"""Preprocessors for the tasks of the Transformer encoder."""
 
 import keras
 
@@ -54,7 +54,7 @@ class TransformerMaskedLMPreprocessor(MaskingPreprocessor):
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class TransformerSentenceEmbedderPreprocessor(EncoderPreprocessor):
-    """`EncoderPreprocessor` for `TransformerSentenceEmbedder`, which packs texts in pairs too.
+    """`EncoderPreprocessor` for `TransformerSentenceEmbedder`, which also packs pairs of texts.
 
     Example:
         >>> preprocessor = attnzoo.models.TransformerSentenceEmbedderPreprocessor(
@@ -67,11 +67,11 @@ class TransformerSentenceEmbedderPreprocessor(EncoderPreprocessor):
     backbone_cls = TransformerEncoderBackbone
 
     def pack_pairs(self, texts, partners, sample_weight=None):
-        """Pack texts, and after them their partners, as many.
+        """Pack texts, followed by their partners.
 
         Args:
             texts: Strings; in a graph a `tf.Tensor`.
-            partners: For each of them a string.
+            partners: One string for each text.
             sample_weight: Weights of the pairs, [B], or None.
 
         Returns:

@@ -1,4 +1,4 @@
-"""A vector for a text: the Transformer encoder, pooled by attention, of unit length."""
+"""Sentence embedder: the Transformer encoder, pooled by attention to a unit vector."""
 
 import keras
 import keras_hub
@@ -17,18 +17,18 @@ from attnzoo.training import InBatchNegatives, PartnerAccuracy
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class TransformerSentenceEmbedder(Task, keras_hub.models.Task):
-    """Embedding of texts: those that mean the same get vectors that are near each other.
+    """Embedding of texts: texts with similar meaning get similar vectors.
 
-    It is trained on pairs that belong together; each text must tell its partner from all other
-    texts of the batch (see `attnzoo.training.InBatchNegatives`).
+    It is trained on pairs of related texts: the vector of a text is trained to be nearer to its
+    partner than to all other texts of the batch (see `attnzoo.training.InBatchNegatives`).
 
     Differs from the paper: texts are pooled by attention unless another `pooling` is chosen.
 
     Args:
         backbone: A `TransformerEncoderBackbone`.
         preprocessor: A `TransformerSentenceEmbedderPreprocessor`, or None to work on token ids.
-        pooling: How a text's vectors become one: `"attention"`, an `AttentivePooling` of one hop;
-            `"mean"`; or `"first"`, which is for a preprocessor with `add_start=True`.
+        pooling: Pooling of a text's vectors into one: `"attention"`, an `AttentivePooling` of one
+            hop; `"mean"`; or `"first"`, for a preprocessor with `add_start=True`.
 
     Call arguments:
         The backbone's inputs.
@@ -37,8 +37,8 @@ class TransformerSentenceEmbedder(Task, keras_hub.models.Task):
         float [B, D]. Vectors of unit length.
 
     Raises:
-        ValueError: If the pooling is unknown, the tokenizer knows more tokens than the backbone
-            embeds, or texts may be longer than a learned position.
+        ValueError: If the pooling is unknown, the tokenizer has more tokens than the backbone, or
+            texts may be longer than the table of a learned position.
 
     Example:
         >>> task = attnzoo.models.TransformerSentenceEmbedder(backbone, preprocessor)
@@ -83,19 +83,19 @@ class TransformerSentenceEmbedder(Task, keras_hub.models.Task):
         self.pooling = pooling
 
     def head(self, outputs, inputs: dict) -> dict:
-        """Return the vectors float [B, D], of unit length, of the backbone's output."""
+        """Return the vectors float [B, D], of unit length, for the backbone's output."""
         pooled = ops.cast(self.pool(outputs, inputs["padding_mask"]), "float32")
         size = ops.sqrt(ops.sum(ops.square(pooled), axis=-1, keepdims=True))
         return {"embeddings": pooled / ops.maximum(size, 1e-12)}
 
     def read_pooling(self, inputs: dict) -> dict:
-        """Return the weights float [B, 1, S] of the backbone's output in what is pooled: a dict."""
+        """Return a dict of the pooling weights float [B, 1, S] of the backbone's output."""
         return {"alignments": pooling_weights(self, inputs)}
 
     # === Training ===
 
     def make_loss(self, label_smoothing):
-        """The loss that "auto" stands for."""
+        """Return the loss that "auto" stands for."""
         if label_smoothing:
             raise ValueError(
                 "There are no labels to smooth: each text has one partner. "
@@ -104,7 +104,7 @@ class TransformerSentenceEmbedder(Task, keras_hub.models.Task):
         return InBatchNegatives()
 
     def make_accuracy(self):
-        """The metric that "auto" stands for."""
+        """Return the metric that "auto" stands for."""
         return PartnerAccuracy()
 
     def fit(self, x=None, y=None, batch_size: int | None = None, **kwargs):
@@ -115,21 +115,21 @@ class TransformerSentenceEmbedder(Task, keras_hub.models.Task):
                 of both; or a `keras.utils.PyDataset` whose batches are ids already, with the number
                 of each row's pair.
             y: For each text its partner, a string. Without a preprocessor, the number of each row's
-                pair: both rows must come in one batch, and so rows keep their order unless
-                `shuffle=True` is said.
-            batch_size: How many pairs at a time, where `x` is no dataset; 32 if None.
+                pair: both rows must be in one batch, so rows keep their order unless `shuffle=True`
+                is given.
+            batch_size: Number of pairs in a batch, if `x` is no dataset; 32 if None.
             **kwargs: As in `Task.fit`: `epochs`, `shuffle`, `sample_weight` (of pairs),
                 `validation_data`, `validation_split`, ...
 
         Raises:
             ValueError: If a text is empty, or texts and partners differ in number.
         """
-        if self.preprocessor is None:  # Rows of one pair stand side by side.
+        if self.preprocessor is None:  # Rows of one pair are adjacent.
             kwargs.setdefault("shuffle", False)
         return super().fit(x, y, batch_size, **kwargs)
 
     def make_samples(self, x, y=None, sample_weight=None):
-        """Texts and their partners as arrays, and the weights of the pairs."""
+        """Return texts and their partners as arrays, and the weights of the pairs."""
         x, y, sample_weight = super().make_samples(x, y, sample_weight)
         if self.preprocessor is None:
             return x, y, sample_weight
@@ -140,7 +140,7 @@ class TransformerSentenceEmbedder(Task, keras_hub.models.Task):
         return *samples, sample_weight
 
     def preprocess_samples(self, x, y=None, sample_weight=None):
-        """Packed ids of texts; with partners, of both, and the numbers of their pairs."""
+        """Return packed ids of texts; with partners, ids of both, and the numbers of pairs."""
         if self.preprocessor is None or y is None:
             return super().preprocess_samples(x, y, sample_weight)
         return self.preprocessor.pack_pairs(x, y, sample_weight)
@@ -152,7 +152,7 @@ class TransformerSentenceEmbedder(Task, keras_hub.models.Task):
 
         Args:
             texts: A string or strings; without a preprocessor, the backbone's inputs.
-            batch_size: How many texts at a time. At least 1.
+            batch_size: Number of texts in a batch. At least 1.
 
         Returns:
             float32 [B, D], a NumPy array of rows of unit length; [D] for one string.
@@ -165,12 +165,12 @@ class TransformerSentenceEmbedder(Task, keras_hub.models.Task):
         return found[0] if is_one else found
 
     def similarity(self, texts, others, *, batch_size: int = 32):
-        """Return how near texts are to others: the cosine of the angle between their vectors.
+        """Return the cosine similarity of texts and others.
 
         Args:
             texts: A strings, or the backbone's inputs.
             others: B strings, or the backbone's inputs.
-            batch_size: How many texts at a time. At least 1.
+            batch_size: Number of texts in a batch. At least 1.
 
         Returns:
             float32 [A, B], a NumPy array, each in [-1, 1].
@@ -183,15 +183,15 @@ class TransformerSentenceEmbedder(Task, keras_hub.models.Task):
         return np.clip(one @ other.T, -1.0, 1.0)
 
     def pooling_alignments(self, texts, *, batch_size: int = 32):
-        """Return how much of each token's vector is in the vector of the text.
+        """Return the weight of each token's vector in the vector of the text.
 
         Args:
             texts: As in `embed`.
-            batch_size: How many texts at a time. At least 1.
+            batch_size: Number of texts in a batch. At least 1.
 
         Returns:
-            float32 [B, 1, S], a NumPy array: rows sum to 1 over a text's tokens, with the special
-            ones as `preprocessor.tokens(text)` names them. Padding is 0.
+            float32 [B, 1, S], a NumPy array: rows sum to 1 over a text's tokens, special tokens
+            included (see `preprocessor.tokens(text)`). Padding is 0.
 
         Raises:
             ValueError: As in `embed`.

@@ -1,4 +1,4 @@
-"""Question answering: where in a context the answer starts, and where it ends."""
+"""Extractive question answering: the first and last word of an answer in a context."""
 
 import keras
 import keras_hub
@@ -12,34 +12,34 @@ from attnzoo.models.tasks.reading import read_texts
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.preprocessor import TransformerSpanQAPreprocessor
 
-# Where no answer may start or end: a probability of 0, also in half precision's range.
+# Logit of positions where no answer may start or end: probability 0, within float16's range.
 _NOWHERE = -1e4
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
 class TransformerSpanQA(Task, keras_hub.models.Task):
-    """Extractive question answering: the answer is some words of the context, in a row.
+    """Extractive question answering: the answer is a sequence of words of the context.
 
         p_start[b, s] = softmax over the words s of the context of u · output[b, s]
         p_end[b, s]   = softmax over the words s of the context of v · output[b, s]
         answer        = the words i..j, i <= j, with the largest p_start[i] p_end[j]
 
-    Differs from BERT: an answer is whole words; a context too long is cut, not read in pieces;
-    question and context are told apart by the end token between them alone.
+    Differs from BERT: an answer has whole words; a context that is too long is truncated, not split
+    into windows; only the end token between them separates question and context.
 
     Args:
         backbone: A `TransformerEncoderBackbone`.
         preprocessor: A `TransformerSpanQAPreprocessor`, or None to work on token ids.
 
     Call arguments:
-        The backbone's inputs, and `span_mask` bool [B, S]: where words of the context start.
+        The backbone's inputs, and `span_mask` bool [B, S]: True where a word of the context starts.
 
     Returns:
-        float [B, 2, S]. Logits of where the answer's first word stands, and its last.
+        float [B, 2, S]. Logits of the positions of the answer's first and last word.
 
     Raises:
-        ValueError: If the tokenizer knows more tokens than the backbone embeds, or texts may be
-            longer than a learned position.
+        ValueError: If the tokenizer has more tokens than the backbone, or texts may be longer than
+            the table of a learned position.
 
     Example:
         >>> task = attnzoo.models.TransformerSpanQA(backbone, preprocessor)
@@ -80,7 +80,7 @@ class TransformerSpanQA(Task, keras_hub.models.Task):
         super().__init__(inputs=inputs, outputs=self.read(inputs)["logits"], **kwargs)
 
     def head(self, outputs, inputs: dict) -> dict:
-        """Return the logits float [B, 2, S] of the first word and of the last."""
+        """Return the logits float [B, 2, S] of the first and last word."""
         logits = ops.transpose(self.output_dense(outputs), (0, 2, 1))  # [B, 2, S]
         is_word = ops.cast(inputs["span_mask"], "bool")[:, None, :]
         return {"logits": ops.where(is_word, logits, _NOWHERE)}
@@ -102,44 +102,44 @@ class TransformerSpanQA(Task, keras_hub.models.Task):
         Args:
             x: Pairs of strings, `(question, context)`; or a `keras.utils.PyDataset` whose batches
                 are ids already.
-            y: For each pair the answer's `(start, end)`: its first character and the one after its
-                last, in characters of the context.
-            batch_size: How many pairs of texts at a time, where `x` is no dataset; 32 if None.
+            y: For each pair the answer's `(start, end)`: positions in the context of its first
+                character, and of the character after its last.
+            batch_size: Number of pairs in a batch, if `x` is no dataset; 32 if None.
             **kwargs: As in `Task.fit`: `epochs`, `shuffle`, `sample_weight` (of pairs),
                 `validation_data`, `validation_split`, ...
 
         Raises:
-            ValueError: If a text is empty, a span is outside its context, or there are no spans, or
-                not as many as pairs.
+            ValueError: If a text is empty, a span is outside its context, there are no spans, or
+                the numbers of spans and pairs differ.
         """
         return super().fit(x, y, batch_size, **kwargs)
 
     def make_samples(self, x, y=None, sample_weight=None):
-        """Pairs packed, and their spans in words."""
+        """Return packed pairs, and their spans in words."""
         x, y, sample_weight = super().make_samples(x, y, sample_weight)
         if self.preprocessor is None:
             return x, y, sample_weight
         return self.preprocessor.pack_spans(x, y, sample_weight)
 
     def preprocess_samples(self, x, y=None, sample_weight=None):
-        """Return packed pairs; what is packed already stays as it is."""
+        """Return packed pairs; pairs that are packed already are returned unchanged."""
         if isinstance(x, dict) or self.preprocessor is None:
             return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
         return self.preprocessor(x, y, sample_weight)
 
     def predict(self, x, batch_size: int | None = None, **kwargs):
-        """The logits, as `keras.Model.predict` gives them; `x` as in `fit`. See `answer`."""
+        """Return the logits, like `keras.Model.predict`; `x` is as in `fit`. See `answer`."""
         return super().predict(x, batch_size=batch_size, **kwargs)
 
     def make_predict_samples(self, x):
-        """Pairs, packed all together: the logits of all batches must be of one length."""
+        """Return all pairs packed together: the logits of all batches must have one length."""
         if self.preprocessor is None or isinstance(x, dict):
             self.check_token_ids(x)
             return x
         return self.preprocessor(self.check_inputs(x))
 
     def check_inputs(self, pairs):
-        """Return pairs of strings, or raise; without a preprocessor the backbone's inputs."""
+        """Return pairs of strings, or without a preprocessor the backbone's inputs, if valid."""
         if self.preprocessor is None:
             return super().check_inputs(pairs)
         pairs = as_pairs(pairs)
@@ -160,14 +160,15 @@ class TransformerSpanQA(Task, keras_hub.models.Task):
 
         Args:
             pairs: Pairs of strings, `(question, context)`.
-            max_words: How many words an answer may have, or None for any number. At least 1.
-            return_spans: Whether to return the answers' places and probabilities too.
-            batch_size: How many pairs at a time. At least 1.
+            max_words: Largest number of words in an answer, or None for any number. At least 1.
+            return_spans: Whether to also return the answers' positions and probabilities.
+            batch_size: Number of pairs in a batch. At least 1.
 
         Returns:
             A list of strings, each a part of its context. With `return_spans` a dict of
             `"answers"`, these; `"spans"`, a list of `(start, end)` in characters of the context;
-            and `"probabilities"` float32 [B], that of the first word times that of the last.
+            and `"probabilities"` float32 [B], the probability of the first word times that of the
+            last.
 
         Raises:
             ValueError: If there is no preprocessor, a text is empty, or `max_words` is below 1.
@@ -197,21 +198,21 @@ class TransformerSpanQA(Task, keras_hub.models.Task):
 
 
 def check_max_words(max_words):
-    """Raise on a limit below 1."""
+    """Raise if the limit is below 1."""
     if max_words is not None and max_words < 1:
         raise ValueError(f"`max_words` must be at least 1. Received: max_words={max_words}")
 
 
 def span_probabilities(probabilities, span_mask, max_words: int | None = None):
-    """The probability of each answer, from its first word to its last.
+    """Return the probability of each answer, by its first and last word.
 
     Args:
-        probabilities: float [2, S], of the first word and of the last.
-        span_mask: bool [S], where words of the context start.
-        max_words: How many words an answer may have, or None.
+        probabilities: float [2, S], of the first and of the last word.
+        span_mask: bool [S], True where a word of the context starts.
+        max_words: Largest number of words in an answer, or None.
 
     Returns:
-        float [W, W], 0 where there is no such answer.
+        float [W, W], 0 if there is no such answer.
     """
     first, last = probabilities[:, span_mask.astype(bool)]  # [W] words each
     both = np.triu(first[:, None] * last[None, :])

@@ -1,4 +1,4 @@
-"""A class for a text: the Transformer encoder, one vector of its many, classes."""
+"""Text classifier: the Transformer encoder, pooling, and a layer for the classes."""
 
 import keras
 
@@ -20,11 +20,10 @@ class TransformerTextClassifier(TextClassifierTask):
     Args:
         backbone: A `TransformerEncoderBackbone`.
         preprocessor: A `TransformerTextClassifierPreprocessor`, or None to work on token ids.
-        class_names: The names of the classes, in the order of ids; or None for labels that are
-            numbers.
-        num_classes: How many classes, where they have no names. At least 1.
-        pooling: How a text's vectors become one: `"mean"`; `"first"`, which is for a preprocessor
-            with `add_start=True`; or `"attention"`, an `AttentivePooling` of one hop.
+        class_names: The names of the classes, in the order of ids; or None for numeric labels.
+        num_classes: Number of classes, if they have no names. At least 1.
+        pooling: Pooling of a text's vectors into one: `"mean"`; `"first"`, for a preprocessor with
+            `add_start=True`; or `"attention"`, an `AttentivePooling` of one hop.
         dropout: Probability of dropping a feature of the pooled vector. In [0, 1).
 
     Call arguments:
@@ -34,9 +33,9 @@ class TransformerTextClassifier(TextClassifierTask):
         float [B, C]. Logits of the classes.
 
     Raises:
-        ValueError: If a number is out of range, the pooling is unknown, classes are neither named
-            nor counted, the tokenizer knows more tokens than the backbone embeds, or texts may be
-            longer than a learned position.
+        ValueError: If a number is out of range, the pooling is unknown, both `class_names` and
+            `num_classes` are missing, the tokenizer has more tokens than the backbone, or texts may
+            be longer than the table of a learned position.
 
     Example:
         >>> task = attnzoo.models.TransformerTextClassifier(

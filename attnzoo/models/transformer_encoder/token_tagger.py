@@ -1,4 +1,4 @@
-"""A tag for each word: the Transformer encoder, and one layer on each of its vectors."""
+"""Token tagger: the Transformer encoder, and one layer on each of its vectors."""
 
 import keras
 
@@ -19,8 +19,8 @@ class TransformerTokenTagger(TokenTaggerTask):
     Args:
         backbone: A `TransformerEncoderBackbone`.
         preprocessor: A `TransformerTokenTaggerPreprocessor`, or None to work on token ids.
-        class_names: The tags, in the order of ids; or None for tags that are numbers.
-        num_classes: How many tags, where they have no names. At least 1.
+        class_names: The tags, in the order of ids; or None for numeric tags.
+        num_classes: Number of tags, if they have no names. At least 1.
         dropout: Probability of dropping a feature of the encoder's output. In [0, 1).
 
     Call arguments:
@@ -30,9 +30,9 @@ class TransformerTokenTagger(TokenTaggerTask):
         float [B, S, C]. Logits of each token's tag.
 
     Raises:
-        ValueError: If a number is out of range, tags are neither named nor counted, one has white
-            space in it, the tokenizer knows more tokens than the backbone embeds, or texts may be
-            longer than a learned position.
+        ValueError: If a number is out of range, both `class_names` and `num_classes` are missing, a
+            name has white space, the tokenizer has more tokens than the backbone, or texts may be
+            longer than the table of a learned position.
 
     Example:
         >>> task = attnzoo.models.TransformerTokenTagger(

@@ -1,4 +1,4 @@
-"""The network: blocks read the source; target tokens attend to it and to those before them."""
+"""The backbone: encoder blocks for the source, and decoder blocks with cross-attention."""
 
 import keras
 from keras import ops
@@ -19,33 +19,32 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
         y      = dropout(sqrt(hidden_dim) embedding(target) + positions)
         output = norm(decoder blocks of y, memory)
 
-    with the last norms where the blocks' norm comes first, which is the default.
+    The last norms are there only if the blocks are norm-first, which is the default.
 
-    Low-rank adaptation (`enable_lora`) is of the attentions' queries and values unless it is told
-    other layers; `quantize("int8")` reaches the embeddings, all projections of the attentions and
-    the feed-forwards.
+    Low-rank adaptation (`enable_lora`) adapts the attentions' queries and values by default;
+    `quantize("int8")` quantizes the embeddings, all projections of the attentions and the
+    feed-forwards.
 
-    Differs from the paper: source and target may be tokenized differently, each with an embedding
-    of its own, unless they share it; the norm comes first.
+    Differs from the paper: source and target may be tokenized differently, each with its own
+    embedding, unless they share one; blocks are norm-first by default.
 
     Args:
         source_vocabulary_size: Number of source tokens. At least 1.
         target_vocabulary_size: Number of target tokens. At least 1.
-        hidden_dim: D, the width of all that blocks pass on, in features. A multiple of `num_heads`.
-        num_heads: N, heads of every attention. At least 1.
+        hidden_dim: D, the width of the residual stream, in features. A multiple of `num_heads`.
+        num_heads: N, the number of heads of every attention. At least 1.
         feed_forward_dim: Width of the feed-forward's hidden layer, in features; 4 times
             `hidden_dim` if None.
-        num_encoder_layers: L, blocks of the encoder. At least 1.
-        num_decoder_layers: M, blocks of the decoder. At least 1.
+        num_encoder_layers: L, the number of encoder blocks. At least 1.
+        num_decoder_layers: M, the number of decoder blocks. At least 1.
         position: `"sinusoidal"`, `"learned"` (with `max_length`), `"rotary"`, `"relative"`, `"t5"`,
             `"alibi"` or None. The first two act at the input, the others in each self-attention.
-        share_position: Whether the blocks of a side have one such position for all, as in T5, and
-            not one each.
-        max_length: The longest sequence of either side, in tokens, for a learned position.
+        share_position: Whether all blocks of a side share one such position, as in T5.
+        max_length: Largest length of either side, in tokens, for a learned position.
         dropout: Probability of dropping a feature of embeddings and branches. In [0, 1).
         tie_embeddings: Whether the output layer is the transposed target embedding.
-        share_embeddings: Whether one embedding is for source and target, which then have one
-            vocabulary; with `tie_embeddings` the output layer has it too, as in the paper.
+        share_embeddings: Whether source and target share one embedding, and thus one vocabulary;
+            with `tie_embeddings` the output layer shares it too, as in the paper.
         block: dict of further arguments of all blocks, such as `norm_first`, `norm`, `activation`,
             `stochastic_depth` or `attention` (see `attnzoo.layers.TransformerEncoderBlock`); or
             None.
@@ -60,9 +59,9 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
         [B, T, D].
 
     Raises:
-        ValueError: For a size below 1, heads that do not divide, a rate outside [0, 1), an unknown
-            position, norm or activation, a learned position without `max_length`, or a shared
-            embedding of two vocabularies that differ in size.
+        ValueError: If a size is below 1, `num_heads` does not divide `hidden_dim`, a rate is
+            outside [0, 1), a position, norm or activation is unknown, a learned position has no
+            `max_length`, or a shared embedding has two vocabularies of different sizes.
 
     Example:
         >>> backbone = attnzoo.models.TransformerSeq2SeqBackbone(
@@ -76,7 +75,7 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
         [Press and Wolf, 2017](https://arxiv.org/abs/1608.05859) (tied embeddings).
     """
 
-    # More than 14 arguments: each is a key of presets and files, and a choice of its own.
+    # More than 14 arguments: each is an independent choice, and a key in presets and files.
     def __init__(
         self,
         source_vocabulary_size: int,
@@ -152,10 +151,10 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
         self.share_embeddings = share_embeddings
 
     def encode(self, token_ids, padding_mask, return_alignments: bool = False):
-        """Read the source: int [B, S] to memory float [B, S, D].
+        """Encode the source int [B, S] to memory float [B, S, D].
 
-        With `return_alignments=True` the pair of it and the alignments of all blocks and heads,
-        float [B, L, N, S, S].
+        With `return_alignments=True` also return the alignments of all blocks and heads, float
+        [B, L, N, S, S].
         """
         x = self.embed(token_ids, self.source_embedding, self.source_position)
         x, *alignments = run_blocks(
@@ -172,13 +171,13 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
         return_alignments: bool = False,
         return_self_alignments: bool = False,
     ):
-        """All target tokens at once: int [B, T] to outputs float [B, T, D].
+        """Return the outputs float [B, T, D] for all target tokens int [B, T] at once.
 
-        The target needs no mask: no token sees a later one, and padding comes last.
+        The target needs no mask: tokens attend only to earlier ones, and padding is last.
 
-        With `return_alignments=True` a tuple of outputs and the alignments of all blocks and heads
-        with the memory, float [B, M, N, T, S]; with `return_self_alignments=True` those with the
-        target itself come last, float [B, M, N, T, T].
+        With `return_alignments=True` also return the cross-attention alignments of all blocks and
+        heads, float [B, M, N, T, S]; with `return_self_alignments=True` then also those of
+        self-attention, float [B, M, N, T, T].
         """
         x, *alignments = run_blocks(
             self.decoder_blocks,
@@ -192,12 +191,12 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
         return (outputs, *alignments) if alignments else outputs
 
     def step(self, token_ids, prepared: list, caches: list, index):
-        """One step of decoding.
+        """Decode one step.
 
         Args:
             token_ids: int [R, 1]. R = B * K rows: K hypotheses for each of the B sources.
-            prepared: What each decoder block's `prepare` gave for the B sources.
-            caches: Each decoder block's cache, from its `initial_cache` or the step before.
+            prepared: The results of each decoder block's `prepare` for the B sources.
+            caches: Each decoder block's cache, from its `initial_cache` or the previous step.
             index: int scalar, the position of the token.
 
         Returns:
@@ -213,7 +212,7 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
         return self.readout(x), alignments, after
 
     def readout(self, x):
-        """Return the inputs of the output layer, of the last block's outputs."""
+        """Return the inputs of the output layer for the last block's outputs."""
         return x if self.decoder_norm is None else self.decoder_norm(x)
 
     def get_config(self):

@@ -1,4 +1,4 @@
-"""From raw strings to token ids and back."""
+"""Preprocessor of `TransformerSeq2SeqLM`."""
 
 import keras
 

@@ -1,4 +1,4 @@
-"""The task: train on pairs of strings, generate, look at alignments, export."""
+"""The task: training on pairs of strings, generation, alignments, and export."""
 
 import keras
 from keras import ops
@@ -18,9 +18,9 @@ _ATTENTIONS = ("cross", "encoder", "decoder")
 class TransformerSeq2SeqLM(Seq2SeqTask):
     """Sequence transduction with a Transformer.
 
-    Where one alignment is asked for (`alignments`, `generate(..., return_alignments=True)`, a
-    SavedModel, a coverage penalty), it is the mean over the heads of the last decoder block's
-    attention to the source. `head_alignments` gives those of every block and head.
+    If one alignment is needed (`alignments`, `generate(..., return_alignments=True)`, a SavedModel,
+    a coverage penalty), it is the mean over the heads of the last decoder block's cross-attention.
+    `head_alignments` returns the alignments of every block and head.
 
     Args:
         backbone: A `TransformerSeq2SeqBackbone`.
@@ -33,8 +33,8 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
         float [B, T, V]. Logits of the next target token.
 
     Raises:
-        ValueError: If a tokenizer knows more tokens than the backbone embeds, or a side may be
-            longer than the table of a learned position.
+        ValueError: If a tokenizer has more tokens than the backbone, or a side may be longer than
+            the table of a learned position.
 
     Example:
         >>> task = attnzoo.models.TransformerSeq2SeqLM(backbone, preprocessor)
@@ -77,11 +77,11 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
     def encode(self, inputs):
-        """Read the source: the memory float [B, S, D]."""
+        """Return the memory float [B, S, D]."""
         return self.backbone.encode(inputs["encoder_token_ids"], inputs["encoder_padding_mask"])
 
     def decode(self, inputs, encoded=None):
-        """Teacher-forced pass: logits float [B, T, V] and alignments float [B, T, S]."""
+        """Return logits float [B, T, V] and alignments float [B, T, S], teacher-forced."""
         mask = inputs["encoder_padding_mask"]
         memory = self.encode(inputs) if encoded is None else encoded
         outputs, alignments = self.backbone.decode(
@@ -90,19 +90,19 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
         return self.output_layer(outputs), ops.mean(alignments[:, -1], axis=1)
 
     def head_alignments(self, inputs, *, attention: str = "cross", batch_size: int = 32):
-        """Return where each token looked, in each head of each block, teacher-forced.
+        """Return the alignments of each head of each block, teacher-forced.
 
         Args:
             inputs: As in `alignments`.
-            attention: Which of the attentions: `"cross"`, of the target to the source; `"encoder"`,
-                of the source to itself; `"decoder"`, of the target to itself.
-            batch_size: How many pairs at a time. At least 1.
+            attention: `"cross"`, the target's attention to the source; `"encoder"`, the source's
+                self-attention; or `"decoder"`, the target's self-attention.
+            batch_size: Number of pairs in a batch. At least 1.
 
         Returns:
             float32 [B, L, N, T, S], a NumPy array, and for `"encoder"` [B, L, N, S, S], for
-            `"decoder"` [B, L, N, T, T]. Rows and columns are as in `alignments`; only, the columns
-            of `"decoder"` are for what entered at each step: the start token, and then the target's
-            tokens up to the one before the end. Padding is 0, as row and as column.
+            `"decoder"` [B, L, N, T, T]. Rows and columns are as in `alignments`, except the columns
+            of `"decoder"`, which are the inputs of the steps: the start token, then the target's
+            tokens without the end token. Rows and columns of padding are 0.
 
         Raises:
             ValueError: As in `alignments`, and if there is no such attention.
@@ -119,7 +119,7 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
         return found["alignments"][..., :rows, :columns]
 
     def replay_heads(self, inputs, attention: str):
-        """Return the alignments of all blocks and heads of one attention, as `replay`: a dict."""
+        """Return a dict of the alignments of one attention, in all blocks and heads."""
         backbone, mask = self.backbone, inputs["encoder_padding_mask"]
         if attention == "encoder":
             real = mask
@@ -135,19 +135,19 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
                 return_alignments=cross,
                 return_self_alignments=not cross,
             )
-        real = ops.cast(real, "float32")[:, None, None, :, None]  # Padding asks nothing.
+        real = ops.cast(real, "float32")[:, None, None, :, None]  # Padding is no query.
         return {"alignments": ops.cast(alignments, "float32") * real}
 
     def check_generated(self, **lengths):
-        """Raise if an output of such a length would be longer than the table of a position."""
+        """Raise if this length is above the table of a learned position."""
         check_table(self.backbone, "In `generate`, ", **lengths)
 
     def make_next(self, inputs, with_alignments: bool, encoded=None):
-        """Encode and prepare once; then `next` takes one step for each token.
+        """Encode and prepare once; return a function `next` that decodes one step.
 
         Returns:
-            `next`, as samplers call it, and the cache before the first step. The memory is in the
-            cache of no step: the hypotheses of a beam share it.
+            `next`, as samplers call it, and the cache before the first step. The memory is not in
+            the cache: the hypotheses of a beam share it.
         """
         backbone, mask = self.backbone, inputs["encoder_padding_mask"]
         memory = self.encode(inputs) if encoded is None else encoded
@@ -174,6 +174,6 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
         return next, cache
 
     def resize_cache(self, cache: dict, max_length: int) -> dict:
-        """Return a cache of `make_next` or `next` with places for `max_length` steps."""
+        """Return a cache from `make_next` or `next` with room for `max_length` steps."""
         blocks = zip(self.backbone.decoder_blocks, cache["blocks"], strict=True)
         return {**cache, "blocks": [block.resize_cache(one, max_length) for block, one in blocks]}

@@ -51,7 +51,7 @@ def test_numbers_may_be_written_with_an_exponent(file):
         ),
         (
             "epochs: 2\n\nepochs: 3\n",
-            "run.yaml, line 3: an option must be there once. Received: ep",
+            "run.yaml, line 3: an option must not be repeated. Received: ep",
         ),
         ("epochs: many\n", "run.yaml, line 1: `epochs` must be a whole number. Received: epochs="),
         ("seed: 1\nema: 1.0\n", "run.yaml, line 2: `ema` must be in .0, 1.. Received: ema=1.0"),

@@ -372,7 +372,7 @@ def test_a_loop_that_charges_nothing_is_told():
     model, _ = make_reader()
     x = [ops.convert_to_tensor(array) for array in (normal(2, 3, 5), normal(2, 11, 7))]
     jax = keras.backend.backend() == "jax"
-    message = "nobody charges its draws" if jax else "pass before was charged with no loss"
+    message = "nobody charges its draws" if jax else "in the previous pass had no loss"
     with pytest.warns(UserWarning, match=message):
         for _ in range(2):
             model(x, training=True)

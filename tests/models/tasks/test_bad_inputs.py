@@ -141,7 +141,7 @@ def test_questions_and_contexts_are_told_apart():
             assert_says(message.format("context"), None, method, pairs(TEXTS, texts))
         assert_says("There must be at least one pair. Received: none", None, method, [])
         assert_says("Pairs of strings, (question, context), must be ", None, method, None)
-        assert_says("What is asked must be pairs of strings, ", None, method, ["ab"])
+        assert_says("Questions must be pairs of strings, ", None, method, ["ab"])
 
 
 def test_alignments_are_of_pairs_and_predictions_of_targets():
