@@ -14,8 +14,8 @@ from attnzoo.export.specs.families import make_spec
 
 
 def saved_model(
-    task,
-    path,
+    task: keras.Model,
+    path: str | os.PathLike,
     *,
     inputs: str = "text",
     overwrite: bool = False,

@@ -1,5 +1,7 @@
 """The backbone: an embedding and a stack of recurrent layers."""
 
+import os
+
 import keras
 
 from attnzoo.checks import check_positive
@@ -63,7 +65,7 @@ class RNNEncoderBackbone(Backbone):
         bidirectional: bool = True,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
-        dtype=None,
+        dtype: str | keras.DTypePolicy | None = None,
         **kwargs,
     ):
         check_positive(
@@ -116,7 +118,7 @@ class RNNEncoderBackbone(Backbone):
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
 
-    def save_lora_weights(self, filepath):
+    def save_lora_weights(self, filepath: str | os.PathLike):
         """Raise: KerasHub's file can hold kernels only, and here an embedding is adapted."""
         raise NotImplementedError(
             "KerasHub saves the low-rank weights of kernels, and a recurrent encoder has them at "
@@ -124,7 +126,7 @@ class RNNEncoderBackbone(Backbone):
             f"to it. Received: filepath={filepath!r}"
         )
 
-    def load_lora_weights(self, filepath):
+    def load_lora_weights(self, filepath: str | os.PathLike):
         """Raise: there is no such file, as `save_lora_weights` explains."""
         self.save_lora_weights(filepath)
 

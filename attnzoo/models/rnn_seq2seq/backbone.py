@@ -1,13 +1,14 @@
 """The backbone: an encoder of the source, and a decoder that attends to it step by step."""
 
 import functools
+import os
 from typing import Any
 
 import keras
 from keras import ops
 
 from attnzoo.checks import check_positive
-from attnzoo.layers import Bridge
+from attnzoo.layers import Attention, Bridge
 from attnzoo.layers.docs import list_names
 from attnzoo.layers.lookup import get_attention
 from attnzoo.layers.names import ATTENTIONS
@@ -109,7 +110,7 @@ class RNNSeq2SeqBackbone(Backbone):
         num_decoder_layers: int = 1,
         cell: str = "lstm",
         bidirectional: bool = True,
-        attention="bahdanau",
+        attention: Attention | str = "bahdanau",
         attend: str | None = None,
         input_feeding: bool | None = None,
         bridge: str = "dense",
@@ -118,7 +119,7 @@ class RNNSeq2SeqBackbone(Backbone):
         tie_embeddings: bool = False,
         share_embeddings: bool = False,
         pointer_generator: bool = False,
-        dtype=None,
+        dtype: str | keras.DTypePolicy | None = None,
         **kwargs,
     ):
         check_positive(
@@ -255,7 +256,7 @@ class RNNSeq2SeqBackbone(Backbone):
         outputs = self.readout_dropout(decoder_outputs)
         return outputs if self.tied_projection is None else self.tied_projection(outputs)
 
-    def save_lora_weights(self, filepath):
+    def save_lora_weights(self, filepath: str | os.PathLike):
         """Raise: KerasHub's file can hold kernels only, and here embeddings are adapted."""
         raise NotImplementedError(
             "KerasHub saves the low-rank weights of kernels, and a recurrent network has them at "
@@ -263,7 +264,7 @@ class RNNSeq2SeqBackbone(Backbone):
             f"to these. Received: filepath={filepath!r}"
         )
 
-    def load_lora_weights(self, filepath):
+    def load_lora_weights(self, filepath: str | os.PathLike):
         """Raise: there is no such file, as `save_lora_weights` explains."""
         self.save_lora_weights(filepath)
 

@@ -72,7 +72,7 @@ class RNNSeq2SeqLM(Seq2SeqTask):
         )
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
-    def check_loss(self, loss, label_smoothing):
+    def check_loss(self, loss, label_smoothing: float):
         """Raise if labels are smoothed for a pointer-generator."""
         smoothing = label_smoothing or getattr(loss, "smoothing", 0.0)
         if self.backbone.pointer_generator and smoothing:

@@ -78,7 +78,7 @@ class TransformerEncoderBackbone(TransformerBackbone):
         max_length: int | None = None,
         dropout: float = 0.1,
         block: dict | None = None,
-        dtype=None,
+        dtype: str | keras.DTypePolicy | None = None,
         **kwargs,
     ):
         check_positive(vocabulary_size=vocabulary_size, num_layers=num_layers)

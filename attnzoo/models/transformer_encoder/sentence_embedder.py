@@ -94,7 +94,7 @@ class TransformerSentenceEmbedder(Task, keras_hub.models.Task):
 
     # === Training ===
 
-    def make_loss(self, label_smoothing):
+    def make_loss(self, label_smoothing: float):
         """Return the loss that "auto" stands for."""
         if label_smoothing:
             raise ValueError(

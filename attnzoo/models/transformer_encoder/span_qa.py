@@ -87,7 +87,7 @@ class TransformerSpanQA(Task, keras_hub.models.Task):
 
     # === Training ===
 
-    def make_loss(self, label_smoothing):
+    def make_loss(self, label_smoothing: float):
         """Return the loss that "auto" stands for; labels cannot be smoothed."""
         if label_smoothing:
             raise ValueError(

@@ -93,7 +93,7 @@ class TransformerSeq2SeqBackbone(TransformerBackbone):
         tie_embeddings: bool = False,
         share_embeddings: bool = False,
         block: dict | None = None,
-        dtype=None,
+        dtype: str | keras.DTypePolicy | None = None,
         **kwargs,
     ):
         check_positive(
