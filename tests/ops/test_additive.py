@@ -272,6 +272,7 @@ def test_it_may_be_mapped_over_one_more_axis(in_blocks):
         assert_close(gradient, expected.astype("float32"), tolerance=2e-5)
 
 
+@pytest.mark.shared("torch")  # Blocks are cut alike on all.
 def test_memory_stays_far_below_the_whole():
     # [B, T, S, U] alone would take 512 MiB, and the plain gradient several times that.
     program = """

@@ -260,6 +260,7 @@ def test_a_target_that_no_place_would_say_stays_finite():
         assert np.all(np.isfinite(array))
 
 
+@pytest.mark.shared("jax")  # Blocks are cut alike on all.
 def test_memory_stays_far_below_the_whole():
     # [B, T, S, U + V] alone would take 576 MiB, and the plain gradient several times that.
     program = """

@@ -339,7 +339,6 @@ def test_an_argument_is_told_and_the_preset_is_not_called_damaged(tmp_path):
 # === Other backends (last: the children have had their time) ===
 
 
-@pytest.mark.everywhere
 def test_a_preset_gives_the_same_logits_on_another_backend(task, preset, children):
     expected = logits_of(task)
     for backend, process in children.items():

@@ -26,7 +26,7 @@ def task():
     return task
 
 
-@pytest.mark.everywhere
+@pytest.mark.shared("jax")
 def test_it_has_learned_what_belongs_together(task):
     similarity = task.similarity(TEXTS, PARTNERS)
     assert similarity.shape == (4, 4)
@@ -36,7 +36,7 @@ def test_it_has_learned_what_belongs_together(task):
     np.testing.assert_allclose(task.similarity(TEXTS[0], TEXTS[0]), [[1.0]], atol=1e-5)
 
 
-@pytest.mark.everywhere
+@pytest.mark.shared("jax")
 def test_vectors_are_of_unit_length_and_company_changes_nothing(task):
     vectors = task.embed(TEXTS)
     assert vectors.shape == (4, 16)

@@ -34,7 +34,7 @@ def task():
     return task
 
 
-@pytest.mark.everywhere
+@pytest.mark.shared("tensorflow")
 def test_it_has_learned_the_answers(task):
     assert [context[a:b] for (_, context), (a, b) in zip(PAIRS, SPANS, strict=True)] == ANSWERS
     assert task.answer(PAIRS) == ANSWERS
@@ -45,7 +45,7 @@ def test_it_has_learned_the_answers(task):
     assert [len(answer.split()) for answer in task.answer(PAIRS, max_words=1)] == [1] * 4
 
 
-@pytest.mark.everywhere
+@pytest.mark.shared("tensorflow")
 def test_alignments_are_of_question_and_context(task):
     alignments = task.alignments(PAIRS[:1])
     assert alignments.shape == (1, 3, 2, 8, 8)  # Six words, and an end token after both texts.

@@ -21,6 +21,7 @@ def test_it_is_an_encoder_and_one_layer():
     assert tuple(found.shape) == (2, 5, 5)
 
 
+@pytest.mark.shared("tensorflow")
 def test_it_learns_from_strings_and_shows_where_it_looked():
     keras.utils.set_random_seed(1)
     task = tiny.make_transformer("TokenTagger", encoder={"hidden_dim": 16}, scale=0.2)
