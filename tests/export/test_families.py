@@ -198,7 +198,7 @@ def test_every_task_has_a_family():
 def test_a_preprocessor_that_takes_no_sample_needs_some(tmp_path):
     task = tiny.make_transformer("SpanQA", **SMALL)
     task.preprocessor.sequence_length = 3  # No room for a context.
-    with pytest.raises(ValueError, match="pass some as `verify`. Received: verify=None"):
+    with pytest.raises(ValueError, match="pass inputs as `verify`. Received: verify=None"):
         export.saved_model(task, tmp_path / "model")
 
 
