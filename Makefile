@@ -22,9 +22,10 @@ NIGHTLY_TESTS ?= tests/layers/test_masks.py tests/layers/rnn/test_encoder.py \
 demo: $(VENV)/installed
 	$(RUN) -m attnzoo demo --size $(DEMO) --output runs/demo
 
-# A look in a minute, while one works: lint, and the fast tests of layers and functions on JAX.
+# A look in a minute, while one works: lint, and the tests of layers and functions on the backend that
+# runs them fastest.
 check: lint
-	KERAS_BACKEND=jax $(PYTEST) tests/test_imports.py tests/test_package.py tests/ops tests/layers
+	KERAS_BACKEND=torch $(PYTEST) tests/test_imports.py tests/test_package.py tests/ops tests/layers
 
 # All that must pass. TESTS=tests/layers BACKENDS=jax is a part of it.
 test: lint
