@@ -12,7 +12,7 @@ def check_positive(**sizes: int):
     for name, size in sizes.items():
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
             raise ValueError(
-                f"`{name}` must be a whole number, at least 1. Received: {name}={size}"
+                f"`{name}` must be a whole number, at least 1. Received: {name}={size!r}"
             )
 
 

@@ -50,7 +50,7 @@ def test_valid_arguments_pass():
 
 @pytest.mark.parametrize("size", [0, -1, 2.0, True, "7", None])
 def test_sizes_are_whole_and_positive(size):
-    with pytest.raises(ValueError, match=f"`units` must be .* Received: units={size}"):
+    with pytest.raises(ValueError, match=f"`units` must be .* Received: units={size!r}"):
         check_positive(units=size)
 
 
