@@ -53,8 +53,14 @@ def test_there_are_notebooks():
     assert [path.name[:3] for path in NOTEBOOKS[:2]] == ["01_", "02_"]
 
 
-@pytest.mark.rotates
-@each_notebook
+# The first in every run; the others train for long.
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[] if path in NOTEBOOKS[:1] else pytest.mark.slow)
+        for path in NOTEBOOKS
+    ],
+)
 def test_a_notebook_runs_from_a_clean_kernel_in_minutes(path):
     pytest.importorskip("matplotlib")
     pytest.importorskip("rapidfuzz")
