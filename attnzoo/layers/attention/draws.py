@@ -63,7 +63,14 @@ def is_collecting() -> bool:
 
 
 def hand_in(draws: Draws) -> None:
-    """Add draws to those that are collected, if any are."""
+    """Add draws to those that are collected.
+
+    Raises:
+        RuntimeError: If none are collected: nothing would be trained by them.
+    """
     collected = _COLLECTED.get()
-    if collected is not None:
-        collected.append(draws)
+    if collected is None:
+        raise RuntimeError(
+            f"Draws must be handed in within `collect_draws`. Received: draws of {draws.layer.name}"
+        )
+    collected.append(draws)

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from attnzoo import layers
-from attnzoo.layers.attention.draws import collect_draws
+from attnzoo.layers.attention.draws import collect_draws, hand_in
 from tests import references
 from tests.layers.attention.hard_tools import (
     MASK,
@@ -165,3 +165,11 @@ def test_a_decoder_hands_in_what_its_steps_draw(attend, input_feeding):
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         layers.ReinforceAttention("bilinear", **arguments)
+
+
+def test_draws_that_nobody_collects_are_refused():
+    attention = built()
+    with collect_draws() as draws:
+        attention(QUERY, MEMORY, memory_mask=MASK, training=True)
+    with pytest.raises(RuntimeError, match=f"collect_draws`. Received: draws of {attention.name}"):
+        hand_in(draws[0])
