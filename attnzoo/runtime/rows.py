@@ -68,7 +68,7 @@ class RowMaker:
         token, id = self.mask["token"], self.mask["id"]
         ids = []
         for number, part in enumerate(_check(given, place).split(token)):
-            ids += [id] * (number > 0) + self.tokenizer.tokenize(part)
+            ids += [id] * (number > 0) + (self.tokenizer.tokenize(part) if part.strip() else [])
         return {"ids": ids}
 
     def _pair(self, given, place):
