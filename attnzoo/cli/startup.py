@@ -23,16 +23,14 @@ def is_command() -> bool:
     return os.path.basename(program).removesuffix(".exe") == "attnzoo"
 
 
-@contextlib.contextmanager
-def loading():
-    """Load the command's backend without log lines, exiting on Ctrl-C; no-op in a program."""
-    if not is_command():
-        yield
-        return
+def load_backend():
+    """Load Keras and its backend without log lines; exit on Ctrl-C, if this is the command."""
     try:
         with without_start_up_lines():
-            yield
+            import keras  # noqa: F401
     except KeyboardInterrupt:
+        if not is_command():
+            raise
         print("attnzoo: stopped before it began. Give the command again.", file=sys.stderr)
         sys.exit(INTERRUPTED)
 
