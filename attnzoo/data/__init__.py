@@ -14,6 +14,8 @@ from attnzoo.data.inflections import read_inflections
 from attnzoo.data.labelled_batches import LabelledBatches
 from attnzoo.data.lines import read_lines
 from attnzoo.data.masked_batches import MaskedBatches
+from attnzoo.data.questions import Question, read_questions
+from attnzoo.data.span_batches import SpanBatches
 from attnzoo.data.subword_sampling import SubwordSampler
 
 __all__ = [
@@ -21,6 +23,8 @@ __all__ = [
     "CharacterTokenizer",
     "LabelledBatches",
     "MaskedBatches",
+    "Question",
+    "SpanBatches",
     "SubwordSampler",
     "SymbolTokenizer",
     "cmudict_split",
@@ -30,6 +34,7 @@ __all__ = [
     "read_labelled",
     "read_lines",
     "read_parallel",
+    "read_questions",
     "read_texts",
     "read_tsv",
     "train_subword_tokenizer",

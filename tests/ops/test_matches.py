@@ -29,9 +29,9 @@ def test_matches_equal_the_reference(n):
     ids = draw.integers(0, 3, (4, 13)).astype("int32")
     place, split = np.arange(13), np.array([[3], [5], [0], [12]])
     memory, query = place < split, (place > split) & (place < 11)
-    found = tools.to_numpy(tools.compiled(lambda *given: ops.ngram_matches(*given, n=n))(
-        ids, memory, query
-    ))
+    found = tools.to_numpy(
+        tools.compiled(lambda *given: ops.ngram_matches(*given, n=n))(ids, memory, query)
+    )
     np.testing.assert_array_equal(found, reference(ids, memory, query, n))
     if n < 3:
         assert found.any() and not found[query].all()

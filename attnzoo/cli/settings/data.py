@@ -115,6 +115,42 @@ class MaskedData(TextData):
 
 
 @dataclasses.dataclass(frozen=True)
+class SpanData(TextData):
+    """Questions and contexts"""
+
+    span_unit: str = option(
+        "words",
+        "where answers begin and end: at words, also at punctuation and each character of scripts "
+        "without blanks, or at any character",
+        choices=("words", "word_parts", "characters"),
+    )
+    stride: int | None = option(
+        None,
+        "split a longer context into windows that begin this many tokens apart; by default it is "
+        "truncated",
+        limit=at_least(1),
+    )
+    no_answer: bool = option(False, "a context may lack the answer, as in SQuAD 2.0")
+
+    def preprocessor_arguments(self) -> dict:
+        names = ("span_unit", "stride", "no_answer")
+        return {
+            **super().preprocessor_arguments(),
+            **{name: getattr(self, name) for name in names},
+        }
+
+    def sides(self, data: Sequence) -> list[Sequence[str]]:
+        contexts = dict.fromkeys(one.context for one in data)  # Many questions share one.
+        return [[*contexts, *(one.question for one in data)]]
+
+    def _make_batches(self, data, task, arguments):
+        from attnzoo.data import SpanBatches
+
+        pairs, spans = [one.pair for one in data], [one.span for one in data]
+        return SpanBatches(pairs, spans, task.preprocessor, **arguments)
+
+
+@dataclasses.dataclass(frozen=True)
 class PairData(TextData):
     """Batches of pairs"""
 

@@ -6,8 +6,13 @@ import itertools
 from collections.abc import Iterable
 
 from attnzoo.cli.settings.backbone import Decoder, Dropout, Network
-from attnzoo.cli.settings.data import LabelledData, MaskedData, PairData, TextData
-from attnzoo.cli.settings.head import Head, RNNClassifierHead, TransformerClassifierHead
+from attnzoo.cli.settings.data import LabelledData, MaskedData, PairData, SpanData, TextData
+from attnzoo.cli.settings.head import (
+    Head,
+    RNNClassifierHead,
+    RNNSpanHead,
+    TransformerClassifierHead,
+)
 from attnzoo.cli.settings.optimizer import Optimizer
 from attnzoo.cli.settings.option import Options, as_flag, option, own_fields
 from attnzoo.cli.settings.rnn import RNNDropout, RNNEncoder, RNNSeq2Seq
@@ -27,8 +32,9 @@ class Kind(Options):
 
     task: str = option(
         "seq2seq",
-        "from texts to texts, from a text to its class, or from a text to its masked tokens",
-        choices=("seq2seq", "classifier", "masked_lm"),
+        "from texts to texts, from a text to its class, from a text to its masked tokens, or from "
+        "a question to its answer's span in a context",
+        choices=("seq2seq", "classifier", "masked_lm", "span_qa"),
     )
     model: str = option("rnn", "recurrent, or a Transformer", choices=("rnn", "transformer"))
     preset: str | None = option(
@@ -125,6 +131,24 @@ PARTS = {
         head=Head,
         training=Training,
     ),
+    ("span_qa", "rnn"): Parts(
+        "RNNSpanQA",
+        data=SpanData,
+        tokenizers=TextTokenizer,
+        backbone=RNNEncoder,
+        dropout=RNNDropout,
+        head=RNNSpanHead,
+        training=Training,
+    ),
+    ("span_qa", "transformer"): Parts(
+        "TransformerSpanQA",
+        data=SpanData,
+        tokenizers=TextTokenizer,
+        backbone=TransformerEncoder,
+        dropout=Dropout,
+        head=Head,
+        training=Training,
+    ),
 }
 # All groups that declare options, in the order of the help.
 GROUPS = (
@@ -134,6 +158,7 @@ GROUPS = (
     TextData,
     PairData,
     MaskedData,
+    SpanData,
     Dropout,
     RNNDropout,
     Network,
@@ -143,6 +168,7 @@ GROUPS = (
     TransformerEncoder,
     RNNClassifierHead,
     TransformerClassifierHead,
+    RNNSpanHead,
     Optimizer,
     Training,
     Seq2SeqTraining,

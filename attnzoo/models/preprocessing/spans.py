@@ -144,16 +144,17 @@ class SpanPreprocessor(EncoderPreprocessor):
             return SpanRows(all_ids, all_firsts, list(range(len(pairs))), [0] * len(pairs))
         found: list[tuple] = []
         for pair, row in enumerate(zip(all_ids, all_firsts, questions, strict=True)):
-            found += [(*window, pair) for window in self._split(*row)]
+            found += [(*window, pair) for window in self._split(*row, self.stride)]
         ids, firsts, units, numbers = (list(column) for column in zip(*found, strict=True))
         return SpanRows(ids, firsts, numbers, units)
 
-    def _split(self, ids, firsts, question: int):
+    def _split(self, ids, firsts, question: int, stride: int):
         """Yield ids, firsts and the index of the first unit of each window of a row.
 
         Args:
             ids, firsts: Of the whole row.
             question: The number of tokens of the question, with the end token.
+            stride: Tokens between the beginnings of two windows.
         """
         room = self.sequence_length - self.add_start - self.add_end - question
         size, start = len(ids) - question, 0
@@ -167,7 +168,7 @@ class SpanPreprocessor(EncoderPreprocessor):
             )
             if start + room >= size:
                 return
-            start += min(self.stride, room)
+            start += min(stride, room)
 
     def pack_span_rows(self, rows: SpanRows, length: int) -> dict:
         """Return the packed inputs of rows, padded to a length in tokens."""

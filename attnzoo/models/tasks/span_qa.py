@@ -166,7 +166,7 @@ class SpanQATask(Task, keras_hub.models.Task):
     def _read_windows(self, pairs, batch_size):
         """Return for each pair a list of (first unit, logits [2, units]), one for each window."""
         rows = self.preprocessor.make_rows(pairs)
-        windows = [[] for _ in pairs]
+        windows: list[list[tuple]] = [[] for _ in pairs]
         for chosen in split_rows(len(rows), batch_size):
             part = rows.take(range(*chosen.indices(len(rows))))
             packed = self.preprocessor.pack_span_rows(part, self.preprocessor.length_of(part.ids))

@@ -44,8 +44,7 @@ def test_a_graph_finds_the_same(span_unit):
 
     units, starts, ends = tf.function(find_units_in_graph)(tf.constant(TEXTS), span_unit)
     found = [
-        list(zip(*row, strict=True))
-        for row in zip(starts.to_list(), ends.to_list(), strict=True)
+        list(zip(*row, strict=True)) for row in zip(starts.to_list(), ends.to_list(), strict=True)
     ]
     assert found == [find_units(text, span_unit) for text in TEXTS]
     read = [[unit.decode() for unit in row] for row in units.to_list()]

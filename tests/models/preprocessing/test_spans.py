@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from attnzoo import data, models
-from attnzoo.models.preprocessing.span_units import find_units
 from attnzoo.models.preprocessing.spans import find_answer
 from attnzoo.whitespace import find_spans
 from tests.models import tiny
