@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # A terminal without ✓ shows ?.
     arguments = make_parser().parse_args(argv)
     if arguments.needs_backend:
-        load_backend()
+        load_backend(alone=arguments.backend_alone)
     try:
         return arguments.run(arguments) or 0
     except KeyboardInterrupt:
@@ -60,8 +60,12 @@ def make_parser() -> argparse.ArgumentParser:
         )
         module.add_arguments(command)
         advise = getattr(module, "advise", advise_start)
-        needs_backend = getattr(module, "NEEDS_BACKEND", True)
-        command.set_defaults(run=module.run, advise=advise, needs_backend=needs_backend)
+        command.set_defaults(
+            run=module.run,
+            advise=advise,
+            needs_backend=getattr(module, "NEEDS_BACKEND", True),
+            backend_alone=getattr(module, "BACKEND_ALONE", False),
+        )
     return parser
 
 
