@@ -15,8 +15,7 @@ import functools
 import json
 import pathlib
 from collections.abc import Sequence
-
-import keras
+from typing import TYPE_CHECKING
 
 from attnzoo.cli.data_files import add_inflections_argument, read_data, read_pairs
 from attnzoo.cli.run_records import METRICS, RECORD
@@ -28,6 +27,9 @@ from attnzoo.cli.tasks import (
     load_any_task,
 )
 from attnzoo.cli.texts import join_symbols, warn_unknown
+
+if TYPE_CHECKING:
+    import keras
 
 _METRICS = ("exact_match", "word_error_rate", "phoneme_error_rate")
 
@@ -180,7 +182,7 @@ def _measure_answers(task, arguments) -> dict:
     return {"decoding": "most probable", "sources": len(right), **figures}
 
 
-def generate_all(task: keras.Model, sources: Sequence[str], batch_size: int = 256, **kwargs):
+def generate_all(task: "keras.Model", sources: Sequence[str], batch_size: int = 256, **kwargs):
     """Generate for any number of sources, in batches of one size with similar lengths."""
     order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
     outputs = [None] * len(sources)

@@ -18,6 +18,8 @@ from attnzoo.cli.startup import announce_compiling
 from attnzoo.cli.tasks import add_decoding_arguments, add_preset_argument, load_any_task
 from attnzoo.cli.texts import join_symbols, warn_unknown
 
+BACKEND_ALONE = True  # It reads text in Python.
+
 
 def add_arguments(parser: argparse.ArgumentParser):
     add_preset_argument(parser)

@@ -30,6 +30,7 @@ from attnzoo.ops.normalizers import (
     sparsemax,
 )
 from attnzoo.ops.pointer import copy_places, pointer_log_probs
+from attnzoo.ops.updates import write_steps
 from attnzoo.ops.windows import gather_windows, spread_windows
 
 __all__ = [
@@ -66,4 +67,5 @@ __all__ = [
     "spread_windows",
     "target_log_probs",
     "weighted_sum",
+    "write_steps",
 ]

@@ -2,10 +2,12 @@
 
 import dataclasses
 from collections.abc import Sequence
-
-import keras
+from typing import TYPE_CHECKING
 
 from attnzoo.cli.settings.option import ABOVE_ZERO, SHARE, Options, at_least, option
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +52,11 @@ class TextData(Options):
         """Return the texts for each tokenizer's vocabulary."""
         raise NotImplementedError
 
-    def vocabulary_sizes(self, preprocessor: keras.layers.Layer) -> list[int]:
+    def vocabulary_sizes(self, preprocessor: "keras.layers.Layer") -> list[int]:
         """Return the vocabulary sizes for the backbone, one for each tokenizer."""
         return [preprocessor.tokenizer.vocabulary_size()]
 
-    def make_batches(self, data: Sequence, task: keras.Model, *, seed: int, drawn: bool):
+    def make_batches(self, data: Sequence, task: "keras.Model", *, seed: int, drawn: bool):
         """Return batches for `fit` and `evaluate`.
 
         Args:
@@ -103,7 +105,7 @@ class MaskedData(TextData):
     def sides(self, data: Sequence) -> list[Sequence[str]]:
         return [data]
 
-    def vocabulary_sizes(self, preprocessor: keras.layers.Layer) -> list[int]:
+    def vocabulary_sizes(self, preprocessor: "keras.layers.Layer") -> list[int]:
         preprocessor.build(None)
         # The mask token may be added after all others.
         return [max(*super().vocabulary_sizes(preprocessor), preprocessor.mask_token_id + 1)]
@@ -172,7 +174,7 @@ class PairData(TextData):
     def sides(self, data: Sequence) -> list[Sequence[str]]:
         return list(zip(*data, strict=True))
 
-    def vocabulary_sizes(self, preprocessor: keras.layers.Layer) -> list[int]:
+    def vocabulary_sizes(self, preprocessor: "keras.layers.Layer") -> list[int]:
         source = preprocessor.source_tokenizer.vocabulary_size()
         return [source, *super().vocabulary_sizes(preprocessor)]
 

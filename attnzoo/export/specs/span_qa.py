@@ -35,6 +35,7 @@ class SpanQASpec(TextSpec):
     """
 
     task_cls = SpanQATask
+    kind = "span_qa"
     id_inputs = ("token_ids", "span_mask")
 
     def __init__(
