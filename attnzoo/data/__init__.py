@@ -15,6 +15,7 @@ from attnzoo.data.labelled_batches import LabelledBatches
 from attnzoo.data.lines import read_lines
 from attnzoo.data.masked_batches import MaskedBatches
 from attnzoo.data.subword_sampling import SubwordSampler
+from attnzoo.data.super_resolution_batches import SuperResolutionBatches, shrink_image
 
 __all__ = [
     "BucketedBatches",
@@ -22,6 +23,7 @@ __all__ = [
     "LabelledBatches",
     "MaskedBatches",
     "SubwordSampler",
+    "SuperResolutionBatches",
     "SymbolTokenizer",
     "cmudict_split",
     "group_references",
@@ -32,6 +34,7 @@ __all__ = [
     "read_parallel",
     "read_texts",
     "read_tsv",
+    "shrink_image",
     "train_subword_tokenizer",
 ]
 

@@ -43,6 +43,13 @@ from attnzoo.layers.scores.location import LocationScore
 from attnzoo.layers.scores.location_sensitive import LocationSensitiveScore
 from attnzoo.layers.transformer.blocks import TransformerDecoderBlock, TransformerEncoderBlock
 from attnzoo.layers.transformer.feed_forward import FeedForward
+from attnzoo.layers.vision.channel_attention import ChannelAttention
+from attnzoo.layers.vision.channel_attention_block import ChannelAttentionBlock
+from attnzoo.layers.vision.hybrid_attention_block import HybridAttentionBlock
+from attnzoo.layers.vision.overlapping_cross_attention import OverlappingCrossAttention
+from attnzoo.layers.vision.overlapping_cross_attention_block import OverlappingCrossAttentionBlock
+from attnzoo.layers.vision.residual_hybrid_attention_group import ResidualHybridAttentionGroup
+from attnzoo.layers.vision.window_attention import WindowAttention
 
 __all__ = [
     "AdditiveScore",
@@ -54,6 +61,8 @@ __all__ = [
     "BahdanauAttention",
     "BilinearScore",
     "Bridge",
+    "ChannelAttention",
+    "ChannelAttentionBlock",
     "ChunkwiseAttention",
     "CoverageAttention",
     "CoverageScore",
@@ -63,6 +72,7 @@ __all__ = [
     "FeedForward",
     "GumbelSoftmaxAttention",
     "HardAttention",
+    "HybridAttentionBlock",
     "LearnedPosition",
     "LocalAttention",
     "LocationScore",
@@ -74,11 +84,14 @@ __all__ = [
     "MonotonicMarginalLogits",
     "MultiHeadAttention",
     "MultiHeadSelfAttention",
+    "OverlappingCrossAttention",
+    "OverlappingCrossAttentionBlock",
     "PointerGenerator",
     "Position",
     "RNNEncoder",
     "ReinforceAttention",
     "RelativePosition",
+    "ResidualHybridAttentionGroup",
     "RotaryPosition",
     "Score",
     "SinusoidalPosition",
@@ -87,6 +100,7 @@ __all__ = [
     "T5Position",
     "TransformerDecoderBlock",
     "TransformerEncoderBlock",
+    "WindowAttention",
 ]
 
 # Luong's words stand beside ours.

@@ -17,6 +17,7 @@ from attnzoo.training.metrics import (
     token_error_rate,
     word_error_rate,
 )
+from attnzoo.training.peak_signal_to_noise import PeakSignalToNoise
 from attnzoo.training.reports import format_predictions
 from attnzoo.training.schedules import (
     VariableSchedule,
@@ -33,6 +34,7 @@ __all__ = [
     "InBatchNegatives",
     "InverseSquareRootDecay",
     "PartnerAccuracy",
+    "PeakSignalToNoise",
     "SmoothedCrossEntropy",
     "TokenAccuracy",
     "TrainingBackup",
