@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "plotting": set(),
     "analysis": set(),
     "models": {"ops", "layers", "data", "training", "samplers", "presets"},
+    "importing": {"models"},
     "export": {"ops", "layers", "data", "training", "samplers", "presets", "models"},
 }
 # What knows nothing else of ours, and may be known everywhere.

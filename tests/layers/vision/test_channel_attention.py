@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from attnzoo import layers
-from attnzoo.models.hat import original_weights
+from attnzoo.importing import hat
 from tests import hat_references
 from tests.hat_references import Arrays, assign
 from tests.tools import assert_close, normal, set_weights, to_numpy
@@ -49,7 +49,7 @@ def test_it_is_the_attention_of_the_paper(cls):
     arrays = Arrays("hat_cab" if is_block else "hat_channel_attention")
     layer = cls(squeeze_factor=6)
     layer.build((None, 5, 7, 24))
-    names = original_weights.of_convolutions if is_block else original_weights.of_gates
+    names = hat.of_convolutions if is_block else hat.of_gates
     assign(names("cab" if is_block else "attention", layer), arrays.weights())
     assert_close(layer(arrays.image("in/x")), arrays.image("out/y"), tolerance=1e-4)
 

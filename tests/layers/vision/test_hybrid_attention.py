@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from attnzoo import layers
-from attnzoo.models.hat import original_weights
+from attnzoo.importing import hat
 from tests import hat_references
 from tests.hat_references import Arrays, assign
 from tests.tools import assert_close, normal, set_weights, to_numpy
@@ -53,7 +53,7 @@ def test_it_is_the_block_of_the_paper():
     height, width = sizes["x_size"]
     x = arrays["in/x"].reshape(-1, height, width, sizes["dim"])
     block.build(x.shape)
-    names = ((name.lstrip("."), one) for name, one in original_weights.of_block("", block))
+    names = ((name.lstrip("."), one) for name, one in hat.of_block("", block))
     assign(names, arrays.weights())
     expected = arrays["out/y"].reshape(x.shape)
     assert_close(block(x), expected, tolerance=1e-4)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from attnzoo import layers
-from attnzoo.models.hat import original_weights
+from attnzoo.importing import hat
 from attnzoo.ops.image_windows import merge_windows, partition_windows
 from tests import hat_references
 from tests.hat_references import Arrays, assign
@@ -49,7 +49,7 @@ def test_it_is_the_attention_of_the_paper(masked):
     arrays = Arrays("hat_window_attention")
     layer = layers.WindowAttention(3, 4, shift=2 if masked else 0)
     layer.build((None, 8, 12, 24))
-    names = ((name.lstrip("."), one) for name, one in original_weights.of_heads("", layer))
+    names = ((name.lstrip("."), one) for name, one in hat.of_heads("", layer))
     assign(names, arrays.weights())
     shift = 2 if masked else 0  # The arrays are of windows that were rolled before.
     image = np.roll(to_numpy(merge_windows(arrays["in/x"], 8, 12, 4)), (shift, shift), axis=(1, 2))

@@ -3,6 +3,7 @@
 import numpy as np
 from keras import ops
 
+from attnzoo.importing.hat import weight_names
 from attnzoo.models import HATBackbone, HATSuperResolution
 from tests import hat_references
 from tests.tools import set_weights
@@ -69,8 +70,6 @@ def shuffled(x, scale: int):
 
 def original_state(task, seed: int = 0) -> dict:
     """Weights in the layout and with the names of the paper's code, for a task of these sizes."""
-    from attnzoo.models.hat.original_weights import weight_names
-
     draw, state = np.random.default_rng(seed), {}
     for name, variable in weight_names(task):
         shape = tuple(ops.shape(variable))

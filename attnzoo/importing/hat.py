@@ -1,17 +1,16 @@
-"""The weights of the paper's code: which is which of ours, and the sizes that they tell."""
+"""Weights of HAT in the paper's code: which is which of ours, and the sizes that they tell."""
 
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from attnzoo.models.hat.backbone import HATBackbone
-from attnzoo.models.hat.super_resolution import HATSuperResolution
+from attnzoo.models import HATBackbone, HATSuperResolution
 
 # What the files hold beside weights: tables that follow from the sizes.
 _TABLES = ("relative_position_index_SA", "relative_position_index_OCA", "attn_mask")
 
 
-def from_original(
+def import_hat(
     weights: Mapping[str, np.ndarray], *, convolution_scale: float = 0.01
 ) -> HATSuperResolution:
     """Return a task with the weights of a model of the paper's code.

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from attnzoo.models.hat.original_weights import from_original, weight_names
+from attnzoo.importing.hat import import_hat, weight_names
 from tests.hat_references import Arrays
 from tests.models.hat import tiny
 from tests.tools import assert_close, to_numpy
@@ -9,7 +9,7 @@ from tests.tools import assert_close, to_numpy
 
 def test_it_is_the_network_of_the_paper():
     arrays = Arrays("hat_tiny_x2")
-    task = from_original(arrays.weights(), convolution_scale=0.5)
+    task = import_hat(arrays.weights(), convolution_scale=0.5)
     assert task.count_params() == arrays.meta["params"]
     assert_close(task(arrays.image("in/x")), arrays.image("out/y"), tolerance=1e-4)
 
@@ -19,7 +19,7 @@ def test_it_is_the_network_of_the_paper():
 def test_sizes_are_told_by_the_weights(scale):
     sizes = {"depths": [1, 2], "window_size": 2, "overlap_ratio": 1.0, "feed_forward_dim": 7}
     task = tiny.make_task(scale, num_channels=1, **sizes)
-    found = from_original(tiny.original_state(task))
+    found = import_hat(tiny.original_state(task))
     config, expected = found.backbone.get_config(), task.backbone.get_config()
     for name in set(expected) - {"name", "convolution_scale", "stochastic_depth"}:
         assert config[name] == expected[name], name
@@ -32,7 +32,7 @@ def test_pixels_are_shuffled_as_torch_does():
     torch = pytest.importorskip("torch")
     task = tiny.make_task(3, depths=[1])
     state = tiny.original_state(task)
-    found = from_original(state)
+    found = import_hat(state)
     x = np.random.default_rng(1).normal(size=(1, 4, 6, 5)).astype("float32")
     ours = to_numpy(found.pixel_shuffles[0](found.enlarging_convs[0](x)))
     weight, bias = (torch.tensor(state[f"upsample.0.{name}"]) for name in ("weight", "bias"))
@@ -47,9 +47,9 @@ def test_pixels_are_shuffled_as_torch_does():
 def test_weights_of_another_model_are_refused():
     state = tiny.original_state(tiny.make_task(depths=[1]))
     with pytest.raises(ValueError, match=r"must be those of a HAT; there is no .*\['fc.weight'\]"):
-        from_original({"fc.weight": np.zeros((2, 3))})
+        import_hat({"fc.weight": np.zeros((2, 3))})
     with pytest.raises(ValueError, match=r"missing \[\], unknown \['extra'\]"):
-        from_original({**state, "extra": np.zeros(3)})
+        import_hat({**state, "extra": np.zeros(3)})
     del state["norm.bias"]
     with pytest.raises(ValueError, match=r"missing \['norm.bias'\], unknown \[\]"):
-        from_original(state)
+        import_hat(state)
