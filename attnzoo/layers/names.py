@@ -43,6 +43,15 @@ from attnzoo.layers.scores.location import LocationScore
 from attnzoo.layers.scores.location_sensitive import LocationSensitiveScore
 from attnzoo.layers.transformer.blocks import TransformerDecoderBlock, TransformerEncoderBlock
 from attnzoo.layers.transformer.feed_forward import FeedForward
+from attnzoo.layers.vision.bottleneck import BottleneckBlock, BottleneckTransformerBlock
+from attnzoo.layers.vision.cbam import CBAM
+from attnzoo.layers.vision.efficient_channel import EfficientChannelAttention
+from attnzoo.layers.vision.external import ExternalAttention
+from attnzoo.layers.vision.global_context import GlobalContext
+from attnzoo.layers.vision.non_local import NonLocalBlock
+from attnzoo.layers.vision.polarized import PolarizedSelfAttention
+from attnzoo.layers.vision.relative_2d import RelativeSelfAttention2D
+from attnzoo.layers.vision.squeeze_excitation import SqueezeExcitation
 
 __all__ = [
     "AdditiveScore",
@@ -53,14 +62,20 @@ __all__ = [
     "AttentivePooling",
     "BahdanauAttention",
     "BilinearScore",
+    "BottleneckBlock",
+    "BottleneckTransformerBlock",
     "Bridge",
+    "CBAM",
     "ChunkwiseAttention",
     "CoverageAttention",
     "CoverageScore",
     "DotScore",
+    "EfficientChannelAttention",
     "ExactHardAttention",
     "ExactMonotonicAttention",
+    "ExternalAttention",
     "FeedForward",
+    "GlobalContext",
     "GumbelSoftmaxAttention",
     "HardAttention",
     "LearnedPosition",
@@ -74,15 +89,19 @@ __all__ = [
     "MonotonicMarginalLogits",
     "MultiHeadAttention",
     "MultiHeadSelfAttention",
+    "NonLocalBlock",
     "PointerGenerator",
+    "PolarizedSelfAttention",
     "Position",
     "RNNEncoder",
     "ReinforceAttention",
     "RelativePosition",
+    "RelativeSelfAttention2D",
     "RotaryPosition",
     "Score",
     "SinusoidalPosition",
     "SoftAttention",
+    "SqueezeExcitation",
     "StraightThroughAttention",
     "T5Position",
     "TransformerDecoderBlock",
