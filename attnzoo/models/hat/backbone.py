@@ -99,30 +99,24 @@ class HATBackbone(Backbone):
             )
 
         # === Layers ===
-        rates = np.linspace(0.0, stochastic_depth, sum(depths)).tolist()
-        ends = np.cumsum(depths).tolist()
         self.padding = PadToWindows(window_size, dtype=dtype, name="padding")
         self.normalization = keras.layers.Rescaling(
             1.0, [-mean for mean in image_mean], dtype=dtype, name="normalization"
         )
         self.first_conv = _conv(hidden_dim, dtype, "first_conv")
         self.first_norm = _norm(dtype, "first_norm")
-        self.groups = [
-            ResidualHybridAttentionGroup(
-                depth,
-                num_heads,
-                window_size,
-                overlap_ratio=overlap_ratio,
-                feed_forward_dim=feed_forward_dim,
-                compress_ratio=compress_ratio,
-                squeeze_factor=squeeze_factor,
-                convolution_scale=convolution_scale,
-                stochastic_depth=rates[end - depth : end],
-                dtype=dtype,
-                name=f"group_{place}",
-            )
-            for place, (depth, end) in enumerate(zip(depths, ends, strict=True))
-        ]
+        self.groups = _make_groups(
+            depths,
+            stochastic_depth,
+            num_heads=num_heads,
+            window_size=window_size,
+            overlap_ratio=overlap_ratio,
+            feed_forward_dim=feed_forward_dim,
+            compress_ratio=compress_ratio,
+            squeeze_factor=squeeze_factor,
+            convolution_scale=convolution_scale,
+            dtype=dtype,
+        )
         self.last_norm = _norm(dtype, "last_norm")
         self.last_conv = _conv(hidden_dim, dtype, "last_conv")
 
@@ -136,8 +130,8 @@ class HATBackbone(Backbone):
         super().__init__(inputs=images, outputs=outputs, dtype=dtype, **kwargs)
 
         # === Config ===
+        self.depths, self.image_mean = [*depths], [*image_mean]
         self.hidden_dim = hidden_dim
-        self.depths = [*depths]
         self.num_heads = num_heads
         self.window_size = window_size
         self.overlap_ratio = overlap_ratio
@@ -147,7 +141,6 @@ class HATBackbone(Backbone):
         self.convolution_scale = convolution_scale
         self.stochastic_depth = stochastic_depth
         self.num_channels = num_channels
-        self.image_mean = [*image_mean]
 
     def embed(self, images):
         """Return the shallow features float [B, H, W, C] of images float [B, H, W, channels]."""
@@ -173,6 +166,19 @@ class HATBackbone(Backbone):
             "image_mean",
         )
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def _make_groups(depths, stochastic_depth, **arguments):
+    """Return the groups, with a rate that grows from 0 over all blocks."""
+    rates = np.linspace(0.0, stochastic_depth, sum(depths)).tolist()
+    groups = []
+    for place, depth in enumerate(depths):
+        own, rates = rates[:depth], rates[depth:]
+        group = ResidualHybridAttentionGroup(
+            depth, stochastic_depth=own, name=f"group_{place}", **arguments
+        )
+        groups.append(group)
+    return groups
 
 
 def _conv(filters, dtype, name):

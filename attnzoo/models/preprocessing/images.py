@@ -135,8 +135,7 @@ def _read_file(path, channels):
         ) from error
     try:
         with Image.open(path) as image:
-            image = ImageOps.exif_transpose(image)
-            return _from_pillow(image, channels, os.fspath(path))
+            return _from_pillow(ImageOps.exif_transpose(image), channels, os.fspath(path))
     except OSError as error:
         raise ValueError(
             f"An image must be a file that Pillow can read: {error}. Received: {os.fspath(path)}"
