@@ -10,7 +10,17 @@ with loading():  # It makes a difference in the command alone.
 __version__ = "0.1.0"
 
 # These need more than Keras, or are needed by few: they load when first asked for.
-_LAZY = ("analysis", "data", "export", "models", "plotting", "presets", "samplers", "training")
+_LAZY = (
+    "analysis",
+    "data",
+    "export",
+    "importing",
+    "models",
+    "plotting",
+    "presets",
+    "samplers",
+    "training",
+)
 
 
 def __getattr__(name: str):

@@ -3,8 +3,8 @@
 import argparse
 import os
 
-from attnzoo.cli.startup import announce_compiling, load_tensorflow
-from attnzoo.cli.tasks import check_output, load_any_task
+from attnzoo.cli.startup import announce_compiling
+from attnzoo.cli.tasks import check_output
 
 # Larger pictures are computed in tiles of this size, in pixels, unless `--tile` says otherwise.
 _TILE = 256
@@ -22,27 +22,31 @@ def add_picture_arguments(parser: argparse.ArgumentParser):
     )
 
 
-def enlarges(preset: str) -> bool:
-    """Return whether a preset is one for super-resolution."""
-    load_tensorflow()
-    from attnzoo.models.parts.presets import task_class
-    from attnzoo.models.tasks.super_resolution import SuperResolutionTask
+def check_picture_arguments(arguments: argparse.Namespace):
+    """Raise, before any work, if no picture can be written to `--output`."""
+    if arguments.output is None:
+        return
+    from PIL import Image
 
-    cls = task_class(preset)
-    return cls is not None and issubclass(cls, SuperResolutionTask)
-
-
-def check_no_picture(arguments: argparse.Namespace):
-    """Raise if there are options for pictures, and the preset is for texts."""
-    if arguments.output is not None or arguments.tile is not None:
+    check_output(arguments.output, "--output")
+    if os.path.splitext(arguments.output)[1].lower() not in Image.registered_extensions():
         raise ValueError(
-            "`--output` and `--tile` are for a preset for super-resolution; other outputs go to "
-            f"standard output. Received: --output {arguments.output}, --tile {arguments.tile} with "
-            f"{arguments.preset}"
+            "`--output` must end as a picture does, such as .png or .jpg. "
+            f"Received: {arguments.output}"
         )
 
 
-def enlarge(arguments: argparse.Namespace):
+def refuse_picture_arguments(task, arguments: argparse.Namespace):
+    """Raise if there are options for pictures, and the task is for texts."""
+    if arguments.output is not None or arguments.tile is not None:
+        raise ValueError(
+            "`--output` and `--tile` are for super-resolution; other outputs go to standard "
+            f"output. Received: --output {arguments.output}, --tile {arguments.tile} for a "
+            f"{type(task).__name__}"
+        )
+
+
+def enlarge(task, arguments: argparse.Namespace):
     """Write the larger picture, and print its path and size."""
     from attnzoo.models.preprocessing.images import read_images, to_pillow
 
@@ -51,9 +55,6 @@ def enlarge(arguments: argparse.Namespace):
             "Super-resolution needs the file of a picture, and `--output` for the larger one. "
             f"Received: file {arguments.file}, --output {arguments.output}"
         )
-    check_output(arguments.output, "--output")
-    _check_ending(arguments.output)
-    task = load_any_task(arguments)
     (picture,) = read_images(arguments.file, channels=task.backbone.num_channels)
     tile = arguments.tile
     if tile is None and picture.shape[0] * picture.shape[1] > _TILE**2:
@@ -63,14 +64,3 @@ def enlarge(arguments: argparse.Namespace):
     to_pillow(larger).save(arguments.output)
     height, width = larger.shape[:2]
     print(f"{arguments.output}: {width} x {height} pixels")
-
-
-def _check_ending(path):
-    """Raise, before any work, if Pillow writes no file of this name."""
-    from PIL import Image
-
-    ending = os.path.splitext(path)[1].lower()
-    if ending not in Image.registered_extensions():
-        raise ValueError(
-            f"`--output` must end as a picture does, such as .png or .jpg. Received: {path}"
-        )

@@ -17,7 +17,12 @@ import itertools
 from collections.abc import Iterator
 
 from attnzoo.cli.data_files import add_inflections_argument
-from attnzoo.cli.enlarging import add_picture_arguments, check_no_picture, enlarge, enlarges
+from attnzoo.cli.enlarging import (
+    add_picture_arguments,
+    check_picture_arguments,
+    enlarge,
+    refuse_picture_arguments,
+)
 from attnzoo.cli.startup import announce_compiling
 from attnzoo.cli.tasks import (
     add_decoding_arguments,
@@ -50,12 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 
 def run(arguments: argparse.Namespace):
-    if enlarges(arguments.preset):
-        enlarge(arguments)
-        return
-    check_no_picture(arguments)
+    check_picture_arguments(arguments)
     lines = _read(arguments)
     task = load_any_task(arguments)
+    if hasattr(task, "enlarge_in_tiles"):
+        enlarge(task, arguments)
+        return
+    refuse_picture_arguments(task, arguments)
     predict = next(one for door, one in _PREDICTORS.items() if hasattr(task, door))
     if predict is _generate and not arguments.scores:
         predict = _generate_texts  # A score costs one more pass over each text.
@@ -84,7 +90,7 @@ def run(arguments: argparse.Namespace):
 
 def advise(arguments: argparse.Namespace) -> str:
     """Return what to do after Ctrl-C."""
-    if arguments.output is not None:
+    if getattr(arguments, "output", None) is not None:
         return advise_start(arguments)
     count = getattr(arguments, "answered", 0)
     if not count:

@@ -39,7 +39,13 @@ def import_hat(
             f"Received: missing {missing[:5]}, unknown {unknown[:5]}"
         )
     for name, variable in names.items():
-        variable.assign(_to_keras(name, weights[name], task))
+        value = _to_keras(name, weights[name], task)
+        if value.shape != tuple(variable.shape):
+            raise ValueError(
+                "All blocks of a HAT must be of one size. "
+                f"Received: {name} of shape {weights[name].shape}"
+            )
+        variable.assign(value)
     return task
 
 
