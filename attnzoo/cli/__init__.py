@@ -1,4 +1,4 @@
-"""The command `attnzoo`: train, evaluate, leaderboard, predict, plot, export, demo."""
+"""The command `attnzoo`: train, evaluate, predict, export and others, one module each."""
 
 import argparse
 import sys
@@ -40,7 +40,16 @@ def main(argv: list[str] | None = None) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; a command's own imports are loaded when it runs."""
-    from attnzoo.cli import demo, evaluate, export, leaderboard, plot, predict, train
+    from attnzoo.cli import (
+        demo,
+        evaluate,
+        export,
+        import_weights,
+        leaderboard,
+        plot,
+        predict,
+        train,
+    )
     from attnzoo.cli.tasks import advise_start
 
     parser = argparse.ArgumentParser(
@@ -49,8 +58,9 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (demo, train, evaluate, leaderboard, predict, plot, export):
-        name = module.__name__.rpartition(".")[2]
+    modules = demo, train, evaluate, leaderboard, predict, plot, export, import_weights
+    for module in modules:
+        name = module.__name__.rpartition(".")[2].replace("_", "-")
         summary, _, rest = (module.__doc__ or "").partition("\n")
         command = commands.add_parser(
             name,

@@ -2,11 +2,14 @@
 
 echo attention | attnzoo predict runs/demo/preset
 attnzoo predict runs/en-de/preset sentences.en --beam 5 --scores > sentences.de
+attnzoo predict hat_tiny_x2 picture.png --output large.png
 
 The output depends on the task: a text, a class, a tag for each word, a token for each [MASK], an
 answer (for lines with a question, a tab and its context), or the numbers of an embedding. With
 --inflections the lines have lemma and tags, with or without the form, and the output is a form.
 Text is not converted: for a model trained on lower case, write in lower case.
+A preset for super-resolution takes a picture in place of lines, and writes a larger one to
+--output.
 """
 
 import argparse
@@ -14,8 +17,19 @@ import itertools
 from collections.abc import Iterator
 
 from attnzoo.cli.data_files import add_inflections_argument
+from attnzoo.cli.enlarging import (
+    add_picture_arguments,
+    check_picture_arguments,
+    enlarge,
+    refuse_picture_arguments,
+)
 from attnzoo.cli.startup import announce_compiling
-from attnzoo.cli.tasks import add_decoding_arguments, add_preset_argument, load_any_task
+from attnzoo.cli.tasks import (
+    add_decoding_arguments,
+    add_preset_argument,
+    advise_start,
+    load_any_task,
+)
 from attnzoo.cli.texts import join_symbols, warn_unknown
 
 BACKEND_ALONE = True  # It reads text in Python.
@@ -26,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser):
     parser.add_argument(
         "file", nargs="?", default="-", help="a text file, plain or .gz; - is standard input"
     )
+    add_picture_arguments(parser)
     add_inflections_argument(parser)
     parser.add_argument(
         "--scores",
@@ -42,8 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 
 def run(arguments: argparse.Namespace):
+    check_picture_arguments(arguments)
     lines = _read(arguments)
     task = load_any_task(arguments)
+    if hasattr(task, "enlarge_in_tiles"):
+        enlarge(task, arguments)
+        return
+    refuse_picture_arguments(task, arguments)
     predict = next(one for door, one in _PREDICTORS.items() if hasattr(task, door))
     if predict is _generate and not arguments.scores:
         predict = _generate_texts  # A score costs one more pass over each text.
@@ -72,6 +92,8 @@ def run(arguments: argparse.Namespace):
 
 def advise(arguments: argparse.Namespace) -> str:
     """Return what to do after Ctrl-C."""
+    if getattr(arguments, "output", None) is not None:
+        return advise_start(arguments)
     count = getattr(arguments, "answered", 0)
     if not count:
         return "No line was answered; the same command starts over."

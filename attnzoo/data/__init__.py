@@ -17,6 +17,7 @@ from attnzoo.data.masked_batches import MaskedBatches
 from attnzoo.data.questions import Question, read_questions
 from attnzoo.data.span_batches import SpanBatches
 from attnzoo.data.subword_sampling import SubwordSampler
+from attnzoo.data.super_resolution_batches import SuperResolutionBatches, shrink_image
 
 __all__ = [
     "BucketedBatches",
@@ -26,6 +27,7 @@ __all__ = [
     "Question",
     "SpanBatches",
     "SubwordSampler",
+    "SuperResolutionBatches",
     "SymbolTokenizer",
     "cmudict_split",
     "group_references",
@@ -37,6 +39,7 @@ __all__ = [
     "read_questions",
     "read_texts",
     "read_tsv",
+    "shrink_image",
     "train_subword_tokenizer",
 ]
 

@@ -1,5 +1,7 @@
 """Ready-made models: a backbone, its tasks and its preprocessor for each family."""
 
+from attnzoo.models.hat.backbone import HATBackbone
+from attnzoo.models.hat.super_resolution import HATSuperResolution
 from attnzoo.models.objectives.reinforce import ReinforceMixin, ReinforceModel
 from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
 from attnzoo.models.rnn_encoder.preprocessor import (
@@ -31,6 +33,8 @@ from attnzoo.models.transformer_seq2seq.preprocessor import TransformerSeq2SeqLM
 from attnzoo.models.transformer_seq2seq.seq2seq_lm import TransformerSeq2SeqLM
 
 __all__ = [
+    "HATBackbone",
+    "HATSuperResolution",
     "RNNEncoderBackbone",
     "RNNSeq2SeqBackbone",
     "RNNSeq2SeqLM",

@@ -18,6 +18,7 @@ from attnzoo.training.metrics import (
     token_error_rate,
     word_error_rate,
 )
+from attnzoo.training.peak_signal_to_noise import PeakSignalToNoise
 from attnzoo.training.reports import format_predictions
 from attnzoo.training.schedules import (
     VariableSchedule,
@@ -34,6 +35,7 @@ __all__ = [
     "InBatchNegatives",
     "InverseSquareRootDecay",
     "PartnerAccuracy",
+    "PeakSignalToNoise",
     "SmoothedCrossEntropy",
     "TokenAccuracy",
     "TrainingBackup",

@@ -34,7 +34,8 @@ def preset(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "train", "evaluate", "leaderboard", "predict", "plot", "export"]
+    "command",
+    ["demo", "train", "evaluate", "leaderboard", "predict", "plot", "export", "import-weights"],
 )
 def test_each_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as stop:

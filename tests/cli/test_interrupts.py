@@ -13,7 +13,16 @@ import pytest
 from attnzoo.cli import main
 from attnzoo.cli.interrupts import stopping_within_a_step
 
-COMMANDS = ("demo", "train", "evaluate", "leaderboard", "predict", "plot", "export")
+COMMANDS = (
+    "demo",
+    "train",
+    "evaluate",
+    "leaderboard",
+    "predict",
+    "plot",
+    "export",
+    "import-weights",
+)
 
 # Trains as the command does, and tells when steps begin.
 CHILD = """\
@@ -115,6 +124,7 @@ ARGUMENTS = {
     "predict": ["preset"],
     "plot": ["preset", "a", "--output", "a.png"],
     "export": ["preset", "model"],
+    "import-weights": ["hat", "weights.pth", "preset"],
 }
 
 
@@ -124,7 +134,8 @@ def test_every_command_says_how_to_go_on(command, monkeypatch, capsys):
     def run(arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(importlib.import_module(f"attnzoo.cli.{command}"), "run", run)
+    module = importlib.import_module(f"attnzoo.cli.{command.replace('-', '_')}")
+    monkeypatch.setattr(module, "run", run)
     assert main([command, *ARGUMENTS[command]]) == 130
     said = capsys.readouterr()
     assert said.err.startswith(f"attnzoo {command}: stopped. ") and said.err.count("\n") == 1
