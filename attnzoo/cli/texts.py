@@ -12,6 +12,20 @@ def join_symbols(symbols: str) -> str:
     return symbols.replace(" ", "").replace("▁", " ")
 
 
+def split_inflection(text: str) -> tuple[str, str]:
+    """Return lemma and tags of a text, which a tab or the last space separates.
+
+    Raises:
+        ValueError: If there is no tab and no space.
+    """
+    lemma, _, tags = text.partition("\t") if "\t" in text else text.rpartition(" ")
+    if not (lemma.strip() and tags.strip()):
+        raise ValueError(
+            f"A text to inflect must be a lemma, a space or a tab, and its tags. Received: {text!r}"
+        )
+    return lemma.strip(), tags.strip()
+
+
 def warn_unknown(task: keras.Model, texts: list[str], command: str) -> bool:
     """Warn on standard error about texts with symbols that a model does not know.
 
