@@ -53,11 +53,20 @@ def warn_unknown(task: keras.Model, texts: list[str], command: str) -> bool:
     cure = "" if any(has_unknown(lower)) else "; in lower case it knows them"
     print(
         f"attnzoo {command}: the model does not know all symbols of {len(unknown)} of "
-        f"{len(texts)} texts, such as {unknown[0]!r}, and reads [UNK] in their place{cure}.",
+        f"{len(texts)} texts, such as {_example(tokenizer, unknown[0])}, and reads [UNK] in their "
+        f"place{cure}.",
         file=sys.stderr,
         flush=True,
     )
     return True
+
+
+def _example(tokenizer, text):
+    """Return a text with its first unknown symbol, where the tokenizer has symbols."""
+    if not hasattr(tokenizer, "symbols"):
+        return repr(text)
+    pairs = zip(tokenizer.symbols(text), tokenizer(text), strict=True)
+    return f"{next(symbol for symbol, id in pairs if id == tokenizer.unk_token_id)!r} in {text!r}"
 
 
 def _make_unknown_check(tokenizer):
