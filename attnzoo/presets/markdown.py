@@ -58,14 +58,13 @@ def render_list(cards: Mapping[str, Card]) -> str:
     aliases = {name: alias for alias, name in ALIASES.items()}
     rows = []
     for name, card in cards.items():
-        best = _headline(card)
         rows.append(
             (
                 card.task,
                 ", ".join(card.languages),
                 f"`{name}`",
                 f"`{aliases[name]}`" if name in aliases else "",
-                f"{best.metric} {show(best)}, {best.decoding}",
+                headline(card),
                 f"{card.parameters:,}",
             )
         )
@@ -81,10 +80,11 @@ def show(score: Score) -> str:
     return f"{score.points:.1f} %"
 
 
-def _headline(card) -> Score:
-    """Return the first metric with the last decoding on the test data."""
+def headline(card: Card) -> str:
+    """Return the first metric of a card, with its last decoding of the test data."""
     found = [score for score in card.scores if score.data == "test"]
-    return [score for score in found if score.metric == found[0].metric][-1]
+    best = [score for score in found if score.metric == found[0].metric][-1]
+    return f"{best.metric.replace('_', ' ')} {show(best)}, {best.decoding}"
 
 
 def _table(heads, rows) -> str:
