@@ -1,4 +1,4 @@
-"""The command `attnzoo`: train, evaluate, predict, export and others, one module each."""
+"""The command `attnzoo`: its parser, and what it does with errors and Ctrl-C."""
 
 import argparse
 import sys
@@ -48,6 +48,9 @@ def make_parser() -> argparse.ArgumentParser:
         leaderboard,
         plot,
         predict,
+        presets,
+        publish,
+        retrain,
         train,
     )
     from attnzoo.cli.tasks import advise_start
@@ -58,8 +61,19 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    modules = demo, train, evaluate, leaderboard, predict, plot, export, import_weights
-    for module in modules:
+    for module in (
+        presets,
+        predict,
+        demo,
+        train,
+        retrain,
+        evaluate,
+        leaderboard,
+        plot,
+        export,
+        publish,
+        import_weights,
+    ):
         name = module.__name__.rpartition(".")[2].replace("_", "-")
         summary, _, rest = (module.__doc__ or "").partition("\n")
         command = commands.add_parser(

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from attnzoo.cli.data_files import add_inflections_argument, read_data, read_pairs
+from attnzoo.cli.presets import inflects
 from attnzoo.cli.run_records import METRICS, RECORD
 from attnzoo.cli.startup import announce_compiling
 from attnzoo.cli.tasks import (
@@ -61,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 def run(arguments: argparse.Namespace):
     _check_json(arguments.json)
+    arguments.inflections = arguments.inflections or inflects(arguments.preset)
     task = load_any_task(arguments)
     if hasattr(task, "generate"):
         record = _measure_texts(task, arguments)

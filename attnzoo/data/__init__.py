@@ -10,7 +10,7 @@ from attnzoo.data.datasets import (
     read_texts,
     read_tsv,
 )
-from attnzoo.data.inflections import read_inflections
+from attnzoo.data.inflections import inflection_source, read_inflections
 from attnzoo.data.labelled_batches import LabelledBatches
 from attnzoo.data.lines import read_lines
 from attnzoo.data.masked_batches import MaskedBatches
@@ -32,6 +32,7 @@ __all__ = [
     "cmudict_split",
     "group_references",
     "load_cmudict",
+    "inflection_source",
     "read_inflections",
     "read_labelled",
     "read_lines",
