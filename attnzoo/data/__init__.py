@@ -15,6 +15,8 @@ from attnzoo.data.labelled_batches import LabelledBatches
 from attnzoo.data.lines import read_lines
 from attnzoo.data.masked_batches import MaskedBatches
 from attnzoo.data.subword_sampling import SubwordSampler
+from attnzoo.data.tagged import read_conll, read_conllu, read_tagged
+from attnzoo.data.tagged_batches import TaggedBatches
 
 __all__ = [
     "BucketedBatches",
@@ -23,13 +25,17 @@ __all__ = [
     "MaskedBatches",
     "SubwordSampler",
     "SymbolTokenizer",
+    "TaggedBatches",
     "cmudict_split",
     "group_references",
     "load_cmudict",
+    "read_conll",
+    "read_conllu",
     "read_inflections",
     "read_labelled",
     "read_lines",
     "read_parallel",
+    "read_tagged",
     "read_texts",
     "read_tsv",
     "train_subword_tokenizer",

@@ -6,11 +6,11 @@ import itertools
 from collections.abc import Iterable
 
 from attnzoo.cli.settings.backbone import Decoder, Dropout, Network
-from attnzoo.cli.settings.data import LabelledData, MaskedData, PairData, TextData
-from attnzoo.cli.settings.head import Head, RNNClassifierHead, TransformerClassifierHead
+from attnzoo.cli.settings.data import LabelledData, MaskedData, PairData, TaggedData, TextData
+from attnzoo.cli.settings.head import Head, RNNClassifierHead, TaggerHead, TransformerClassifierHead
 from attnzoo.cli.settings.optimizer import Optimizer
 from attnzoo.cli.settings.option import Options, as_flag, option, own_fields
-from attnzoo.cli.settings.rnn import RNNDropout, RNNEncoder, RNNSeq2Seq
+from attnzoo.cli.settings.rnn import RNNDropout, RNNEncoder, RNNSeq2Seq, RNNTagger
 from attnzoo.cli.settings.tokenizers import PairTokenizers, TextTokenizer
 from attnzoo.cli.settings.training import (
     ClassifierTraining,
@@ -27,14 +27,15 @@ class Kind(Options):
 
     task: str = option(
         "seq2seq",
-        "from texts to texts, from a text to its class, or from a text to its masked tokens",
-        choices=("seq2seq", "classifier", "masked_lm"),
+        "from texts to texts, from a text to its class, from words to their tags, or from a text "
+        "to its masked tokens",
+        choices=("seq2seq", "classifier", "tagger", "masked_lm"),
     )
     model: str = option("rnn", "recurrent, or a Transformer", choices=("rnn", "transformer"))
     preset: str | None = option(
         None,
         "start from this preset, a directory or a built-in name: take its tokenizers and backbone, "
-        "and, for the same task, all layers except a classifier's own. Dropout, largest "
+        "and, for the same task, all layers except those for classes and tags. Dropout, largest "
         "lengths, precision and mask rate are options of this run",
     )
 
@@ -116,6 +117,24 @@ PARTS = {
         head=TransformerClassifierHead,
         training=ClassifierTraining,
     ),
+    ("tagger", "rnn"): Parts(
+        "RNNTokenTagger",
+        data=TaggedData,
+        tokenizers=TextTokenizer,
+        backbone=RNNTagger,
+        dropout=RNNDropout,
+        head=TaggerHead,
+        training=ClassifierTraining,
+    ),
+    ("tagger", "transformer"): Parts(
+        "TransformerTokenTagger",
+        data=TaggedData,
+        tokenizers=TextTokenizer,
+        backbone=TransformerEncoder,
+        dropout=Dropout,
+        head=TaggerHead,
+        training=ClassifierTraining,
+    ),
     ("masked_lm", "transformer"): Parts(
         "TransformerMaskedLM",
         data=MaskedData,
@@ -139,6 +158,7 @@ GROUPS = (
     Network,
     Decoder,
     RNNEncoder,
+    RNNTagger,
     RNNSeq2Seq,
     TransformerEncoder,
     RNNClassifierHead,
