@@ -15,10 +15,11 @@ def add_inflections_argument(parser: argparse.ArgumentParser):
 
 
 def read_data(paths: Sequence[str], task: str = "seq2seq", inflections: bool = False) -> list:
-    """Return pairs of texts, pairs of a text and a label, texts, or questions, by task."""
+    """Return pairs of texts, pairs of a text and its label or tags, texts, or questions,
+    by task."""
     if task == "seq2seq":
         return read_pairs(paths, inflections)
-    from attnzoo.data import read_labelled, read_texts
+    from attnzoo.data import read_labelled, read_tagged, read_texts
 
     if task == "masked_lm":
         if inflections:
@@ -39,7 +40,7 @@ def read_data(paths: Sequence[str], task: str = "seq2seq", inflections: bool = F
     if len(paths) != 1 or inflections:
         received = f"{paths}, inflections={inflections}"
         raise ValueError(f"Labelled texts are one file, and no inflections. Received: {received}")
-    return list(read_labelled(*paths))
+    return list(read_tagged(*paths) if task == "tagger" else read_labelled(*paths))
 
 
 def read_pairs(paths: Sequence[str], inflections: bool = False) -> list[tuple[str, str]]:

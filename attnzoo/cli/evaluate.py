@@ -26,6 +26,7 @@ from attnzoo.cli.tasks import (
     add_preset_argument,
     check_output,
     load_any_task,
+    name_decoding,
 )
 from attnzoo.cli.texts import join_symbols, warn_unknown
 
@@ -121,19 +122,7 @@ def _measure_texts(task, arguments) -> dict:
     if arguments.show:
         shown = slice(arguments.show)
         print(format_predictions(sources[shown], predictions[shown], right[shown]))
-    return {"decoding": _name_decoding(arguments), "sources": len(sources), **figures}
-
-
-def _name_decoding(arguments):
-    """Return the name of the decoding method, for the leaderboard."""
-    if not arguments.beam:
-        return "greedy"
-    penalties = {
-        "length penalty": arguments.length_penalty,
-        "coverage penalty": arguments.coverage_penalty,
-    }
-    shown = [f"{name} {value:g}" for name, value in penalties.items() if value]
-    return ", ".join([f"beam {arguments.beam}", *shown])
+    return {"decoding": name_decoding(arguments), "sources": len(sources), **figures}
 
 
 def _measure_classes(task, arguments) -> dict:

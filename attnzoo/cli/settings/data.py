@@ -94,6 +94,26 @@ class LabelledData(TextData):
 
 
 @dataclasses.dataclass(frozen=True)
+class TaggedData(LabelledData):
+    """Batches of words with tags"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.subword_sampling is not None:
+            raise ValueError(
+                "Words with tags keep the tokenizer's own pieces. "
+                f"Received: subword_sampling={self.subword_sampling}"
+            )
+
+    def _make_batches(self, data, task, arguments):
+        from attnzoo.data import TaggedBatches
+
+        texts, tags = zip(*data, strict=True)
+        arguments.pop("subword_sampling", None)
+        return TaggedBatches(texts, task.label_ids(list(tags)), task.preprocessor, **arguments)
+
+
+@dataclasses.dataclass(frozen=True)
 class MaskedData(TextData):
     """Masked tokens"""
 

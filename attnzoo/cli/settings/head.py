@@ -33,6 +33,15 @@ class ClassifierHead(Head):
 
 
 @dataclasses.dataclass(frozen=True)
+class TaggerHead(Head):
+    """Tagger"""
+
+    def arguments(self, data: Sequence, dropout: float) -> dict:
+        names = {tag for _, tags in data for tag in tags.split()}
+        return {"class_names": sorted(names), "dropout": dropout}
+
+
+@dataclasses.dataclass(frozen=True)
 class RNNClassifierHead(ClassifierHead):
     """Recurrent classifier"""
 
