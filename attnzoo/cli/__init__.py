@@ -1,4 +1,4 @@
-"""The command `attnzoo`: train, evaluate, leaderboard, predict, plot, export, demo."""
+"""The command `attnzoo`: its parser, and what it does with errors and Ctrl-C."""
 
 import argparse
 import sys
@@ -40,7 +40,19 @@ def main(argv: list[str] | None = None) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; a command's own imports are loaded when it runs."""
-    from attnzoo.cli import demo, evaluate, export, leaderboard, plot, predict, train
+    from attnzoo.cli import (
+        demo,
+        evaluate,
+        export,
+        import_weights,
+        leaderboard,
+        plot,
+        predict,
+        presets,
+        publish,
+        retrain,
+        train,
+    )
     from attnzoo.cli.tasks import advise_start
 
     parser = argparse.ArgumentParser(
@@ -49,8 +61,20 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (demo, train, evaluate, leaderboard, predict, plot, export):
-        name = module.__name__.rpartition(".")[2]
+    for module in (
+        presets,
+        predict,
+        demo,
+        train,
+        retrain,
+        evaluate,
+        leaderboard,
+        plot,
+        export,
+        publish,
+        import_weights,
+    ):
+        name = module.__name__.rpartition(".")[2].replace("_", "-")
         summary, _, rest = (module.__doc__ or "").partition("\n")
         command = commands.add_parser(
             name,

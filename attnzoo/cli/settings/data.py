@@ -94,6 +94,26 @@ class LabelledData(TextData):
 
 
 @dataclasses.dataclass(frozen=True)
+class TaggedData(LabelledData):
+    """Batches of words with tags"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.subword_sampling is not None:
+            raise ValueError(
+                "Words with tags keep the tokenizer's own pieces. "
+                f"Received: subword_sampling={self.subword_sampling}"
+            )
+
+    def _make_batches(self, data, task, arguments):
+        from attnzoo.data import TaggedBatches
+
+        texts, tags = zip(*data, strict=True)
+        arguments.pop("subword_sampling", None)
+        return TaggedBatches(texts, task.label_ids(list(tags)), task.preprocessor, **arguments)
+
+
+@dataclasses.dataclass(frozen=True)
 class MaskedData(TextData):
     """Masked tokens"""
 
@@ -114,6 +134,42 @@ class MaskedData(TextData):
         from attnzoo.data import MaskedBatches
 
         return MaskedBatches(data, task.preprocessor, **arguments)
+
+
+@dataclasses.dataclass(frozen=True)
+class SpanData(TextData):
+    """Questions and contexts"""
+
+    span_unit: str = option(
+        "words",
+        "where answers begin and end: at words, also at punctuation and each character of scripts "
+        "without blanks, or at any character",
+        choices=("words", "word_parts", "characters"),
+    )
+    stride: int | None = option(
+        None,
+        "split a longer context into windows that begin this many tokens apart; by default it is "
+        "truncated",
+        limit=at_least(1),
+    )
+    no_answer: bool = option(False, "a context may lack the answer, as in SQuAD 2.0")
+
+    def preprocessor_arguments(self) -> dict:
+        names = ("span_unit", "stride", "no_answer")
+        return {
+            **super().preprocessor_arguments(),
+            **{name: getattr(self, name) for name in names},
+        }
+
+    def sides(self, data: Sequence) -> list[Sequence[str]]:
+        contexts = dict.fromkeys(one.context for one in data)  # Many questions share one.
+        return [[*contexts, *(one.question for one in data)]]
+
+    def _make_batches(self, data, task, arguments):
+        from attnzoo.data import SpanBatches
+
+        pairs, spans = [one.pair for one in data], [one.span for one in data]
+        return SpanBatches(pairs, spans, task.preprocessor, **arguments)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,8 +20,8 @@ class Training(Options):
     label_smoothing: float = option(0.0, "probability spread evenly over the vocabulary")
     monitor: str | None = option(
         None,
-        "the metric on dev that selects the best epoch; by default accuracy for a classifier, else "
-        "loss",
+        "the metric on dev that selects the best epoch; by default accuracy for classes and tags, "
+        "else loss",
         choices=("loss", "accuracy"),
     )
     average: int = option(
@@ -62,7 +62,7 @@ class Training(Options):
 
 @dataclasses.dataclass(frozen=True)
 class ClassifierTraining(Training):
-    """Training of a classifier"""
+    """Training of classes and tags"""
 
     default_monitor: ClassVar[str] = "accuracy"
 

@@ -8,6 +8,7 @@ once.
 
 from keras import ops
 
+from attnzoo.models.tasks.phrases import sampler_of
 from attnzoo.samplers import BeamSampler, GreedySampler
 from attnzoo.samplers.greedy import search_greedily
 
@@ -30,7 +31,7 @@ def decode(task, inputs: dict, stop_token_ids=None, *, return_alignments=False, 
         `return_alignments=True` `alignments` float32 [B, T - 1, S] of the (best) output, as
         `replay` gives them.
     """
-    sampler = task.sampler
+    sampler = sampler_of(task)
     encoded = task.encode(inputs)
     is_beam = isinstance(sampler, BeamSampler)
     is_greedy = type(sampler) is GreedySampler
