@@ -1,7 +1,8 @@
-"""Measure a trained model on pairs of strings, or on texts with labels.
+"""Measure a trained model on pairs of strings, on texts with labels, or on texts.
 
 Lines with the same source are one item with several references, of which the best match counts. The
-data of a classifier has lines of a label, white space and a text; its metric is accuracy.
+data of a classifier has lines of a label, white space and a text; that of a masked language model
+has texts, of which always the same tokens are masked. The metric of both is accuracy.
 
   attnzoo evaluate runs/g2p/preset --data test.tsv.gz
   attnzoo evaluate runs/finnish/preset --inflections --data finnish.test.tsv --metrics exact_match
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser):
         "--metrics",
         nargs="+",
         metavar="NAME",
-        help=f"default: {' '.join(_METRICS)}; accuracy only, for a classifier",
+        help=f"default: {' '.join(_METRICS)}; accuracy only, for a classifier or masked tokens",
     )
     parser.add_argument("--show", type=int, default=10, metavar="N", help="outputs to show")
     parser.add_argument("--json", metavar="FILE", help="also write the metrics to this file")
@@ -60,9 +61,11 @@ def run(arguments: argparse.Namespace):
         record = _measure_texts(task, arguments)
     elif hasattr(task, "classify"):
         record = _measure_classes(task, arguments)
+    elif hasattr(task, "fill"):
+        record = _measure_masks(task, arguments)
     else:
         raise ValueError(
-            "A task to measure must generate or classify texts. "
+            "A task to measure must generate or classify texts, or fill in tokens. "
             f"Received: a {type(task).__name__} in {arguments.preset}"
         )
     print(f"{record['sources']} sources")
@@ -130,10 +133,7 @@ def _measure_classes(task, arguments) -> dict:
     """Compare predicted classes with labels."""
     from attnzoo.training import format_predictions
 
-    if arguments.metrics not in (None, ["accuracy"]):
-        raise ValueError(
-            f"A classifier is measured by accuracy. Received: metrics={arguments.metrics}"
-        )
+    _check_accuracy("A classifier", arguments.metrics)
     pairs = read_data(arguments.data, "classifier", arguments.inflections)
     texts, labels = zip(*pairs, strict=True)
     right = task.label_ids(list(labels))
@@ -146,6 +146,28 @@ def _measure_classes(task, arguments) -> dict:
         print(format_predictions(texts[shown], *([str(one) for one in row] for row in names)))
     accuracy = sum(one == other for one, other in zip(found, right, strict=True)) / len(right)
     return {"decoding": "most probable", "sources": len(right), "accuracy": accuracy}
+
+
+def _measure_masks(task, arguments) -> dict:
+    """Count the masked tokens that are filled in right, of the same ones in every call."""
+    from attnzoo.data import MaskedBatches
+
+    _check_accuracy("A masked language model", arguments.metrics)
+    texts = read_data(arguments.data, "masked_lm", arguments.inflections)
+    warn_unknown(task, texts, "evaluate")
+    announce_compiling()
+    batches = MaskedBatches(texts, task.preprocessor, batch_size=64, shuffle=False)
+    found = task.evaluate(batches, return_dict=True, verbose=0)
+    return {
+        "decoding": "most probable",
+        "sources": len(texts),
+        "accuracy": float(found["accuracy"]),
+    }
+
+
+def _check_accuracy(kind, metrics):
+    if metrics not in (None, ["accuracy"]):
+        raise ValueError(f"{kind} is measured by accuracy. Received: metrics={metrics}")
 
 
 def generate_all(task: keras.Model, sources: Sequence[str], batch_size: int = 256, **kwargs):
