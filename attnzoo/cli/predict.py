@@ -2,13 +2,15 @@
 
 attnzoo predict g2p_en hello
 attnzoo predict runs/en-de/preset sentences.en --beam 5 --scores > sentences.de
+attnzoo predict hat_tiny_x2 picture.png --output large.png
 attnzoo predict inflection_fi "talo N;IN+ESS;PL"
 
 The output depends on the task: a text, a class, a tag for each word, a token for each [MASK], an
 answer (for lines with a question, a tab and its context), or the numbers of an embedding. With
 --inflections, or with a preset whose card says so, the lines have lemma and tags, with or without
 the form, and the output is a form; in a text, a space may stand before the tags. Text is converted
-to lower case only for a preset whose card says so.
+to lower case only for a preset whose card says so. A preset for super-resolution takes a picture in
+place of texts, and writes a larger one to --output.
 """
 
 import argparse
@@ -18,10 +20,23 @@ import re
 from collections.abc import Iterator
 
 from attnzoo.cli.data_files import add_inflections_argument
+from attnzoo.cli.enlarging import (
+    add_picture_arguments,
+    check_picture_arguments,
+    enlarge,
+    refuse_picture_arguments,
+)
 from attnzoo.cli.presets import inflects
 from attnzoo.cli.startup import announce_compiling
-from attnzoo.cli.tasks import add_decoding_arguments, add_preset_argument, load_any_task
+from attnzoo.cli.tasks import (
+    add_decoding_arguments,
+    add_preset_argument,
+    advise_start,
+    load_any_task,
+)
 from attnzoo.cli.texts import join_symbols, split_inflection, warn_unknown
+
+BACKEND_ALONE = True  # It reads text in Python.
 
 
 def add_arguments(parser: argparse.ArgumentParser):
@@ -32,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser):
         metavar="TEXT",
         help="texts; or one text file, plain or .gz; - or nothing is standard input",
     )
+    add_picture_arguments(parser)
     add_inflections_argument(parser)
     parser.add_argument(
         "--scores",
@@ -48,9 +64,14 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 
 def run(arguments: argparse.Namespace):
+    check_picture_arguments(arguments)
     arguments.inflections = arguments.inflections or inflects(arguments.preset)
     lines = _read(arguments)
     task = load_any_task(arguments)
+    if hasattr(task, "enlarge_in_tiles"):
+        enlarge(task, arguments)
+        return
+    refuse_picture_arguments(task, arguments)
     predict = next(one for door, one in _PREDICTORS.items() if hasattr(task, door))
     if predict is _generate and not arguments.scores:
         predict = _generate_texts  # A score costs one more pass over each text.
@@ -79,6 +100,8 @@ def run(arguments: argparse.Namespace):
 
 def advise(arguments: argparse.Namespace) -> str:
     """Return what to do after Ctrl-C."""
+    if getattr(arguments, "output", None) is not None:
+        return advise_start(arguments)
     count = getattr(arguments, "answered", 0)
     if not count:
         return "No line was answered; the same command starts over."

@@ -1,8 +1,11 @@
 """Texts for a model and from a model: unknown symbols, and inflections."""
 
 import sys
+from typing import TYPE_CHECKING
 
-import keras
+if TYPE_CHECKING:
+    import keras
+
 
 _UNKNOWN = ("[UNK]", "<unk>")
 
@@ -26,7 +29,7 @@ def split_inflection(text: str) -> tuple[str, str]:
     return lemma.strip(), tags.strip()
 
 
-def warn_unknown(task: keras.Model, texts: list[str], command: str) -> bool:
+def warn_unknown(task: "keras.Model", texts: list[str], command: str) -> bool:
     """Warn on standard error about texts with symbols that a model does not know.
 
     Args:

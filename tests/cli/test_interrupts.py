@@ -17,6 +17,7 @@ COMMANDS = (
     "demo",
     "evaluate",
     "export",
+    "import-weights",
     "leaderboard",
     "plot",
     "predict",
@@ -130,6 +131,7 @@ ARGUMENTS = {
     "retrain": ["preset", "--output", "runs/one"],
     "plot": ["preset", "a", "--output", "a.png"],
     "export": ["preset", "model"],
+    "import-weights": ["hat", "weights.pth", "preset"],
 }
 
 
@@ -139,7 +141,8 @@ def test_every_command_says_how_to_go_on(command, monkeypatch, capsys):
     def run(arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(importlib.import_module(f"attnzoo.cli.{command}"), "run", run)
+    module = importlib.import_module(f"attnzoo.cli.{command.replace('-', '_')}")
+    monkeypatch.setattr(module, "run", run)
     assert main([command, *ARGUMENTS[command]]) == 130
     said = capsys.readouterr()
     assert said.err.startswith(f"attnzoo {command}: stopped. ") and said.err.count("\n") == 1
