@@ -104,7 +104,7 @@ def make_preset(record, data, texts, presets):
             *(one for figures in found for one in as_scores(figures, metrics, "test")),
             *as_scores(few, metrics[:1], "held out"),
         ],
-        reads=preset_texts.describe_symbols(folder),
+        reads=about.get("reads") or preset_texts.describe_symbols(folder),
         limits=[*source["limits"], *about.get("limits", ())],
         biases=source["biases"],
         example=(about["example"], preset_texts.predict(folder, about["example"], inflections)),
