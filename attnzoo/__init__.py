@@ -2,22 +2,20 @@
 
 import importlib
 
-from attnzoo.cli.startup import loading
-
-with loading():  # It makes a difference in the command alone.
-    from attnzoo import layers, ops
-
 __version__ = "0.1.0"
 
-# These need more than Keras, or are needed by few: they load when first asked for.
+# Each loads when it is first asked for: only `plotting` and `runtime` need no Keras.
 _LAZY = (
     "analysis",
     "data",
     "export",
     "importing",
+    "layers",
     "models",
+    "ops",
     "plotting",
     "presets",
+    "runtime",
     "samplers",
     "training",
 )
@@ -33,4 +31,4 @@ def __dir__():
     return sorted([*globals(), *_LAZY])
 
 
-__all__ = ["__version__", "layers", "ops", *_LAZY]
+__all__ = ["__version__", *_LAZY]

@@ -1,9 +1,9 @@
-"""The command `attnzoo`: train, evaluate, predict, export and others, one module each."""
+"""The command `attnzoo`: its parser, and what it does with errors and Ctrl-C."""
 
 import argparse
 import sys
 
-from attnzoo.cli.startup import INTERRUPTED
+from attnzoo.cli.startup import INTERRUPTED, load_backend
 
 DESCRIPTION = """\
 Train and use models with attention: text to text, text classifiers and masked language models.
@@ -25,6 +25,8 @@ def main(argv: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # A terminal without ✓ shows ?.
     arguments = make_parser().parse_args(argv)
+    if arguments.needs_backend:
+        load_backend(alone=arguments.backend_alone)
     try:
         return arguments.run(arguments) or 0
     except KeyboardInterrupt:
@@ -46,6 +48,9 @@ def make_parser() -> argparse.ArgumentParser:
         leaderboard,
         plot,
         predict,
+        presets,
+        publish,
+        retrain,
         train,
     )
     from attnzoo.cli.tasks import advise_start
@@ -56,8 +61,19 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    modules = demo, train, evaluate, leaderboard, predict, plot, export, import_weights
-    for module in modules:
+    for module in (
+        presets,
+        predict,
+        demo,
+        train,
+        retrain,
+        evaluate,
+        leaderboard,
+        plot,
+        export,
+        publish,
+        import_weights,
+    ):
         name = module.__name__.rpartition(".")[2].replace("_", "-")
         summary, _, rest = (module.__doc__ or "").partition("\n")
         command = commands.add_parser(
@@ -68,7 +84,12 @@ def make_parser() -> argparse.ArgumentParser:
         )
         module.add_arguments(command)
         advise = getattr(module, "advise", advise_start)
-        command.set_defaults(run=module.run, advise=advise)
+        command.set_defaults(
+            run=module.run,
+            advise=advise,
+            needs_backend=getattr(module, "NEEDS_BACKEND", True),
+            backend_alone=getattr(module, "BACKEND_ALONE", False),
+        )
     return parser
 
 

@@ -50,12 +50,13 @@ def enlarge(task, arguments: argparse.Namespace):
     """Write the larger picture, and print its path and size."""
     from attnzoo.models.preprocessing.images import read_images, to_pillow
 
-    if arguments.output is None or arguments.file == "-":
+    files = [file for file in arguments.inputs if file != "-"]
+    if arguments.output is None or len(files) != 1:
         raise ValueError(
             "Super-resolution needs the file of a picture, and `--output` for the larger one. "
-            f"Received: file {arguments.file}, --output {arguments.output}"
+            f"Received: files {files}, --output {arguments.output}"
         )
-    (picture,) = read_images(arguments.file, channels=task.backbone.num_channels)
+    (picture,) = read_images(files[0], channels=task.backbone.num_channels)
     tile = arguments.tile
     if tile is None and picture.shape[0] * picture.shape[1] > _TILE**2:
         tile = _TILE

@@ -20,6 +20,7 @@ from attnzoo.layers.attention.reinforce import ReinforceAttention
 from attnzoo.layers.attention.self_attention import MultiHeadSelfAttention
 from attnzoo.layers.attention.soft import BahdanauAttention, LuongAttention, SoftAttention
 from attnzoo.layers.attention.straight_through import StraightThroughAttention
+from attnzoo.layers.output.crf import LinearChainCRF
 from attnzoo.layers.output.marginal_logits import MarginalLogits
 from attnzoo.layers.output.monotonic_marginal_logits import MonotonicMarginalLogits
 from attnzoo.layers.output.pointer_generator import PointerGenerator
@@ -41,6 +42,7 @@ from attnzoo.layers.scores.coverage import CoverageScore
 from attnzoo.layers.scores.dot import DotScore
 from attnzoo.layers.scores.location import LocationScore
 from attnzoo.layers.scores.location_sensitive import LocationSensitiveScore
+from attnzoo.layers.spelling import WordSpelling
 from attnzoo.layers.transformer.blocks import TransformerDecoderBlock, TransformerEncoderBlock
 from attnzoo.layers.transformer.feed_forward import FeedForward
 from attnzoo.layers.vision.bottleneck import BottleneckBlock, BottleneckTransformerBlock
@@ -89,6 +91,7 @@ __all__ = [
     "HardAttention",
     "HybridAttentionBlock",
     "LearnedPosition",
+    "LinearChainCRF",
     "LocalAttention",
     "LocationScore",
     "LocationSensitiveAttention",
@@ -120,6 +123,7 @@ __all__ = [
     "TransformerDecoderBlock",
     "TransformerEncoderBlock",
     "WindowAttention",
+    "WordSpelling",
 ]
 
 # Luong's words stand beside ours.

@@ -5,9 +5,11 @@ from attnzoo.models.hat.super_resolution import HATSuperResolution
 from attnzoo.models.objectives.reinforce import ReinforceMixin, ReinforceModel
 from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
 from attnzoo.models.rnn_encoder.preprocessor import (
+    RNNSpanQAPreprocessor,
     RNNTextClassifierPreprocessor,
     RNNTokenTaggerPreprocessor,
 )
+from attnzoo.models.rnn_encoder.span_qa import RNNSpanQA
 from attnzoo.models.rnn_encoder.text_classifier import RNNTextClassifier
 from attnzoo.models.rnn_encoder.token_tagger import RNNTokenTagger
 from attnzoo.models.rnn_seq2seq.backbone import RNNSeq2SeqBackbone
@@ -37,6 +39,8 @@ __all__ = [
     "RNNSeq2SeqBackbone",
     "RNNSeq2SeqLM",
     "RNNSeq2SeqLMPreprocessor",
+    "RNNSpanQA",
+    "RNNSpanQAPreprocessor",
     "RNNTextClassifier",
     "RNNTextClassifierPreprocessor",
     "RNNTokenTagger",

@@ -1,5 +1,6 @@
 """Losses, metrics, reports and callbacks."""
 
+from attnzoo.training.answer_metrics import answer_exact_match, answer_f1, normalize_answer
 from attnzoo.training.averaging import BestCheckpoints, average_checkpoints
 from attnzoo.training.callbacks import TrainingBackup
 from attnzoo.training.in_batch_negatives import InBatchNegatives, PartnerAccuracy
@@ -39,6 +40,8 @@ __all__ = [
     "TokenAccuracy",
     "TrainingBackup",
     "VariableSchedule",
+    "answer_exact_match",
+    "answer_f1",
     "average_checkpoints",
     "bleu",
     "character_error_rate",
@@ -49,6 +52,7 @@ __all__ = [
     "inverse_sigmoid_decay",
     "linear_decay",
     "mean_edit_distance",
+    "normalize_answer",
     "phoneme_error_rate",
     "token_error_rate",
     "word_error_rate",
