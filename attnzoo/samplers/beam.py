@@ -6,6 +6,8 @@ import keras
 import keras_hub
 from keras import ops, tree
 
+from attnzoo.ops.gather import take_along_rows, take_rows
+
 _LOWEST = -1e9  # In place of log 0: finite, so that a difference of two is not NaN.
 
 # Initial size, in steps, of a cache that grows, and the factor by which it grows. Each size is one
@@ -234,14 +236,15 @@ class BeamSampler(keras_hub.samplers.Sampler):
         kept, candidate = best < beams, ops.maximum(best - beams, 0)
         origin = ops.where(kept, best, beams + candidate // count)
 
+        here = ops.arange(ops.shape(opened)[1], dtype="int32") == index  # [T]
+        here = ops.logical_and(here, ops.logical_not(kept)[:, :, None])  # [B, 2 * K, T]
+
         def grow(sequences, new):
             """Return sequences [B, 2 * K, T]: kept ones unchanged, others continued by `new`."""
-            grown = _pick(sequences, origin)
-            new = ops.where(kept, ops.take(grown, index, axis=2), new)
-            return ops.slice_update(grown, (0, 0, index), new[:, :, None])
+            return ops.where(here, new[:, :, None], _pick(sequences, origin))
 
         def follow(leaf):
-            return ops.take(leaf, rows, axis=0)
+            return take_rows(leaf, rows)
 
         log_probs = ops.where(ends, -float("inf"), log_probs)
         paths = {}
@@ -251,12 +254,12 @@ class BeamSampler(keras_hub.samplers.Sampler):
             paths["alignments"] = ops.slice_update(state["alignments"], (0, index, 0), made)
             paths["paths"] = grow(state["paths"], candidate // count)
         return {
-            "tokens": grow(state["tokens"], ops.take_along_axis(tokens, candidate, axis=1)),
+            "tokens": grow(state["tokens"], take_along_rows(tokens, candidate)),
             **paths,
             "finished": finished,
             "scores": scores,
-            "log_probs": ops.take_along_axis(log_probs, chosen, axis=1),
-            "lengths": ops.take_along_axis(lengths, chosen, axis=1),
+            "log_probs": take_along_rows(log_probs, chosen),
+            "lengths": take_along_rows(lengths, chosen),
             "cache": tree.map_structure(follow, cache),
             "coverage": tree.map_structure(follow, coverage),
         }
@@ -267,7 +270,9 @@ class BeamSampler(keras_hub.samplers.Sampler):
         `as_it_is`, int [B * K], holds the prompt's tokens at this position, and `given`, bool
         [B, 1], whether this position belongs to the prompt.
         """
-        logits = ops.cast(logits, "float32") / self.temperature  # [B * K, V]
+        logits = ops.cast(logits, "float32")  # [B * K, V]
+        if self.temperature != 1.0:
+            logits = logits / self.temperature
         # Within a beam, tokens rank by their logits, except the end tokens, whose hypothesis is one
         # token shorter. With one more candidate for each end token, none of the best is missed, and
         # K candidates stay open.
@@ -363,7 +368,7 @@ def _along_paths(alignments, paths):
     rows = ops.shape(alignments)[0] // batch * ops.arange(batch, dtype="int32")[:, None, None]
     steps = (rows + paths) * length + ops.arange(length, dtype="int32")  # [B, N, T]
     flat = ops.reshape(alignments, (-1, ops.shape(alignments)[2]))
-    picked = ops.take(flat, ops.reshape(steps, (-1,)), axis=0)
+    picked = take_rows(flat, ops.reshape(steps, (-1,)))
     return ops.reshape(picked, (batch, count, length, ops.shape(alignments)[2]))
 
 
@@ -377,7 +382,7 @@ def _pick(values, places):
     """Return the values [B, K, ...] at the places [B, K] of [B, M, ...]."""
     shape = ops.shape(values)
     flat = ops.reshape(values, (-1, *shape[2:]))
-    picked = ops.take(flat, _rows(places, values.shape[1]), axis=0)
+    picked = take_rows(flat, _rows(places, values.shape[1]))
     return ops.reshape(picked, (-1, places.shape[1], *shape[2:]))
 
 
@@ -410,12 +415,14 @@ def _top_k(values, k: int):
     blocks = -(-width // _BLOCK)
     if blocks <= 4 * k:
         return ops.top_k(values, k)
-    padded = ops.pad(values, ((0, 0), (0, blocks * _BLOCK - width)), constant_values=-float("inf"))
-    blocked = ops.reshape(padded, (-1, blocks, _BLOCK))
+    missing = blocks * _BLOCK - width
+    if missing:
+        values = ops.pad(values, ((0, 0), (0, missing)), constant_values=-float("inf"))
+    blocked = ops.reshape(values, (-1, blocks, _BLOCK))
     _, best_blocks = ops.top_k(ops.max(blocked, axis=-1), k)  # [R, k]
     best_blocks = ops.cast(best_blocks, "int32")
-    kept = ops.take_along_axis(blocked, best_blocks[:, :, None], axis=1)  # [R, k, BLOCK]
+    kept = _pick(blocked, best_blocks)  # [R, k, BLOCK]
     top, places = ops.top_k(ops.reshape(kept, (-1, k * _BLOCK)), k)
     places = ops.cast(places, "int32")
-    block = ops.take_along_axis(best_blocks, places // _BLOCK, axis=1)
+    block = take_along_rows(best_blocks, places // _BLOCK)
     return top, block * _BLOCK + places % _BLOCK
