@@ -11,7 +11,15 @@ from keras import ops
 from attnzoo.samplers import BeamSampler
 
 
-def decode(task, inputs: dict, stop_token_ids=None, *, return_alignments=False, steps_of=None):
+def decode(
+    task,
+    inputs: dict,
+    stop_token_ids=None,
+    *,
+    return_alignments=False,
+    steps_of=None,
+    search_with=None,
+):
     """Decode one batch with the task's sampler.
 
     Args:
@@ -21,6 +29,8 @@ def decode(task, inputs: dict, stop_token_ids=None, *, return_alignments=False, 
         return_alignments: Whether to also return scores and alignments.
         steps_of: Function of the outputs' mask, bool [B, L] or [B, N, L], to the number of steps to
             keep; None keeps L. It needs a graph without fixed shapes.
+        search_with: What runs the search, with the arguments and results of `search`; None is
+            `search` itself.
 
     Returns:
         dict of `decoder_token_ids` int [B, T] and `decoder_padding_mask` bool [B, T], T = L unless
@@ -29,33 +39,14 @@ def decode(task, inputs: dict, stop_token_ids=None, *, return_alignments=False, 
         `return_alignments=True` `alignments` float32 [B, T - 1, S] of the (best) output, as
         `replay` gives them.
     """
-    sampler = task.sampler
     encoded = task.encode(inputs)
-    is_beam = isinstance(sampler, BeamSampler)
-    records = is_beam and return_alignments
-    covers = bool(getattr(sampler, "coverage_penalty", 0.0))
-    next, cache = task.make_next(inputs, records or covers, encoded)
-    arguments = {
-        "prompt": inputs["decoder_token_ids"],
-        "cache": cache,
-        "index": 1,  # Position 0 is the start token; a longer prompt is read step by step.
-        "mask": inputs["decoder_padding_mask"],
-        "stop_token_ids": stop_token_ids,
-        "model": task,
-    }
-    given, scores, alignments = inputs["decoder_padding_mask"], None, None
-    if is_beam:
-        found = sampler.search(
-            next, **arguments, resize_cache=task.resize_cache, return_alignments=records
-        )
-        token_ids, scores, *recorded = found  # [B, N, L], [B, N], [B, N, L, S]
-        given = given[:, None]  # [B, 1, L]
-        alignments = recorded[0][:, 0] if records else None  # [B, L, S]
-        if sampler.num_hypotheses == 1:
-            token_ids, scores, given = token_ids[:, 0], scores[:, 0], given[:, 0]
-    else:
-        token_ids = sampler(next, **arguments)
-    mask = until_stop(token_ids, given, stop_token_ids)
+    records = isinstance(task.sampler, BeamSampler) and return_alignments
+    found = (search_with or search)(task, task.sampler, inputs, encoded, stop_token_ids, records)
+    token_ids, alignments = found["token_ids"], found.get("alignments")
+    given = inputs["decoder_padding_mask"]
+    mask = until_stop(
+        token_ids, given[:, None] if len(token_ids.shape) == 3 else given, stop_token_ids
+    )
     if steps_of is not None:
         steps = steps_of(mask)
         token_ids, mask = token_ids[..., :steps], mask[..., :steps]
@@ -67,9 +58,46 @@ def decode(task, inputs: dict, stop_token_ids=None, *, return_alignments=False, 
     elif return_alignments:
         known = {**inputs, "decoder_token_ids": token_ids, "decoder_padding_mask": mask}
         results.update(replay(task, known, encoded))
-    if scores is not None:
-        results["scores"] = ops.cast(scores, "float32")
+    if "scores" in found:
+        results["scores"] = ops.cast(found["scores"], "float32")
     return results
+
+
+def search(task, sampler, inputs: dict, encoded, stop_token_ids=None, records: bool = False):
+    """Run a sampler on an encoded batch.
+
+    Args:
+        task: A `Seq2SeqTask`.
+        sampler: The sampler, or a copy of it with another `run_loop`.
+        inputs: As in `decode`.
+        encoded: `task.encode(inputs)`.
+        stop_token_ids: Ids that end an output, or None.
+        records: Whether a `BeamSampler` records alignments.
+
+    Returns:
+        dict of `token_ids` int [B, L]; for a `BeamSampler` also `scores` float [B] and, with
+        `records=True`, `alignments` float [B, L, S] of the best hypothesis. For a sampler that
+        returns N hypotheses `token_ids` is [B, N, L], and `scores` [B, N].
+    """
+    covers = bool(getattr(sampler, "coverage_penalty", 0.0))
+    next, cache = task.make_next(inputs, records or covers, encoded)
+    arguments = {
+        "prompt": inputs["decoder_token_ids"],
+        "cache": cache,
+        "index": 1,  # Position 0 is the start token; a longer prompt is read step by step.
+        "mask": inputs["decoder_padding_mask"],
+        "stop_token_ids": stop_token_ids,
+        "model": task,
+    }
+    if not isinstance(sampler, BeamSampler):
+        return {"token_ids": sampler(next, **arguments)}
+    token_ids, scores, *recorded = sampler.search(
+        next, **arguments, resize_cache=task.resize_cache, return_alignments=records
+    )  # [B, N, L], [B, N], [B, N, L, S]
+    alignments = {"alignments": recorded[0][:, 0]} if records else {}
+    if sampler.num_hypotheses == 1:
+        token_ids, scores = token_ids[:, 0], scores[:, 0]
+    return {"token_ids": token_ids, "scores": scores, **alignments}
 
 
 def replay(task, inputs: dict, encoded=None) -> dict:
