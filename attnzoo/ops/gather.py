@@ -34,3 +34,27 @@ def take_along_rows(values, places):
 
         return torch.gather(values, 1, places.long())
     return ops.take_along_axis(values, places, axis=1)
+
+
+def take_places(values, places):
+    """Return the values [B, K, ...] of [B, M, ...] at `places`, int [B, K] in [0, M).
+
+    Example:
+        >>> take_places(keras.ops.ones((2, 11, 5)), keras.ops.zeros((2, 3), "int32")).shape
+        (2, 3, 5)
+    """
+    shape = ops.shape(values)
+    flat = ops.reshape(values, (-1, *shape[2:]))
+    picked = take_rows(flat, flat_rows(places, values.shape[1]))
+    return ops.reshape(picked, (-1, places.shape[1], *shape[2:]))
+
+
+def flat_rows(places, size: int):
+    """Return int [B * K]: the indices of the places [B, K] in a flattened [B, size].
+
+    Example:
+        >>> flat_rows(keras.ops.convert_to_tensor([[1, 0], [2, 1]]), 3)
+        [1, 0, 5, 4]
+    """
+    starts = size * ops.arange(ops.shape(places)[0], dtype="int32")
+    return ops.reshape(places + starts[:, None], (-1,))

@@ -34,7 +34,20 @@ def preset(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "train", "evaluate", "leaderboard", "predict", "plot", "export"]
+    "command",
+    [
+        "demo",
+        "evaluate",
+        "export",
+        "import-weights",
+        "leaderboard",
+        "plot",
+        "predict",
+        "presets",
+        "publish",
+        "retrain",
+        "train",
+    ],
 )
 def test_each_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -71,6 +84,15 @@ def test_evaluate_groups_references_and_writes_json(preset, tmp_path, capsys):
         (
             ["--beam", "3", "--length-penalty", "0.6", "--coverage-penalty", "0.1"],
             "beam 3, length penalty 0.6, coverage penalty 0.1",
+        ),
+        (["--min-length", "2"], "greedy, at least 2 tokens"),
+        (
+            ["--beam", "2", "--no-repeat-ngram-size", "3", "--repetition-penalty", "1.5"],
+            "beam 2, no repeated 3-gram, repetition penalty 1.5",
+        ),
+        (
+            ["--forced-prefix", "A", "--banned-phrase", "A B", "--banned-phrase", "A C"],
+            "greedy, prefix A, without A B and A C",
         ),
     ],
 )
@@ -217,6 +239,14 @@ def test_predict_reads_standard_input(preset, monkeypatch, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
+def test_predict_keeps_the_rules_that_are_given(preset, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO("ab\ncab\n"))
+    options = ["--forced-prefix", "C", "--wanted-phrase", "B A", "--banned-phrase", "C C"]
+    assert main(["predict", str(preset), *options, "--no-repeat-ngram-size", "2"]) == 0
+    for line in capsys.readouterr().out.splitlines():
+        assert line.startswith("C") and "B A" in line and "C C" not in line
+
+
 @pytest.fixture(scope="module")
 def tagger(tmp_path_factory):
     """The preset of a task that reads texts."""
@@ -296,6 +326,8 @@ def test_export_writes_whatever_task_it_is(tagger, monkeypatch, tmp_path, capsys
 def test_a_beam_is_for_a_task_that_generates(tagger, capsys):
     assert main(["predict", str(tagger), "--beam", "5"]) == 2
     assert "Received: --beam 5 for a RNNTokenTagger" in capsys.readouterr().err
+    assert main(["predict", str(tagger), "--min-length", "5"]) == 2
+    assert "Received: {'min_length': 5} for a RNNTokenTagger" in capsys.readouterr().err
 
 
 def test_a_preset_of_an_unknown_task_is_told(tagger, tmp_path, capsys):

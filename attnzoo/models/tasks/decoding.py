@@ -1,14 +1,16 @@
 """Decoding: from packed sources to token ids, scores and alignments, in one graph.
 
 `generate`, the graph of an export and the check of that export all call `decode`, so that they
-cannot differ. A `BeamSampler` records scores and alignments during the search. KerasHub's samplers
+cannot differ. Beam search and greedy search record scores and alignments. KerasHub's other samplers
 return only tokens: their outputs are replayed, all steps at once, with the source encoded only
 once.
 """
 
 from keras import ops
 
-from attnzoo.samplers import BeamSampler
+from attnzoo.models.tasks.phrases import sampler_of
+from attnzoo.samplers import BeamSampler, GreedySampler
+from attnzoo.samplers.greedy import search_greedily
 
 
 def decode(
@@ -39,14 +41,15 @@ def decode(
         `return_alignments=True` `alignments` float32 [B, T - 1, S] of the (best) output, as
         `replay` gives them.
     """
+    sampler = sampler_of(task)
     encoded = task.encode(inputs)
-    records = isinstance(task.sampler, BeamSampler) and return_alignments
-    found = (search_with or search)(task, task.sampler, inputs, encoded, stop_token_ids, records)
+    found = (search_with or search)(
+        task, sampler, inputs, encoded, stop_token_ids, return_alignments
+    )
     token_ids, alignments = found["token_ids"], found.get("alignments")
     given = inputs["decoder_padding_mask"]
-    mask = until_stop(
-        token_ids, given[:, None] if len(token_ids.shape) == 3 else given, stop_token_ids
-    )
+    given = given if len(token_ids.shape) == 2 else given[:, None]  # [B, L] or [B, 1, L].
+    mask = until_stop(token_ids, given, stop_token_ids)
     if steps_of is not None:
         steps = steps_of(mask)
         token_ids, mask = token_ids[..., :steps], mask[..., :steps]
@@ -63,24 +66,29 @@ def decode(
     return results
 
 
-def search(task, sampler, inputs: dict, encoded, stop_token_ids=None, records: bool = False):
+def search(
+    task, sampler, inputs: dict, encoded, stop_token_ids=None, return_alignments: bool = False
+):
     """Run a sampler on an encoded batch.
 
     Args:
         task: A `Seq2SeqTask`.
-        sampler: The sampler, or a copy of it with another `run_loop`.
+        sampler: `sampler_of(task)`, or a copy of it with another `run_loop`.
         inputs: As in `decode`.
         encoded: `task.encode(inputs)`.
         stop_token_ids: Ids that end an output, or None.
-        records: Whether a `BeamSampler` records alignments.
+        return_alignments: Whether to record the alignments, if the sampler can.
 
     Returns:
-        dict of `token_ids` int [B, L]; for a `BeamSampler` also `scores` float [B] and, with
-        `records=True`, `alignments` float [B, L, S] of the best hypothesis. For a sampler that
-        returns N hypotheses `token_ids` is [B, N, L], and `scores` [B, N].
+        dict of `token_ids` int [B, L]; of what was recorded `scores` float [B] and `alignments`
+        float [B, L, S] of the best hypothesis. For a sampler that returns N hypotheses `token_ids`
+        is [B, N, L], and `scores` [B, N].
     """
+    is_beam = isinstance(sampler, BeamSampler)
+    records = return_alignments and (is_beam or type(sampler) is GreedySampler)
     covers = bool(getattr(sampler, "coverage_penalty", 0.0))
-    next, cache = task.make_next(inputs, records or covers, encoded)
+    hypotheses = sampler.num_beams if is_beam else 1
+    next, cache = task.make_next(inputs, records or covers, encoded, hypotheses)
     arguments = {
         "prompt": inputs["decoder_token_ids"],
         "cache": cache,
@@ -89,15 +97,18 @@ def search(task, sampler, inputs: dict, encoded, stop_token_ids=None, records: b
         "stop_token_ids": stop_token_ids,
         "model": task,
     }
-    if not isinstance(sampler, BeamSampler):
-        return {"token_ids": sampler(next, **arguments)}
-    token_ids, scores, *recorded = sampler.search(
-        next, **arguments, resize_cache=task.resize_cache, return_alignments=records
-    )  # [B, N, L], [B, N], [B, N, L, S]
-    alignments = {"alignments": recorded[0][:, 0]} if records else {}
-    if sampler.num_hypotheses == 1:
-        token_ids, scores = token_ids[:, 0], scores[:, 0]
-    return {"token_ids": token_ids, "scores": scores, **alignments}
+    if is_beam:
+        token_ids, scores, *recorded = sampler.search(
+            next, **arguments, resize_cache=task.resize_cache, return_alignments=records
+        )  # [B, N, L], [B, N], [B, N, L, S]
+        if sampler.num_hypotheses == 1:
+            token_ids, scores = token_ids[:, 0], scores[:, 0]
+        recorded = {"alignments": recorded[0][:, 0]} if records else {}
+        return {"token_ids": token_ids, "scores": scores, **recorded}
+    if records:
+        names = "token_ids", "scores", "alignments"
+        return dict(zip(names, search_greedily(sampler, next, **arguments), strict=True))
+    return {"token_ids": sampler(next, **arguments)}
 
 
 def replay(task, inputs: dict, encoded=None) -> dict:
