@@ -42,6 +42,7 @@ def preset(tmp_path_factory):
         "evaluate",
         "export",
         "import-weights",
+        "train-super-resolution",
         "leaderboard",
         "plot",
         "predict",
