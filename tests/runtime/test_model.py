@@ -281,6 +281,8 @@ def test_numbers_out_of_range_are_refused(task, write, tmp_path):
         runtime.Model.load(tmp_path, threads=0)
     with pytest.raises(ValueError, match="must be 1; .* Received: format=2"):
         write("seq2seq", None, text=None, format=2)
+    with pytest.raises(ValueError, match="one of .*'span_qa'.. Received: task='other'"):
+        write("other", None, text=None)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
