@@ -1,7 +1,8 @@
-"""Measure a trained model on pairs of strings, or on texts with labels.
+"""Measure a trained model on pairs of strings, on texts with labels, or on texts.
 
 Lines with the same source are one item with several references, of which the best match counts. The
-data of a classifier has lines of a label, white space and a text; its metric is accuracy.
+data of a classifier has lines of a label, white space and a text; that of a masked language model
+has texts, of which always the same tokens are masked. The metric of both is accuracy.
 
   attnzoo evaluate runs/g2p/preset --data test.tsv.gz
   attnzoo evaluate runs/finnish/preset --inflections --data finnish.test.tsv --metrics exact_match
@@ -50,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser):
         "--metrics",
         nargs="+",
         metavar="NAME",
-        help=f"default: {' '.join(_METRICS)}; for a classifier accuracy alone; for answers "
-        "answer_exact_match answer_f1 answer_f1_characters",
+        help=f"default: {' '.join(_METRICS)}; accuracy alone for a classifier or masked tokens; "
+        "for answers answer_exact_match answer_f1 answer_f1_characters",
     )
     parser.add_argument(
         "--max-words", type=int, metavar="N", help="longest answer to a question, in units"
@@ -71,9 +72,12 @@ def run(arguments: argparse.Namespace):
         record = _measure_classes(task, arguments)
     elif hasattr(task, "answer"):
         record = _measure_answers(task, arguments)
+    elif hasattr(task, "fill"):
+        record = _measure_masks(task, arguments)
     else:
         raise ValueError(
-            "A task to measure must generate or classify texts, or answer questions. "
+            "A task to measure must generate or classify texts, answer questions, or fill in "
+            "tokens. "
             f"Received: a {type(task).__name__} in {arguments.preset}"
         )
     print(f"{record['sources']} sources")
@@ -129,10 +133,7 @@ def _measure_classes(task, arguments) -> dict:
     """Compare predicted classes with labels."""
     from attnzoo.training import format_predictions
 
-    if arguments.metrics not in (None, ["accuracy"]):
-        raise ValueError(
-            f"A classifier is measured by accuracy. Received: metrics={arguments.metrics}"
-        )
+    _check_accuracy("A classifier", arguments.metrics)
     pairs = read_data(arguments.data, "classifier", arguments.inflections)
     texts, labels = zip(*pairs, strict=True)
     right = task.label_ids(list(labels))
@@ -145,6 +146,28 @@ def _measure_classes(task, arguments) -> dict:
         print(format_predictions(texts[shown], *([str(one) for one in row] for row in names)))
     accuracy = sum(one == other for one, other in zip(found, right, strict=True)) / len(right)
     return {"decoding": "most probable", "sources": len(right), "accuracy": accuracy}
+
+
+def _measure_masks(task, arguments) -> dict:
+    """Count the masked tokens that are filled in right, of the same ones in every call."""
+    from attnzoo.data import MaskedBatches
+
+    _check_accuracy("A masked language model", arguments.metrics)
+    texts = read_data(arguments.data, "masked_lm", arguments.inflections)
+    warn_unknown(task, texts, "evaluate")
+    announce_compiling()
+    batches = MaskedBatches(texts, task.preprocessor, batch_size=64, shuffle=False)
+    found = task.evaluate(batches, return_dict=True, verbose=0)
+    return {
+        "decoding": "most probable",
+        "sources": len(texts),
+        "accuracy": float(found["accuracy"]),
+    }
+
+
+def _check_accuracy(kind, metrics):
+    if metrics not in (None, ["accuracy"]):
+        raise ValueError(f"{kind} is measured by accuracy. Received: metrics={metrics}")
 
 
 def _measure_answers(task, arguments) -> dict:
