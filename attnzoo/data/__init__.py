@@ -10,15 +10,18 @@ from attnzoo.data.datasets import (
     read_texts,
     read_tsv,
 )
+from attnzoo.data.image_batches import ImageBatches
 from attnzoo.data.inflections import read_inflections
 from attnzoo.data.labelled_batches import LabelledBatches
 from attnzoo.data.lines import read_lines
 from attnzoo.data.masked_batches import MaskedBatches
+from attnzoo.data.pictures import read_idx, read_image_folder
 from attnzoo.data.subword_sampling import SubwordSampler
 
 __all__ = [
     "BucketedBatches",
     "CharacterTokenizer",
+    "ImageBatches",
     "LabelledBatches",
     "MaskedBatches",
     "SubwordSampler",
@@ -26,6 +29,8 @@ __all__ = [
     "cmudict_split",
     "group_references",
     "load_cmudict",
+    "read_idx",
+    "read_image_folder",
     "read_inflections",
     "read_labelled",
     "read_lines",

@@ -1,6 +1,15 @@
 """Ready-made models: a backbone, its tasks and its preprocessor for each family."""
 
 from attnzoo.models.objectives.reinforce import ReinforceMixin, ReinforceModel
+from attnzoo.models.resnet.backbone import AttentionResNetBackbone, BoTNetBackbone
+from attnzoo.models.resnet.image_classifier import (
+    AttentionResNetImageClassifier,
+    BoTNetImageClassifier,
+)
+from attnzoo.models.resnet.preprocessor import (
+    AttentionResNetImageClassifierPreprocessor,
+    BoTNetImageClassifierPreprocessor,
+)
 from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
 from attnzoo.models.rnn_encoder.preprocessor import (
     RNNTextClassifierPreprocessor,
@@ -29,6 +38,12 @@ from attnzoo.models.transformer_seq2seq.preprocessor import TransformerSeq2SeqLM
 from attnzoo.models.transformer_seq2seq.seq2seq_lm import TransformerSeq2SeqLM
 
 __all__ = [
+    "AttentionResNetBackbone",
+    "AttentionResNetImageClassifier",
+    "AttentionResNetImageClassifierPreprocessor",
+    "BoTNetBackbone",
+    "BoTNetImageClassifier",
+    "BoTNetImageClassifierPreprocessor",
     "RNNEncoderBackbone",
     "RNNSeq2SeqBackbone",
     "RNNSeq2SeqLM",
