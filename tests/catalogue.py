@@ -18,6 +18,8 @@ from attnzoo.ops import masked_softmax
 # M is the width of a memory, E of one that was read in both directions: 2 U. X is V + S. N is the
 # number of heads, and their width is E: a rotary position needs an even one.
 SIZES = {"B": 2, "T": 3, "S": 11, "D": 5, "M": 13, "U": 7, "E": 14, "V": 17, "N": 19, "X": 28}
+# Of images: whole windows of 2 x 2 pixels.
+SIZES |= {"H": 4, "W": 6}
 # Of maps, whose height and width are T and S: P places, C channels, A heads. F and G are the half
 # of T and S, rounded up, and Q = F G.
 SIZES |= {"P": 33, "C": 16, "A": 4, "F": 2, "G": 6, "Q": 12}
@@ -761,6 +763,43 @@ LAYERS = [
         for arguments in (
             {"activation": "tanh", "dropout": 0.1},
             {"activation": "swiglu", "use_bias": False},
+        )
+    ),
+    *(
+        Row(
+            cls,
+            lambda arguments=arguments: {"squeeze_factor": 1, **arguments},
+            {"inputs": "float BHWD"},
+            ("BHWD", "BD"),
+            call_arguments=_ALIGNMENTS,
+        )
+        for cls, arguments in (
+            (layers.ChannelAttention, {}),
+            (layers.ChannelAttentionBlock, {"compress_ratio": 1}),
+        )
+    ),
+    *(
+        Row(
+            cls,
+            lambda arguments=arguments: {"num_heads": 5, "window_size": 2, **arguments},
+            {name: "float BHWD"},
+            "BHWD",
+        )
+        for cls, name, arguments in (
+            (layers.WindowAttention, "inputs", {"shift": 1, "use_bias": False}),
+            (layers.OverlappingCrossAttention, "inputs", {"overlap_ratio": 1.0}),
+            (layers.OverlappingCrossAttentionBlock, "x", {"overlap_ratio": 1.0}),
+            (
+                layers.HybridAttentionBlock,
+                "x",
+                # More would now and then leave a weight without gradient.
+                {"squeeze_factor": 1, "convolution_scale": 0.5, "stochastic_depth": 1e-4},
+            ),
+            (
+                layers.ResidualHybridAttentionGroup,
+                "x",
+                {"num_blocks": 1, "overlap_ratio": 1.0, "squeeze_factor": 1},
+            ),
         )
     ),
     *(

@@ -11,14 +11,18 @@ import sys
 import pytest
 
 import attnzoo
+from attnzoo.cli import leaderboard
+from attnzoo.cli.table_pages import END
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 PAGES = sorted(DOCS.glob("*.md")) + sorted(DOCS.glob("guides/*.md"))
 WRITTEN = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+RESULTS = [page for page in sorted(DOCS.glob("results/*.md")) if END in page.read_text("utf-8")]
 sys.path.insert(0, str(DOCS / "extensions"))
 import command_help  # noqa: E402
+import preset_pages  # noqa: E402
 import reference  # noqa: E402
 import result_tables  # noqa: E402
 
@@ -66,6 +70,14 @@ def test_the_figures_of_the_readme_are_those_of_the_records():
 
 
 @pytest.mark.backend_free
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+def test_the_tables_of_runs_are_those_of_the_records(path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    text = path.read_text("utf-8")
+    assert leaderboard.update_page(text) == text
+
+
+@pytest.mark.backend_free
 @pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_and_pictures_of_a_page_exist(path):
     if path.is_relative_to(DOCS / "notebooks") or path.is_relative_to(DOCS / "_build"):
@@ -78,7 +90,17 @@ def test_links_and_pictures_of_a_page_exist(path):
 
 
 def made_by_the_build(place):
-    return re.match(r"(\.\./)?(api|notebooks)/", place) is not None
+    return re.match(r"(\.\./)?(api|cards|notebooks)/", place) is not None
+
+
+@pytest.mark.backend_free
+def test_every_preset_has_a_page_with_its_card(tmp_path):
+    preset_pages.write_cards(tmp_path / "cards")
+    pages = {page.stem: page.read_text("utf-8") for page in (tmp_path / "cards").iterdir()}
+    assert set(pages) == set(attnzoo.presets.PRESETS)
+    for name, page in pages.items():
+        assert page == attnzoo.presets.read_card(attnzoo.presets.PRESETS[name]).to_markdown()
+        assert f"[`{name}`](cards/{name}.md)" in preset_pages.preset_list()
 
 
 @pytest.mark.backend_free

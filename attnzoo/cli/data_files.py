@@ -14,13 +14,12 @@ def add_inflections_argument(parser: argparse.ArgumentParser):
     )
 
 
-def read_data(
-    paths: Sequence[str], task: str = "seq2seq", inflections: bool = False
-) -> list[tuple[str, str]] | list[str]:
-    """Return pairs of texts, pairs of a text and a label, or texts, depending on the task."""
+def read_data(paths: Sequence[str], task: str = "seq2seq", inflections: bool = False) -> list:
+    """Return pairs of texts, pairs of a text and its label or tags, texts, or questions,
+    by task."""
     if task == "seq2seq":
         return read_pairs(paths, inflections)
-    from attnzoo.data import read_labelled, read_texts
+    from attnzoo.data import read_labelled, read_tagged, read_texts
 
     if task == "masked_lm":
         if inflections:
@@ -29,10 +28,19 @@ def read_data(
                 f"{paths}, inflections={inflections}"
             )
         return [text for path in paths for text in read_texts(path)]
+    if task == "span_qa":
+        from attnzoo.data import read_questions
+
+        if inflections:
+            raise ValueError(
+                "Questions are read from JSON, and are no inflections. Received: "
+                f"{paths}, inflections={inflections}"
+            )
+        return [question for path in paths for question in read_questions(path)]
     if len(paths) != 1 or inflections:
         received = f"{paths}, inflections={inflections}"
         raise ValueError(f"Labelled texts are one file, and no inflections. Received: {received}")
-    return list(read_labelled(*paths))
+    return list(read_tagged(*paths) if task == "tagger" else read_labelled(*paths))
 
 
 def read_pairs(paths: Sequence[str], inflections: bool = False) -> list[tuple[str, str]]:

@@ -1,22 +1,25 @@
-"""Measure a trained model on pairs of strings, or on texts with labels.
+"""Measure a trained model on pairs of strings, on texts with labels, or on texts.
 
 Lines with the same source are one item with several references, of which the best match counts. The
-data of a classifier has lines of a label, white space and a text; its metric is accuracy.
+data of a classifier has lines of a label, white space and a text; that of a masked language model
+has texts, of which always the same tokens are masked. The metric of both is accuracy.
 
   attnzoo evaluate runs/g2p/preset --data test.tsv.gz
   attnzoo evaluate runs/finnish/preset --inflections --data finnish.test.tsv --metrics exact_match
   attnzoo evaluate runs/en-de/preset --data test.en test.de --metrics bleu --beam 5
   attnzoo evaluate runs/sentiment/preset --data test.txt
+  attnzoo evaluate runs/questions/preset --data dev-v1.1.json --max-words 20
 """
 
 import argparse
+import functools
 import json
 import pathlib
 from collections.abc import Sequence
-
-import keras
+from typing import TYPE_CHECKING
 
 from attnzoo.cli.data_files import add_inflections_argument, read_data, read_pairs
+from attnzoo.cli.presets import inflects
 from attnzoo.cli.run_records import METRICS, RECORD
 from attnzoo.cli.startup import announce_compiling
 from attnzoo.cli.tasks import (
@@ -24,8 +27,12 @@ from attnzoo.cli.tasks import (
     add_preset_argument,
     check_output,
     load_any_task,
+    name_decoding,
 )
 from attnzoo.cli.texts import join_symbols, warn_unknown
+
+if TYPE_CHECKING:
+    import keras
 
 _METRICS = ("exact_match", "word_error_rate", "phoneme_error_rate")
 
@@ -44,7 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser):
         "--metrics",
         nargs="+",
         metavar="NAME",
-        help=f"default: {' '.join(_METRICS)}; accuracy only, for a classifier",
+        help=f"default: {' '.join(_METRICS)}; accuracy alone for a classifier or masked tokens; "
+        "for answers answer_exact_match answer_f1 answer_f1_characters",
+    )
+    parser.add_argument(
+        "--max-words", type=int, metavar="N", help="longest answer to a question, in units"
     )
     parser.add_argument("--show", type=int, default=10, metavar="N", help="outputs to show")
     parser.add_argument("--json", metavar="FILE", help="also write the metrics to this file")
@@ -53,14 +64,20 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 def run(arguments: argparse.Namespace):
     _check_json(arguments.json)
+    arguments.inflections = arguments.inflections or inflects(arguments.preset)
     task = load_any_task(arguments)
     if hasattr(task, "generate"):
         record = _measure_texts(task, arguments)
     elif hasattr(task, "classify"):
         record = _measure_classes(task, arguments)
+    elif hasattr(task, "answer"):
+        record = _measure_answers(task, arguments)
+    elif hasattr(task, "fill"):
+        record = _measure_masks(task, arguments)
     else:
         raise ValueError(
-            "A task to measure must generate or classify texts. "
+            "A task to measure must generate or classify texts, answer questions, or fill in "
+            "tokens. "
             f"Received: a {type(task).__name__} in {arguments.preset}"
         )
     print(f"{record['sources']} sources")
@@ -109,29 +126,14 @@ def _measure_texts(task, arguments) -> dict:
     if arguments.show:
         shown = slice(arguments.show)
         print(format_predictions(sources[shown], predictions[shown], right[shown]))
-    return {"decoding": _name_decoding(arguments), "sources": len(sources), **figures}
-
-
-def _name_decoding(arguments):
-    """Return the name of the decoding method, for the leaderboard."""
-    if not arguments.beam:
-        return "greedy"
-    penalties = {
-        "length penalty": arguments.length_penalty,
-        "coverage penalty": arguments.coverage_penalty,
-    }
-    shown = [f"{name} {value:g}" for name, value in penalties.items() if value]
-    return ", ".join([f"beam {arguments.beam}", *shown])
+    return {"decoding": name_decoding(arguments), "sources": len(sources), **figures}
 
 
 def _measure_classes(task, arguments) -> dict:
     """Compare predicted classes with labels."""
     from attnzoo.training import format_predictions
 
-    if arguments.metrics not in (None, ["accuracy"]):
-        raise ValueError(
-            f"A classifier is measured by accuracy. Received: metrics={arguments.metrics}"
-        )
+    _check_accuracy("A classifier", arguments.metrics)
     pairs = read_data(arguments.data, "classifier", arguments.inflections)
     texts, labels = zip(*pairs, strict=True)
     right = task.label_ids(list(labels))
@@ -146,7 +148,55 @@ def _measure_classes(task, arguments) -> dict:
     return {"decoding": "most probable", "sources": len(right), "accuracy": accuracy}
 
 
-def generate_all(task: keras.Model, sources: Sequence[str], batch_size: int = 256, **kwargs):
+def _measure_masks(task, arguments) -> dict:
+    """Count the masked tokens that are filled in right, of the same ones in every call."""
+    from attnzoo.data import MaskedBatches
+
+    _check_accuracy("A masked language model", arguments.metrics)
+    texts = read_data(arguments.data, "masked_lm", arguments.inflections)
+    warn_unknown(task, texts, "evaluate")
+    announce_compiling()
+    batches = MaskedBatches(texts, task.preprocessor, batch_size=64, shuffle=False)
+    found = task.evaluate(batches, return_dict=True, verbose=0)
+    return {
+        "decoding": "most probable",
+        "sources": len(texts),
+        "accuracy": float(found["accuracy"]),
+    }
+
+
+def _check_accuracy(kind, metrics):
+    if metrics not in (None, ["accuracy"]):
+        raise ValueError(f"{kind} is measured by accuracy. Received: metrics={metrics}")
+
+
+def _measure_answers(task, arguments) -> dict:
+    """Compare answers with the references, as SQuAD's official scripts do."""
+    from attnzoo.training import answer_exact_match, answer_f1, format_predictions
+
+    version = "2.0" if task.preprocessor.no_answer else "1.1"
+    metrics = {
+        "answer_exact_match": functools.partial(answer_exact_match, version=version),
+        "answer_f1": functools.partial(answer_f1, version=version),
+        "answer_f1_characters": functools.partial(answer_f1, version=version, unit="characters"),
+    }
+    for name in arguments.metrics or ():
+        if name not in metrics:
+            raise ValueError(f"Answers are measured by {list(metrics)}. Received: metrics={name!r}")
+    questions = read_data(arguments.data, "span_qa", arguments.inflections)
+    announce_compiling()
+    pairs = [one.pair for one in questions]
+    found = task.answer(pairs, max_words=arguments.max_words, batch_size=64)
+    right = [one.answers for one in questions]
+    if arguments.show:
+        shown = slice(arguments.show)
+        asked = [one.question for one in questions[shown]]
+        print(format_predictions(asked, found[shown], [list(one) or [""] for one in right[shown]]))
+    figures = {name: metrics[name](found, right) for name in arguments.metrics or metrics}
+    return {"decoding": "most probable", "sources": len(right), **figures}
+
+
+def generate_all(task: "keras.Model", sources: Sequence[str], batch_size: int = 256, **kwargs):
     """Generate for any number of sources, in batches of one size with similar lengths."""
     order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
     outputs = [None] * len(sources)

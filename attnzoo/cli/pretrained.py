@@ -17,8 +17,8 @@ def check_preset(settings: Settings, output: pathlib.Path):
     held = task_class(preset)
     if held is None:
         raise ValueError(
-            "A run starts from a built-in preset or a directory: load another in Python, and save "
-            f"it with `save_to_preset`. {received}"
+            "A run starts from a built-in preset, a directory or hf://user/name: load another in "
+            f"Python, and save it with `save_to_preset`. {received}"
         )
     if held.backbone_cls is not cls.backbone_cls:
         raise ValueError(
@@ -47,7 +47,7 @@ def start_from_preset(settings: Settings, options: dict, head: dict):
     Args:
         settings: Settings of the run, with a preset.
         options: Arguments of the preprocessor.
-        head: Arguments of the task. A classifier's own layers are always new.
+        head: Arguments of the task. The own layers of classifiers and taggers are always new.
     """
     from attnzoo.models.parts.presets import explain_preset_errors, task_class
     from attnzoo.models.tasks.saving import packing_of_another
@@ -69,6 +69,10 @@ def start_from_preset(settings: Settings, options: dict, head: dict):
             )
     task = cls(backbone, preprocessor, **head)
     weights = os.path.join(place, "task.weights.h5")
-    if held is cls and settings.kind.task != "classifier" and os.path.exists(weights):
+    if (
+        held is cls
+        and settings.kind.task not in ("classifier", "tagger")
+        and os.path.exists(weights)
+    ):
         task.load_task_weights(weights)
     return task

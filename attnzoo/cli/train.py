@@ -3,7 +3,9 @@
 Data is one TSV file (source, tab, target) or two parallel files, plain or .gz, or - for standard
 input; with --inflections one TSV file of lemma, form and tags, as SIGMORPHON and UniMorph have
 them; with --task classifier one file whose lines are a label, white space and a text; with --task
-masked_lm files with one text a line. The run folder then holds recipe.json (the settings),
+tagger one file of words, tab, tags, or of a word a line (.conll, .conllu); with --task masked_lm
+files with one text a line; with --task span_qa files of questions, SQuAD's .json or JSON lines. The
+run folder then holds recipe.json (the settings),
 history.csv (one line an epoch), best.weights.h5, and at the end metrics.json and preset/: the model
 of the best epoch, or with --average the mean of the best ones, for the other commands and for
 --preset. The same command resumes an interrupted run.
@@ -18,10 +20,14 @@ of the best epoch, or with --average the mean of the best ones, for the other co
       --attention monotonic --attention-options sigmoid_noise=1 inference_mode=hard
   attnzoo train --inflections --train finnish.train.tsv --dev finnish.dev.tsv --output runs/finnish
   attnzoo train --task classifier --train train.txt --dev dev.txt --output runs/sentiment
+  attnzoo train --task tagger --train train.conllu --dev dev.conllu --output runs/tags \\
+      --spelling-dim 64 --min-count 2
   attnzoo train --task masked_lm --model transformer --train news.txt --dev other.txt \\
       --output runs/language
   attnzoo train --task classifier --model transformer --preset runs/language/preset \\
       --train train.txt --dev dev.txt --output runs/fine-tuned
+  attnzoo train --task span_qa --train train.jsonl --dev dev.jsonl --max-source-length 384 \\
+      --stride 128 --span-unit characters --source-tokenizer character --output runs/questions
   attnzoo train --train train.tsv --dev dev.tsv --output runs/one --print-config > run.yaml
   attnzoo train --config run.yaml --learning-rate 0.001 --output runs/two
 """
@@ -141,8 +147,9 @@ def train(
 
     Args:
         settings: The settings.
-        data: (source, target) pairs of strings; for a classifier (text, label) pairs; for a
-            masked language model texts.
+        data: (source, target) pairs of strings; for a classifier (text, label) pairs; for a tagger
+            (words, tags) pairs; for a masked language model texts; for question answering
+            `attnzoo.data.Question`s.
         dev_data: Data of the same form, for early stopping.
         output: The run folder.
         overwrite: Whether to replace a run in the folder.

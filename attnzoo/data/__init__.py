@@ -11,12 +11,17 @@ from attnzoo.data.datasets import (
     read_tsv,
 )
 from attnzoo.data.image_batches import ImageBatches
-from attnzoo.data.inflections import read_inflections
+from attnzoo.data.inflections import inflection_source, read_inflections
 from attnzoo.data.labelled_batches import LabelledBatches
 from attnzoo.data.lines import read_lines
 from attnzoo.data.masked_batches import MaskedBatches
 from attnzoo.data.pictures import read_idx, read_image_folder
+from attnzoo.data.questions import Question, read_questions
+from attnzoo.data.span_batches import SpanBatches
 from attnzoo.data.subword_sampling import SubwordSampler
+from attnzoo.data.super_resolution_batches import SuperResolutionBatches, shrink_image
+from attnzoo.data.tagged import read_conll, read_conllu, read_tagged
+from attnzoo.data.tagged_batches import TaggedBatches
 
 __all__ = [
     "BucketedBatches",
@@ -24,19 +29,29 @@ __all__ = [
     "ImageBatches",
     "LabelledBatches",
     "MaskedBatches",
+    "Question",
+    "SpanBatches",
     "SubwordSampler",
+    "SuperResolutionBatches",
     "SymbolTokenizer",
+    "TaggedBatches",
     "cmudict_split",
     "group_references",
+    "inflection_source",
     "load_cmudict",
+    "read_conll",
+    "read_conllu",
     "read_idx",
     "read_image_folder",
     "read_inflections",
     "read_labelled",
     "read_lines",
     "read_parallel",
+    "read_questions",
+    "read_tagged",
     "read_texts",
     "read_tsv",
+    "shrink_image",
     "train_subword_tokenizer",
 ]
 

@@ -20,6 +20,7 @@ from attnzoo.layers.attention.reinforce import ReinforceAttention
 from attnzoo.layers.attention.self_attention import MultiHeadSelfAttention
 from attnzoo.layers.attention.soft import BahdanauAttention, LuongAttention, SoftAttention
 from attnzoo.layers.attention.straight_through import StraightThroughAttention
+from attnzoo.layers.output.crf import LinearChainCRF
 from attnzoo.layers.output.marginal_logits import MarginalLogits
 from attnzoo.layers.output.monotonic_marginal_logits import MonotonicMarginalLogits
 from attnzoo.layers.output.pointer_generator import PointerGenerator
@@ -41,17 +42,25 @@ from attnzoo.layers.scores.coverage import CoverageScore
 from attnzoo.layers.scores.dot import DotScore
 from attnzoo.layers.scores.location import LocationScore
 from attnzoo.layers.scores.location_sensitive import LocationSensitiveScore
+from attnzoo.layers.spelling import WordSpelling
 from attnzoo.layers.transformer.blocks import TransformerDecoderBlock, TransformerEncoderBlock
 from attnzoo.layers.transformer.feed_forward import FeedForward
 from attnzoo.layers.vision.bottleneck import BottleneckBlock, BottleneckTransformerBlock
 from attnzoo.layers.vision.cbam import CBAM
+from attnzoo.layers.vision.channel_attention import ChannelAttention
+from attnzoo.layers.vision.channel_attention_block import ChannelAttentionBlock
 from attnzoo.layers.vision.efficient_channel import EfficientChannelAttention
 from attnzoo.layers.vision.external import ExternalAttention
 from attnzoo.layers.vision.global_context import GlobalContext
+from attnzoo.layers.vision.hybrid_attention_block import HybridAttentionBlock
 from attnzoo.layers.vision.non_local import NonLocalBlock
+from attnzoo.layers.vision.overlapping_cross_attention import OverlappingCrossAttention
+from attnzoo.layers.vision.overlapping_cross_attention_block import OverlappingCrossAttentionBlock
 from attnzoo.layers.vision.polarized import PolarizedSelfAttention
 from attnzoo.layers.vision.relative_2d import RelativeSelfAttention2D
+from attnzoo.layers.vision.residual_hybrid_attention_group import ResidualHybridAttentionGroup
 from attnzoo.layers.vision.squeeze_excitation import SqueezeExcitation
+from attnzoo.layers.vision.window_attention import WindowAttention
 
 __all__ = [
     "AdditiveScore",
@@ -66,6 +75,8 @@ __all__ = [
     "BottleneckTransformerBlock",
     "Bridge",
     "CBAM",
+    "ChannelAttention",
+    "ChannelAttentionBlock",
     "ChunkwiseAttention",
     "CoverageAttention",
     "CoverageScore",
@@ -78,7 +89,9 @@ __all__ = [
     "GlobalContext",
     "GumbelSoftmaxAttention",
     "HardAttention",
+    "HybridAttentionBlock",
     "LearnedPosition",
+    "LinearChainCRF",
     "LocalAttention",
     "LocationScore",
     "LocationSensitiveAttention",
@@ -90,6 +103,8 @@ __all__ = [
     "MultiHeadAttention",
     "MultiHeadSelfAttention",
     "NonLocalBlock",
+    "OverlappingCrossAttention",
+    "OverlappingCrossAttentionBlock",
     "PointerGenerator",
     "PolarizedSelfAttention",
     "Position",
@@ -97,6 +112,7 @@ __all__ = [
     "ReinforceAttention",
     "RelativePosition",
     "RelativeSelfAttention2D",
+    "ResidualHybridAttentionGroup",
     "RotaryPosition",
     "Score",
     "SinusoidalPosition",
@@ -106,6 +122,8 @@ __all__ = [
     "T5Position",
     "TransformerDecoderBlock",
     "TransformerEncoderBlock",
+    "WindowAttention",
+    "WordSpelling",
 ]
 
 # Luong's words stand beside ours.

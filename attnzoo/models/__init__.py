@@ -1,5 +1,7 @@
 """Ready-made models: a backbone, its tasks and its preprocessor for each family."""
 
+from attnzoo.models.hat.backbone import HATBackbone
+from attnzoo.models.hat.super_resolution import HATSuperResolution
 from attnzoo.models.objectives.reinforce import ReinforceMixin, ReinforceModel
 from attnzoo.models.resnet.backbone import AttentionResNetBackbone, BoTNetBackbone
 from attnzoo.models.resnet.image_classifier import (
@@ -12,9 +14,11 @@ from attnzoo.models.resnet.preprocessor import (
 )
 from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
 from attnzoo.models.rnn_encoder.preprocessor import (
+    RNNSpanQAPreprocessor,
     RNNTextClassifierPreprocessor,
     RNNTokenTaggerPreprocessor,
 )
+from attnzoo.models.rnn_encoder.span_qa import RNNSpanQA
 from attnzoo.models.rnn_encoder.text_classifier import RNNTextClassifier
 from attnzoo.models.rnn_encoder.token_tagger import RNNTokenTagger
 from attnzoo.models.rnn_seq2seq.backbone import RNNSeq2SeqBackbone
@@ -44,10 +48,14 @@ __all__ = [
     "BoTNetBackbone",
     "BoTNetImageClassifier",
     "BoTNetImageClassifierPreprocessor",
+    "HATBackbone",
+    "HATSuperResolution",
     "RNNEncoderBackbone",
     "RNNSeq2SeqBackbone",
     "RNNSeq2SeqLM",
     "RNNSeq2SeqLMPreprocessor",
+    "RNNSpanQA",
+    "RNNSpanQAPreprocessor",
     "RNNTextClassifier",
     "RNNTextClassifierPreprocessor",
     "RNNTokenTagger",

@@ -1,12 +1,17 @@
 """Beam search."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import keras
 import keras_hub
 from keras import ops, tree
 
-_LOWEST = -1e9  # In place of log 0: finite, so that a difference of two is not NaN.
+from attnzoo.ops import write_steps
+from attnzoo.ops.gather import flat_rows, take_along_rows, take_places, take_rows
+from attnzoo.samplers.history import History
+from attnzoo.samplers.phrases import Phrase
+from attnzoo.samplers.rules import Rules
+from attnzoo.samplers.top_k import LOWEST
 
 # Initial size, in steps, of a cache that grows, and the factor by which it grows. Each size is one
 # more loop to compile.
@@ -35,6 +40,11 @@ class BeamSampler(keras_hub.samplers.Sampler):
     hypotheses compete with finished ones by score. The whole search is one graph with one loop, or,
     with `resize_cache`, with one loop for each size of the cache.
 
+    The rules of an output, from `min_length` on, look at its tokens, a prompt's among them. log p
+    remains the model's own: what a rule forbids is left out, and the rest is not scaled up. With
+    one beam they are rules of greedy decoding. If nothing keeps all the rules, the score of what
+    is returned is below -1e6.
+
     Differs from the paper: the penalties rank hypotheses during the search too, not only at its
     end.
 
@@ -47,6 +57,20 @@ class BeamSampler(keras_hub.samplers.Sampler):
             cache must be a dict with `"alignments"`, float [B * K, S], the alignments of the last
             step, and `"memory_mask"`, bool [B * K, S].
         temperature: Divides the logits. Above 0.
+        min_length: Least length of an output, in tokens, without prompt and end token. At least 0.
+        no_repeat_ngram_size: No n-gram of this many tokens occurs twice in an output; 0 allows
+            all. At least 0.
+        repetition_penalty: Multiplies log p of each token that the output already has. At least 1,
+            which is no penalty.
+        forced_prefix: Beginning of each output that has no prompt: a text, or token ids. Like a
+            prompt it costs nothing.
+        banned_phrases: What no output may have: texts, or lists of token ids.
+        wanted_phrases: What every output must have, likewise. K should be above the number of their
+            tokens: with fewer beams the phrases come as early as they can.
+
+    A phrase is a sequence of tokens: the text "art" of a tokenizer of words is that word, and of a
+    tokenizer of characters a part of any word. A task turns texts into tokens with its target's
+    tokenizer; `search` takes ids alone.
 
     Call arguments: as in `keras_hub.samplers.Sampler`, and `resize_cache` as in `search`.
 
@@ -64,7 +88,10 @@ class BeamSampler(keras_hub.samplers.Sampler):
 
     References:
         [Sutskever et al., 2014](https://arxiv.org/abs/1409.3215), section 3.2;
-        [Wu et al., 2016](https://arxiv.org/abs/1609.08144), section 7, equation 14.
+        [Wu et al., 2016](https://arxiv.org/abs/1609.08144), section 7, equation 14;
+        [Paulus et al., 2018](https://arxiv.org/abs/1705.04304), section 2.5 (n-grams);
+        [Keskar et al., 2019](https://arxiv.org/abs/1909.05858), section 4.1 (repetition);
+        [Post & Vilar, 2018](https://arxiv.org/abs/1804.06609) (wanted phrases).
     """
 
     def __init__(
@@ -75,6 +102,12 @@ class BeamSampler(keras_hub.samplers.Sampler):
         length_penalty: float = 0.0,
         coverage_penalty: float = 0.0,
         temperature: float = 1.0,
+        min_length: int = 0,
+        no_repeat_ngram_size: int = 0,
+        repetition_penalty: float = 1.0,
+        forced_prefix: Phrase | None = None,
+        banned_phrases: Sequence[Phrase] = (),
+        wanted_phrases: Sequence[Phrase] = (),
     ):
         if num_beams < 1:
             raise ValueError(f"`num_beams` must be at least 1. Received: num_beams={num_beams}")
@@ -90,6 +123,14 @@ class BeamSampler(keras_hub.samplers.Sampler):
             )
         if temperature <= 0:
             raise ValueError(f"`temperature` must be above 0. Received: temperature={temperature}")
+        self.rules = Rules(
+            min_length=min_length,
+            no_repeat_ngram_size=no_repeat_ngram_size,
+            repetition_penalty=repetition_penalty,
+            forced_prefix=forced_prefix,
+            banned_phrases=banned_phrases,
+            wanted_phrases=wanted_phrases,
+        )
         super().__init__(temperature=temperature)
         self.num_beams = num_beams
         self.num_hypotheses = num_hypotheses
@@ -141,6 +182,8 @@ class BeamSampler(keras_hub.samplers.Sampler):
         length = ops.shape(prompt)[1]
         mask = ops.zeros_like(prompt, dtype="bool") if mask is None else ops.cast(mask, "bool")
         stops = [] if stop_token_ids is None else list(stop_token_ids)
+        start = index  # The first place of an output.
+        prompt, mask = self.rules.begin(prompt, mask, start, stops)
 
         rooms = [length]
         if resize_cache is not None:
@@ -161,7 +204,8 @@ class BeamSampler(keras_hub.samplers.Sampler):
             return ops.logical_not(ops.all(self._is_decided(state, length - index)))
 
         def body(state, index):
-            return self._grow(next, state, index, mask[:, index, None], stops), index + 1
+            given = mask[:, index, None]
+            return self._grow(next, state, start, index, given, stops), index + 1
 
         def run(state, index, rooms):
             room, *larger = rooms
@@ -185,19 +229,21 @@ class BeamSampler(keras_hub.samplers.Sampler):
 
         found = run(state, ops.cast(index, "int32"), rooms)
         # At the maximal length, open hypotheses are results too.
-        opened = ops.where(found["index"] >= length, found["scores"], -float("inf"))
+        opened = found["scores"] + self.rules.lacks(found["tokens"][:, beams:], start)
+        opened = ops.where(found["index"] >= length, opened, -float("inf"))
         scores = ops.concatenate([found["finished"], opened], axis=1)  # [B, 2 * K]
         scores, chosen = ops.top_k(scores, self.num_hypotheses)
         chosen = ops.cast(chosen, "int32")
-        tokens = _pick(found["tokens"], chosen)
+        tokens = take_places(found["tokens"], chosen)
         if not return_alignments:
             return tokens, scores
-        return tokens, scores, _along_paths(found["alignments"], _pick(found["paths"], chosen))
+        paths = take_places(found["paths"], chosen)
+        return tokens, scores, _along_paths(found["alignments"], paths)
 
     def _first_beams(self, prompt):
         """Return the search's part of the state: K open beams, and no finished hypothesis."""
         beams = self.num_beams
-        nothing = ops.full((ops.shape(prompt)[0], beams), _LOWEST, dtype="float32")
+        nothing = ops.full((ops.shape(prompt)[0], beams), LOWEST, dtype="float32")
         # All beams are equal at first: all but one get a probability of zero.
         log_probs = ops.where(ops.arange(beams) == 0, 0.0, nothing)
         return {
@@ -208,79 +254,86 @@ class BeamSampler(keras_hub.samplers.Sampler):
             "lengths": ops.zeros_like(log_probs),  # Tokens made, without the end.
         }
 
-    def _grow(self, next, state, index, given, stops):
+    def _grow(self, next, state, start, index, given, stops):
         """Do one step: the best candidates of all beams are finished, or stay open."""
         beams = self.num_beams
         opened = state["tokens"][:, beams:]  # [B, K, T]
         opened = ops.reshape(opened, (-1, ops.shape(opened)[2]))  # [B * K, T]
         logits, _, cache = next(opened, state["cache"], index)
         coverage, cover_penalty = self._update_coverage(state["coverage"], cache)
-        found = self._propose(state, logits, ops.take(opened, index, axis=1), given, stops)
+        history = History(opened, start, index)
+        as_it_is = ops.take(opened, index, axis=1)
+        found = self._propose(state, logits, history, as_it_is, given, stops)
         scores = self._score(found["log_probs"], found["lengths"]) + cover_penalty  # [B * K, C]
         count = scores.shape[1]
-        tokens, log_probs, lengths, ends, scores = (
+        tokens, log_probs, lengths, ends, banks, scores = (
             ops.reshape(value, (-1, beams * count)) for value in (*found.values(), scores)
         )  # [B, K * C]
 
-        bar = ops.top_k(scores, beams)[0][:, -1:]
-        ended = ops.where(ops.logical_and(ends, scores >= bar), scores, -float("inf"))
+        order = self.rules.order(scores, banks, beams)
+        bar = ops.top_k(order, beams)[0][:, -1:]
+        ended = ops.where(ops.logical_and(ends, order >= bar), scores, -float("inf"))
         finished, best = ops.top_k(ops.concatenate([state["finished"], ended], axis=1), beams)
         best = ops.cast(best, "int32")  # [B, K]: below K what was finished, then candidates.
-        scores, chosen = ops.top_k(ops.where(ends, -float("inf"), scores), beams)
+        scores = ops.where(ends, -float("inf"), scores)
+        _, chosen = ops.top_k(self.rules.order(scores, banks, beams), beams)
         chosen = ops.cast(chosen, "int32")  # [B, K]
-        rows = _rows(chosen // count, beams)  # [B * K]
+        rows = flat_rows(chosen // count, beams)  # [B * K]
 
         best = ops.concatenate([best, beams + chosen], axis=1)  # [B, 2 * K]
         kept, candidate = best < beams, ops.maximum(best - beams, 0)
         origin = ops.where(kept, best, beams + candidate // count)
 
+        here = ops.arange(ops.shape(opened)[1], dtype="int32") == index  # [T]
+        here = ops.logical_and(here, ops.logical_not(kept)[:, :, None])  # [B, 2 * K, T]
+
         def grow(sequences, new):
             """Return sequences [B, 2 * K, T]: kept ones unchanged, others continued by `new`."""
-            grown = _pick(sequences, origin)
-            new = ops.where(kept, ops.take(grown, index, axis=2), new)
-            return ops.slice_update(grown, (0, 0, index), new[:, :, None])
+            return ops.where(here, new[:, :, None], take_places(sequences, origin))
 
         def follow(leaf):
-            return ops.take(leaf, rows, axis=0)
+            return take_rows(leaf, rows)
 
         log_probs = ops.where(ends, -float("inf"), log_probs)
         paths = {}
         if "paths" in state:
             made = cache["alignments"][:, None]  # [B * K, 1, S]
             made = ops.cast(made, state["alignments"].dtype)
-            paths["alignments"] = ops.slice_update(state["alignments"], (0, index, 0), made)
+            paths["alignments"] = write_steps(state["alignments"], made, index, axis=1)
             paths["paths"] = grow(state["paths"], candidate // count)
         return {
-            "tokens": grow(state["tokens"], ops.take_along_axis(tokens, candidate, axis=1)),
+            "tokens": grow(state["tokens"], take_along_rows(tokens, candidate)),
             **paths,
             "finished": finished,
-            "scores": scores,
-            "log_probs": ops.take_along_axis(log_probs, chosen, axis=1),
-            "lengths": ops.take_along_axis(lengths, chosen, axis=1),
+            "scores": take_along_rows(scores, chosen),
+            "log_probs": take_along_rows(log_probs, chosen),
+            "lengths": take_along_rows(lengths, chosen),
             "cache": tree.map_structure(follow, cache),
             "coverage": tree.map_structure(follow, coverage),
         }
 
-    def _propose(self, state, logits, as_it_is, given, stops):
-        """Return the candidates of each beam, [B * K, C]: tokens, log p, lengths, and which end.
+    def _propose(self, state, logits, history, as_it_is, given, stops):
+        """Return the candidates of each beam, [B * K, C]: tokens, log p, lengths, ends, banks.
 
         `as_it_is`, int [B * K], holds the prompt's tokens at this position, and `given`, bool
         [B, 1], whether this position belongs to the prompt.
         """
-        logits = ops.cast(logits, "float32") / self.temperature  # [B * K, V]
+        logits = ops.cast(logits, "float32")  # [B * K, V]
+        if self.temperature != 1.0:
+            logits = logits / self.temperature
+        lengths = ops.reshape(state["lengths"], (-1,))
         # Within a beam, tokens rank by their logits, except the end tokens, whose hypothesis is one
         # token shorter. With one more candidate for each end token, none of the best is missed, and
         # K candidates stay open.
         count = self.num_beams + len(stops)
         if logits.shape[-1] is not None:
             count = min(count, logits.shape[-1])
-        top_logits, tokens = _top_k(logits, count)  # [B * K, C]
+        tokens, log_probs, banks = self.rules.best(logits, count, history, lengths, stops)
         tokens = ops.cast(tokens, as_it_is.dtype)
-        log_probs = top_logits - ops.logsumexp(logits, axis=-1, keepdims=True)
 
         # A beam inside its prompt has one candidate, at no cost.
         given = ops.repeat(given, self.num_beams, axis=0)  # [B * K, 1]
-        only_first = ops.where(ops.arange(count) == 0, 0.0, _LOWEST)[None, :]
+        only_first = ops.where(ops.arange(log_probs.shape[1]) == 0, 0.0, LOWEST)[None, :]
         tokens = ops.where(given, as_it_is[:, None], tokens)
         log_probs = ops.where(given, only_first, log_probs)
         ends = ops.zeros_like(tokens, dtype="bool")
@@ -291,9 +344,19 @@ class BeamSampler(keras_hub.samplers.Sampler):
         return {
             "tokens": tokens,
             "log_probs": ops.reshape(state["log_probs"], (-1, 1)) + log_probs,
-            "lengths": ops.reshape(state["lengths"], (-1, 1)) + ops.cast(longer, "float32"),
+            "lengths": lengths[:, None] + ops.cast(longer, "float32"),
             "ends": ends,
+            "banks": banks,
         }
+
+    def with_token_ids(self, tokenize: Callable[[str], list[int]]) -> "BeamSampler":
+        """Return this sampler with ids in place of texts.
+
+        Args:
+            tokenize: Function of a text to its token ids.
+        """
+        config = {**self.get_config(), **self.rules.with_token_ids(tokenize).get_config()}
+        return type(self).from_config(config)
 
     def _score(self, log_probs, lengths):
         if not self.length_penalty:
@@ -335,6 +398,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
             "num_hypotheses": self.num_hypotheses,
             "length_penalty": self.length_penalty,
             "coverage_penalty": self.coverage_penalty,
+            **self.rules.get_config(),
         }
 
 
@@ -363,22 +427,8 @@ def _along_paths(alignments, paths):
     rows = ops.shape(alignments)[0] // batch * ops.arange(batch, dtype="int32")[:, None, None]
     steps = (rows + paths) * length + ops.arange(length, dtype="int32")  # [B, N, T]
     flat = ops.reshape(alignments, (-1, ops.shape(alignments)[2]))
-    picked = ops.take(flat, ops.reshape(steps, (-1,)), axis=0)
+    picked = take_rows(flat, ops.reshape(steps, (-1,)))
     return ops.reshape(picked, (batch, count, length, ops.shape(alignments)[2]))
-
-
-def _rows(places, size: int):
-    """Return int [B * K]: the indices of the places [B, K] in a flattened [B, size]."""
-    starts = size * ops.arange(ops.shape(places)[0], dtype="int32")
-    return ops.reshape(places + starts[:, None], (-1,))
-
-
-def _pick(values, places):
-    """Return the values [B, K, ...] at the places [B, K] of [B, M, ...]."""
-    shape = ops.shape(values)
-    flat = ops.reshape(values, (-1, *shape[2:]))
-    picked = ops.take(flat, _rows(places, values.shape[1]), axis=0)
-    return ops.reshape(picked, (-1, places.shape[1], *shape[2:]))
 
 
 def _cache_lengths(index, length) -> list:
@@ -392,30 +442,3 @@ def _cache_lengths(index, length) -> list:
             rooms += [room] if room > index else []
             room *= _GROWTH
     return [*rooms, length]
-
-
-# Number of values in a block. The maxima of blocks are found at memory speed, and the k best values
-# lie in the k blocks with the highest maxima.
-_BLOCK = 64
-
-
-def _top_k(values, k: int):
-    """Return the k largest of each row of float [R, V], and their places: exact and fast."""
-    width = values.shape[-1]
-    if width is None:  # Unknown in a graph for sources of any length that a model can copy from.
-        width = ops.shape(values)[-1]
-        padded = ops.pad(values, ((0, 0), (0, k)), constant_values=_LOWEST)
-        top, places = ops.top_k(padded, k)
-        return top, ops.minimum(ops.cast(places, "int32"), width - 1)
-    blocks = -(-width // _BLOCK)
-    if blocks <= 4 * k:
-        return ops.top_k(values, k)
-    padded = ops.pad(values, ((0, 0), (0, blocks * _BLOCK - width)), constant_values=-float("inf"))
-    blocked = ops.reshape(padded, (-1, blocks, _BLOCK))
-    _, best_blocks = ops.top_k(ops.max(blocked, axis=-1), k)  # [R, k]
-    best_blocks = ops.cast(best_blocks, "int32")
-    kept = ops.take_along_axis(blocked, best_blocks[:, :, None], axis=1)  # [R, k, BLOCK]
-    top, places = ops.top_k(ops.reshape(kept, (-1, k * _BLOCK)), k)
-    places = ops.cast(places, "int32")
-    block = ops.take_along_axis(best_blocks, places // _BLOCK, axis=1)
-    return top, block * _BLOCK + places % _BLOCK

@@ -1,5 +1,6 @@
 """Losses, metrics, reports and callbacks."""
 
+from attnzoo.training.answer_metrics import answer_exact_match, answer_f1, normalize_answer
 from attnzoo.training.averaging import BestCheckpoints, average_checkpoints
 from attnzoo.training.callbacks import TrainingBackup
 from attnzoo.training.in_batch_negatives import InBatchNegatives, PartnerAccuracy
@@ -17,6 +18,7 @@ from attnzoo.training.metrics import (
     token_error_rate,
     word_error_rate,
 )
+from attnzoo.training.peak_signal_to_noise import PeakSignalToNoise
 from attnzoo.training.reports import format_predictions
 from attnzoo.training.schedules import (
     VariableSchedule,
@@ -33,10 +35,13 @@ __all__ = [
     "InBatchNegatives",
     "InverseSquareRootDecay",
     "PartnerAccuracy",
+    "PeakSignalToNoise",
     "SmoothedCrossEntropy",
     "TokenAccuracy",
     "TrainingBackup",
     "VariableSchedule",
+    "answer_exact_match",
+    "answer_f1",
     "average_checkpoints",
     "bleu",
     "character_error_rate",
@@ -47,6 +52,7 @@ __all__ = [
     "inverse_sigmoid_decay",
     "linear_decay",
     "mean_edit_distance",
+    "normalize_answer",
     "phoneme_error_rate",
     "token_error_rate",
     "word_error_rate",

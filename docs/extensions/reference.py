@@ -20,6 +20,8 @@ MODULES = (
     "data",
     "training",
     "export",
+    "runtime",
+    "importing",
     "plotting",
     "analysis",
     "presets",

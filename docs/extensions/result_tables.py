@@ -1,9 +1,8 @@
 """Tables and numbers of the pages, made from the records in `benchmarks/`.
 
-No number of a result is written by hand. In a page stand directives and roles instead:
+No number of a result is written by hand. `attnzoo leaderboard --update docs/results/*.md` writes
+the tables of runs; for the rest stand directives and roles in a page:
 
-    ```{leaderboard} finnish          every evaluation of the runs in benchmarks/runs/finnish.jsonl
-    ```{overview} cmudict finnish     the same mechanism on several data sets
     ```{dev-accuracy} sst2            the best epoch of each run on dev
     ```{trials} sst2                  runs whose files were not kept
     ```{choices} figures              the table of README.md
@@ -12,7 +11,8 @@ No number of a result is written by hand. In a page stand directives and roles i
     {epoch}`multi30k/luong, val_accuracy, best`      or `last`, or the number of an epoch, from 1
     {trial}`repeated/luong on cmudict`               one of those runs
 
-`python docs/extensions/result_tables.py` writes the table of README.md anew.
+`python docs/extensions/result_tables.py` writes the tables of README.md anew: this one, and that of
+the presets.
 """
 
 import json
@@ -22,15 +22,6 @@ import statistics
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RUNS = ROOT / "benchmarks" / "runs"
 MEASUREMENTS = ROOT / "benchmarks" / "measurements"
-METRICS = {
-    "cmudict": ["word_error_rate", "phoneme_error_rate"],
-    "cmudict_large": ["word_error_rate", "phoneme_error_rate"],
-    "finnish": ["exact_match", "mean_edit_distance"],
-    "latin": ["exact_match", "mean_edit_distance"],
-    "turkish": ["exact_match", "mean_edit_distance"],
-    "multi30k": ["bleu"],
-    "sst2": ["accuracy"],
-}
 # What to take where, by the name of the run; README.md says it with figures from the records.
 CHOICES = (
     ("a good default", "multi_head"),
@@ -44,25 +35,12 @@ CHOICES = (
     ("no repeats and no gaps in long outputs", "coverage"),
     ("a window in a long source", "local_predictive"),
 )
-_BEGIN, _END = "<!-- figures from benchmarks/runs -->", "<!-- end of figures -->"
+# What is made anew in README.md stands between such lines.
+_FIGURES = "<!-- figures from benchmarks/runs -->", "<!-- end of figures -->"
+_PRESETS = "<!-- presets from their cards -->", "<!-- end of presets -->"
 
 
 # === Runs ===
-
-
-def leaderboard(data: str) -> str:
-    """Return a row for each evaluation of each run on a data set, in Markdown."""
-    from attnzoo.cli.leaderboard import make_table
-
-    return make_table([RUNS / f"{data}.jsonl"], METRICS[data])
-
-
-def overview(*data: str) -> str:
-    """Return a row for each run and a column for each data set, decoded with five beams."""
-    from attnzoo.cli.leaderboard import make_overview
-
-    files = [RUNS / f"{one}.jsonl" for one in data]
-    return make_overview(files, ["word_error_rate", "exact_match"], "beam 5")
 
 
 def score(text: str) -> str:
@@ -290,10 +268,27 @@ def _table(heads, rows) -> str:
 
 
 def update_front_page(text: str) -> str:
-    """Return the text of README.md with its table of figures made anew."""
-    before, rest = text.split(_BEGIN)
-    _, after = rest.split(_END)
-    return f"{before}{_BEGIN}\n\n{choices()}\n\n{_END}{after}"
+    """Return the text of README.md with its tables made anew."""
+    for (begin, end), make in ((_FIGURES, choices), (_PRESETS, trained_models)):
+        before, rest = text.split(begin)
+        _, after = rest.split(end)
+        text = f"{before}{begin}\n\n{make()}\n\n{end}{after}"
+    return text
+
+
+def trained_models() -> str:
+    """Return the table of README.md with a row for each alias of a preset."""
+    from attnzoo.presets import ALIASES, find_preset, list_presets, read_card
+    from attnzoo.presets.markdown import headline
+
+    order = list(list_presets())
+    rows = []
+    for alias in sorted(ALIASES, key=lambda alias: order.index(ALIASES[alias])):
+        card = read_card(find_preset(alias))
+        given, output = card.example
+        languages = ", ".join(card.languages)
+        rows.append((card.task, languages, f"`{alias}`", f"{given} → {output}", headline(card)))
+    return _table(("task", "language", "preset", "example", "on test"), rows)
 
 
 def setup(app):
@@ -316,7 +311,7 @@ def setup(app):
 
         return run
 
-    for function in (leaderboard, overview, dev_accuracy, trials, choices, measurement):
+    for function in (dev_accuracy, trials, choices, measurement):
         app.add_directive(function.__name__.replace("_", "-"), directive(function))
     for function in (score, epoch, trial, largest_difference):
         app.add_role(function.__name__.replace("_", "-"), role(function))

@@ -4,13 +4,15 @@ import io
 import json
 import shutil
 
+import keras
 import matplotlib.image
 import numpy as np
 import pytest
 
 import attnzoo
-from attnzoo.cli import main, make_parser, predict
+from attnzoo.cli import evaluate, main, make_parser, predict
 from attnzoo.cli.leaderboard import draw_curves
+from tests import tools
 from tests.models import tiny
 
 WORDS = ("ab", "ba", "abc", "cab")
@@ -34,7 +36,21 @@ def preset(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "train", "evaluate", "leaderboard", "predict", "plot", "export"]
+    "command",
+    [
+        "demo",
+        "evaluate",
+        "export",
+        "import-weights",
+        "train-super-resolution",
+        "leaderboard",
+        "plot",
+        "predict",
+        "presets",
+        "publish",
+        "retrain",
+        "train",
+    ],
 )
 def test_each_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -71,6 +87,15 @@ def test_evaluate_groups_references_and_writes_json(preset, tmp_path, capsys):
         (
             ["--beam", "3", "--length-penalty", "0.6", "--coverage-penalty", "0.1"],
             "beam 3, length penalty 0.6, coverage penalty 0.1",
+        ),
+        (["--min-length", "2"], "greedy, at least 2 tokens"),
+        (
+            ["--beam", "2", "--no-repeat-ngram-size", "3", "--repetition-penalty", "1.5"],
+            "beam 2, no repeated 3-gram, repetition penalty 1.5",
+        ),
+        (
+            ["--forced-prefix", "A", "--banned-phrase", "A B", "--banned-phrase", "A C"],
+            "greedy, prefix A, without A B and A C",
         ),
     ],
 )
@@ -217,6 +242,14 @@ def test_predict_reads_standard_input(preset, monkeypatch, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
+def test_predict_keeps_the_rules_that_are_given(preset, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO("ab\ncab\n"))
+    options = ["--forced-prefix", "C", "--wanted-phrase", "B A", "--banned-phrase", "C C"]
+    assert main(["predict", str(preset), *options, "--no-repeat-ngram-size", "2"]) == 0
+    for line in capsys.readouterr().out.splitlines():
+        assert line.startswith("C") and "B A" in line and "C C" not in line
+
+
 @pytest.fixture(scope="module")
 def tagger(tmp_path_factory):
     """The preset of a task that reads texts."""
@@ -235,6 +268,34 @@ def test_predict_tags_words(tagger, monkeypatch, capsys):
     assert tags.split() == live["labels"][0] and lines[1] == ""
     expected = [f"{row.max():.4f}" for row in live["probabilities"][0]]
     assert scores.split() == expected
+
+
+def test_evaluate_counts_masked_tokens_that_are_filled_in_right(tmp_path, monkeypatch, capsys):
+    task = tiny.make_transformer("MaskedLM")
+    (bias,) = (w for w in task.output_head.weights if w.shape == (tiny.TEXT_VOCABULARY + 1,))
+    bias.assign(
+        100.0 * (np.arange(bias.shape[0]) == 4)
+    )  # It says the most frequent word everywhere.
+    monkeypatch.setattr(evaluate, "load_any_task", lambda arguments: task)
+    texts = 5 * tiny.TEXTS
+    (tmp_path / "texts.txt").write_text("".join(f"{text}\n" for text in texts))
+    command = ["evaluate", "preset", "--data", str(tmp_path / "texts.txt")]
+    found = []
+    for name in ("one.json", "two.json"):
+        assert main([*command, "--json", str(tmp_path / name)]) == 0
+        found.append(json.loads((tmp_path / name).read_text()))
+    assert found[0] == found[1] and found[0]["sources"] == len(texts)
+    right = count = 0.0
+    for inputs, targets, weights in attnzoo.data.MaskedBatches(
+        texts, task.preprocessor, batch_size=64, shuffle=False
+    ):
+        logits = task(keras.tree.map_structure(keras.ops.convert_to_tensor, inputs))
+        best = tools.to_numpy(logits).argmax(axis=-1)
+        right += np.sum((best == targets) * weights)
+        count += np.sum(weights)
+    assert 0 < right < count and found[0]["accuracy"] == pytest.approx(right / count, abs=1e-6)
+    assert main([*command, "--metrics", "bleu"]) == 2
+    assert "is measured by accuracy. Received: metrics=['bleu']" in capsys.readouterr().err
 
 
 class Filling:
@@ -296,6 +357,8 @@ def test_export_writes_whatever_task_it_is(tagger, monkeypatch, tmp_path, capsys
 def test_a_beam_is_for_a_task_that_generates(tagger, capsys):
     assert main(["predict", str(tagger), "--beam", "5"]) == 2
     assert "Received: --beam 5 for a RNNTokenTagger" in capsys.readouterr().err
+    assert main(["predict", str(tagger), "--min-length", "5"]) == 2
+    assert "Received: {'min_length': 5} for a RNNTokenTagger" in capsys.readouterr().err
 
 
 def test_a_preset_of_an_unknown_task_is_told(tagger, tmp_path, capsys):

@@ -23,7 +23,15 @@ CUT = 7  # Longest source, in tokens.
 TEXTS = [["cat", "hatch", "c" * 13], ["that"]]
 # [UNK] in the second; whole sources, with their end token.
 IDS = [[[4, 5, 6, 3, 0], [7, 1, 5, 4, 3], [6, 3, 0, 0, 0]], [[5, 6, 4, 7, 5, 6, 4, 3]]]
-BEAM = {"num_beams": 3, "num_hypotheses": 2, "length_penalty": 0.7}
+BEAM = {
+    "num_beams": 3,
+    "num_hypotheses": 2,
+    "length_penalty": 0.7,
+    "no_repeat_ngram_size": 2,
+    "repetition_penalty": 1.2,
+    "banned_phrases": [[4, 5], [9]],
+    "wanted_phrases": [[6]],
+}
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +237,7 @@ def quick(monkeypatch):
     exported["token_ids"] = exported["token_ids"][:, :4]
     alone = {name: value[:1] for name, value in exported.items()}
 
-    def write_and_run(spec, workplace, made, feeds):
+    def write_and_run(form, spec, workplace, made, feeds):
         os.makedirs(made)
         with open(os.path.join(made, "saved_model.pb"), "w") as file:
             file.write("new")

@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 from attnzoo.samplers import BeamSampler, beam
-from attnzoo.samplers.beam import _top_k
+from attnzoo.samplers.top_k import fast_top_k
 from tests import tools
 
 START, END = 0, 1
@@ -415,7 +415,7 @@ def test_every_input_of_a_batch_must_be_decided(without_compilation):
 def test_the_fast_top_k_is_exact(width):
     values = tools.normal(3, width)
     values[2, -5:] = 10 + np.arange(5)  # All of them in the last block, which is not full.
-    top, places = tools.to_numpy(_top_k(ops.convert_to_tensor(values), 5))
+    top, places = tools.to_numpy(fast_top_k(ops.convert_to_tensor(values), 5))
     np.testing.assert_array_equal(places, np.argsort(-values, axis=1)[:, :5])
     np.testing.assert_array_equal(top, np.take_along_axis(values, places, axis=1))
 

@@ -6,11 +6,24 @@ import itertools
 from collections.abc import Iterable
 
 from attnzoo.cli.settings.backbone import Decoder, Dropout, Network
-from attnzoo.cli.settings.data import LabelledData, MaskedData, PairData, TextData
-from attnzoo.cli.settings.head import Head, RNNClassifierHead, TransformerClassifierHead
+from attnzoo.cli.settings.data import (
+    LabelledData,
+    MaskedData,
+    PairData,
+    SpanData,
+    TaggedData,
+    TextData,
+)
+from attnzoo.cli.settings.head import (
+    Head,
+    RNNClassifierHead,
+    RNNSpanHead,
+    TaggerHead,
+    TransformerClassifierHead,
+)
 from attnzoo.cli.settings.optimizer import Optimizer
 from attnzoo.cli.settings.option import Options, as_flag, option, own_fields
-from attnzoo.cli.settings.rnn import RNNDropout, RNNEncoder, RNNSeq2Seq
+from attnzoo.cli.settings.rnn import RNNDropout, RNNEncoder, RNNSeq2Seq, RNNTagger
 from attnzoo.cli.settings.tokenizers import PairTokenizers, TextTokenizer
 from attnzoo.cli.settings.training import (
     ClassifierTraining,
@@ -27,14 +40,15 @@ class Kind(Options):
 
     task: str = option(
         "seq2seq",
-        "from texts to texts, from a text to its class, or from a text to its masked tokens",
-        choices=("seq2seq", "classifier", "masked_lm"),
+        "from texts to texts, from a text to its class, from words to their tags, from a text to "
+        "its masked tokens, or from a question to its answer's span in a context",
+        choices=("seq2seq", "classifier", "tagger", "masked_lm", "span_qa"),
     )
     model: str = option("rnn", "recurrent, or a Transformer", choices=("rnn", "transformer"))
     preset: str | None = option(
         None,
         "start from this preset, a directory or a built-in name: take its tokenizers and backbone, "
-        "and, for the same task, all layers except a classifier's own. Dropout, largest "
+        "and, for the same task, all layers except those for classes and tags. Dropout, largest "
         "lengths, precision and mask rate are options of this run",
     )
 
@@ -116,9 +130,45 @@ PARTS = {
         head=TransformerClassifierHead,
         training=ClassifierTraining,
     ),
+    ("tagger", "rnn"): Parts(
+        "RNNTokenTagger",
+        data=TaggedData,
+        tokenizers=TextTokenizer,
+        backbone=RNNTagger,
+        dropout=RNNDropout,
+        head=TaggerHead,
+        training=ClassifierTraining,
+    ),
+    ("tagger", "transformer"): Parts(
+        "TransformerTokenTagger",
+        data=TaggedData,
+        tokenizers=TextTokenizer,
+        backbone=TransformerEncoder,
+        dropout=Dropout,
+        head=TaggerHead,
+        training=ClassifierTraining,
+    ),
     ("masked_lm", "transformer"): Parts(
         "TransformerMaskedLM",
         data=MaskedData,
+        tokenizers=TextTokenizer,
+        backbone=TransformerEncoder,
+        dropout=Dropout,
+        head=Head,
+        training=Training,
+    ),
+    ("span_qa", "rnn"): Parts(
+        "RNNSpanQA",
+        data=SpanData,
+        tokenizers=TextTokenizer,
+        backbone=RNNEncoder,
+        dropout=RNNDropout,
+        head=RNNSpanHead,
+        training=Training,
+    ),
+    ("span_qa", "transformer"): Parts(
+        "TransformerSpanQA",
+        data=SpanData,
         tokenizers=TextTokenizer,
         backbone=TransformerEncoder,
         dropout=Dropout,
@@ -134,15 +184,18 @@ GROUPS = (
     TextData,
     PairData,
     MaskedData,
+    SpanData,
     Dropout,
     RNNDropout,
     Network,
     Decoder,
     RNNEncoder,
+    RNNTagger,
     RNNSeq2Seq,
     TransformerEncoder,
     RNNClassifierHead,
     TransformerClassifierHead,
+    RNNSpanHead,
     Optimizer,
     Training,
     Seq2SeqTraining,

@@ -3,7 +3,7 @@
 import dataclasses
 
 from attnzoo.cli.settings.backbone import Decoder, Dropout, Network
-from attnzoo.cli.settings.option import RATE, option
+from attnzoo.cli.settings.option import RATE, at_least, option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +34,24 @@ class RNNEncoder(RNNDropout, Network):
             "embedding_dim": self.embedding_dim,
             "bidirectional": self.bidirectional,
         }
+
+
+@dataclasses.dataclass(frozen=True)
+class RNNTagger(RNNEncoder):
+    """Recurrent tagger"""
+
+    spelling_dim: int | None = option(
+        None, "width of the vector of a word's spelling, beside its embedding", limit=at_least(1)
+    )
+    word_length: int = option(
+        16, "bytes of a word that its spelling reads; longer words are cut", limit=at_least(1)
+    )
+
+    def preprocessor_arguments(self) -> dict:
+        return {} if self.spelling_dim is None else {"word_length": self.word_length}
+
+    def new_arguments(self, dtype: str | None, longest: int) -> dict:
+        return {**super().new_arguments(dtype, longest), "spelling_dim": self.spelling_dim}
 
 
 # One argument for each option of a recurrent decoder on the command line.

@@ -11,6 +11,8 @@ from attnzoo.models.tasks.token_tagger import TokenTaggerTask
 class _LabelSpec(TextSpec):
     """Base of both: labels by name, or by id if they have no names."""
 
+    portable_names = {**TextSpec.portable_names, "labels": None}
+
     def __init__(self, task, inputs, *, return_alignments: bool = False):
         super().__init__(task, inputs, return_alignments=return_alignments)
         self.none = -1 if task.class_names is None else ""
@@ -53,6 +55,7 @@ class TextClassifierSpec(_LabelSpec):
     """
 
     task_cls = TextClassifierTask
+    kind = "text_classifier"
 
     def graph_outputs(self, results):
         probabilities = results["probabilities"]
@@ -81,6 +84,7 @@ class TokenTaggerSpec(_LabelSpec):
     """
 
     task_cls = TokenTaggerTask
+    kind = "token_tagger"
 
     def pack_text(self, given):
         return {**super().pack_text(given), "text": given["text"]}

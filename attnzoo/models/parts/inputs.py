@@ -3,9 +3,15 @@
 import keras
 
 
-def text_inputs() -> dict:
-    """Return the inputs of an encoder: `token_ids` int [B, S] and `padding_mask` bool [B, S]."""
-    return {"token_ids": _ids("token_ids"), "padding_mask": _mask("padding_mask")}
+def text_inputs(spelled: bool = False) -> dict:
+    """Return the inputs of an encoder: `token_ids` int [B, S] and `padding_mask` bool [B, S].
+
+    With `spelled` also `word_bytes` int [B, S, W].
+    """
+    inputs = {"token_ids": _ids("token_ids"), "padding_mask": _mask("padding_mask")}
+    if spelled:
+        inputs["word_bytes"] = keras.Input((None, None), dtype="int32", name="word_bytes")
+    return inputs
 
 
 def pair_inputs(copies: bool = False) -> dict:

@@ -195,6 +195,36 @@ def spread_tags(tags, words, firsts, counts):
     return spread
 
 
+def spell_words(words, firsts, counts, width: int):
+    """Assign the UTF-8 bytes of each word to its first token.
+
+    Args:
+        words, firsts, counts: As in `spread_tags`.
+        width: W, the number of bytes of a word: longer ones are cut, and 0 fills up others.
+
+    Returns:
+        int32 [S, W] for each text, 0 at tokens that are not the first of a word; in a graph a
+        `tf.RaggedTensor` [B, (S), W].
+    """
+    spelled = []
+    for row, marks in zip(words, firsts, strict=True):
+        values = np.zeros((len(marks), width), "int32")
+        for word, place in zip(row, np.flatnonzero(marks), strict=True):
+            letters = (word if isinstance(word, bytes) else word.encode())[:width]
+            values[place, : len(letters)] = list(letters)
+        spelled.append(values)
+    return spelled
+
+
+def pack_bytes(rows, length, width: int, *, before: int = 0, after: int = 0):
+    """Cut and pad the rows of `spell_words`, with empty tokens before and after: [B, S, W]."""
+    packed = np.zeros((len(rows), length, width), "int32")
+    for values, row in zip(packed, rows, strict=True):
+        row = row[: length - before - after]
+        values[before : before + len(row)] = row
+    return packed
+
+
 def check_as_many(words, tags, position: int):
     """Raise unless a text has the same number of tags as words."""
     if not hasattr(tags, "__len__"):

@@ -182,6 +182,25 @@ def spread_tags(tags, words, firsts, counts):
     return firsts.with_flat_values(spread)
 
 
+def spell_words(words, firsts, counts, width: int):
+    """Assign the UTF-8 bytes of each word to its first token: a `tf.RaggedTensor` [B, (S), W]."""
+    import tensorflow as tf
+
+    letters = tf.io.decode_raw(words.flat_values, tf.uint8, fixed_length=width)
+    spread = tf.repeat(tf.cast(letters, tf.int32), counts, axis=0)
+    return firsts.with_flat_values(spread * firsts.flat_values[:, None])
+
+
+def pack_bytes(rows, length, width: int, *, before: int = 0, after: int = 0):
+    """Cut and pad the rows of `spell_words`, with empty tokens before and after: [B, S, W]."""
+    import tensorflow as tf
+
+    packed = rows[:, : length - before - after].to_tensor(0)
+    packed = tf.ensure_shape(packed, [None, None, width])
+    missing = length - before - tf.shape(packed)[1]
+    return tf.pad(packed, [[0, 0], [before, missing], [0, 0]])
+
+
 # === Masks ===
 
 

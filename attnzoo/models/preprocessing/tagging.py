@@ -1,8 +1,10 @@
 """Preprocessor from words with tags to token ids with a tag at each word's first token."""
 
 import keras
+import keras_hub
 import numpy as np
 
+from attnzoo.checks import check_positive
 from attnzoo.models.preprocessing import eager
 from attnzoo.models.preprocessing.encoder import EncoderPreprocessor
 from attnzoo.models.preprocessing.forms import form
@@ -13,7 +15,13 @@ class TaggingPreprocessor(EncoderPreprocessor):
     """Tokenizes, packs and pads texts with a tag for each word.
 
     White space separates words, and each word is tokenized separately. The first token of a word
-    has its tag, and its other tokens have none. The arguments are those of `EncoderPreprocessor`.
+    has its tag, and its other tokens have none.
+
+    Args:
+        tokenizer: As in `EncoderPreprocessor`.
+        word_length: Number of UTF-8 bytes of each word that a backbone with a `spelling_dim` reads:
+            longer words are cut. At least 1. None is for other backbones.
+        **kwargs: As in `EncoderPreprocessor`.
 
     Call arguments:
         x: A string of words, or strings.
@@ -21,13 +29,28 @@ class TaggingPreprocessor(EncoderPreprocessor):
         sample_weight: Weights of the texts, [B], or None.
 
     Returns:
-        x as in `EncoderPreprocessor`; with `y` `(x, y, sample_weight)`: y int32 [B, S], the tag
-        ids, and sample_weight float32 [B, S], 0 at tokens without a tag.
+        x as in `EncoderPreprocessor`, with a `word_length` W also `word_bytes` int32 [B, S, W];
+        with `y` `(x, y, sample_weight)`: y int32 [B, S], the tag ids, and sample_weight float32
+        [B, S], 0 at tokens without a tag.
 
     Raises:
         ValueError: As in `EncoderPreprocessor`; if a text has more or fewer tags than words, or a
             word has no token.
     """
+
+    packing_arguments = (*EncoderPreprocessor.packing_arguments, "word_length")
+
+    def __init__(
+        self,
+        tokenizer: keras_hub.tokenizers.Tokenizer,
+        *,
+        word_length: int | None = None,
+        **kwargs,
+    ):
+        if word_length is not None:
+            check_positive(word_length=word_length)
+        super().__init__(tokenizer, **kwargs)
+        self.word_length = word_length
 
     def call(
         self,
@@ -52,26 +75,67 @@ class TaggingPreprocessor(EncoderPreprocessor):
             x, y, sequence_length, truncate: As in a call.
 
         Returns:
-            The dict of `token_ids` and `padding_mask`; the tag ids int32 [B, S] or None; and bool
-            [B, S], True at the first token of each word.
+            The dict of the backbone's inputs; the tag ids int32 [B, S] or None; and bool [B, S],
+            True at the first token of each word.
         """
-        if not self.built:
-            self.build(None)
-        used = form()
-        is_one, texts = used.as_batch(x)
-        words = used.split_words(used.check_texts(texts))
-        ids, firsts, counts = used.tokenize_words(self.tokenizer, words)
-        tags = None
-        if y is not None:
-            tags = used.spread_tags([y] if is_one else y, words, firsts, counts)
-        length = self.length_of(ids, sequence_length, truncate, is_one)
-        packed = self.pack_tokens(ids, length)
-        firsts = self.pack(firsts, length)[0] == 1
-        tags = None if tags is None else self.pack(tags, length)[0]
+        is_one, texts = form().as_batch(x)
+        rows = self.tokenize_words(texts, [y] if is_one and y is not None else y)
+        length = self.length_of(rows["ids"], sequence_length, truncate, is_one)
+        packed, tags, firsts = self.pack_rows(rows, length)
         if is_one:
             packed = {name: value[0] for name, value in packed.items()}
             firsts, tags = firsts[0], None if tags is None else tags[0]
         return packed, tags, firsts
+
+    def tokenize_words(self, texts, label_ids=None) -> dict:
+        """Tokenize the words of B texts, unpacked.
+
+        Args:
+            texts: Strings of words.
+            label_ids: The ids of the tags of each text, or None.
+
+        Returns:
+            dict of rows for each text: `ids`; `firsts`, 1 at the first token of each word; with
+            `label_ids` `tags`, the tag ids at these; and with a `word_length` `bytes`, the words'
+            bytes at these. Lists; in a graph `tf.RaggedTensor`s.
+        """
+        if not self.built:
+            self.build(None)
+        used = form()
+        words = used.split_words(used.check_texts(texts))
+        ids, firsts, counts = used.tokenize_words(self.tokenizer, words)
+        rows = {"ids": ids, "firsts": firsts}
+        if label_ids is not None:
+            rows["tags"] = used.spread_tags(label_ids, words, firsts, counts)
+        if self.word_length is not None:
+            rows["bytes"] = used.spell_words(words, firsts, counts, self.word_length)
+        return rows
+
+    def pack_rows(self, rows: dict, length):
+        """Pack rows from `tokenize_words`, to `length` tokens; returns what `pack_words` does."""
+        packed = self.pack_tokens(rows["ids"], length)
+        firsts = self.pack(rows["firsts"], length)[0] == 1
+        tags = self.pack(rows["tags"], length)[0] if "tags" in rows else None
+        if self.word_length is not None:
+            packed["word_bytes"] = form().pack_bytes(
+                rows["bytes"],
+                length,
+                self.word_length,
+                before=int(self.add_start),
+                after=int(self.add_end),
+            )
+        return packed, tags, firsts
+
+    def check_backbone(self, backbone):
+        """Raise if the backbone and the preprocessor do not fit."""
+        super().check_backbone(backbone)
+        spells = getattr(backbone, "spelling_dim", None)
+        if (spells is None) != (self.word_length is None):
+            raise ValueError(
+                "A backbone with a `spelling_dim` needs a preprocessor with a `word_length`, and "
+                f"one without needs none. Received: spelling_dim={spells}, "
+                f"word_length={self.word_length}"
+            )
 
     def check_labels(self, texts, label_ids):
         """Raise unless each text has one tag for each word, and each word a token.
@@ -92,3 +156,6 @@ class TaggingPreprocessor(EncoderPreprocessor):
         used = form()
         words = used.split_words(used.check_texts(texts))
         return used.tokenize_words(self.tokenizer, words)[0]
+
+    def get_config(self):
+        return {**super().get_config(), "word_length": self.word_length}

@@ -5,6 +5,7 @@ import os
 import keras
 
 from attnzoo.checks import check_positive
+from attnzoo.layers.spelling import WordSpelling
 from attnzoo.models.parts.backbone import Backbone
 from attnzoo.models.parts.inputs import text_inputs
 from attnzoo.models.parts.policies import policy_for
@@ -29,6 +30,9 @@ class RNNEncoderBackbone(Backbone):
         num_layers: Recurrent layers. At least 1.
         cell: `"lstm"`, `"gru"` or `"simple"`.
         bidirectional: Whether to read in both directions.
+        spelling_dim: Width of the vector of a word's spelling (see `WordSpelling`), which stands
+            beside its embedding, in features. At least 1. None is no spelling; otherwise the inputs
+            have `word_bytes` int [B, S, W] too. For taggers.
         dropout: Probability of dropping a feature of the embedding and between layers. In [0, 1).
         recurrent_dropout: Probability of dropping a feature of the recurrent state, the same one in
             all steps of a pass. In [0, 1).
@@ -63,6 +67,7 @@ class RNNEncoderBackbone(Backbone):
         num_layers: int = 1,
         cell: str = "lstm",
         bidirectional: bool = True,
+        spelling_dim: int | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         dtype: str | keras.DTypePolicy | None = None,
@@ -74,6 +79,8 @@ class RNNEncoderBackbone(Backbone):
             hidden_dim=hidden_dim,
             num_layers=num_layers,
         )
+        if spelling_dim is not None:
+            check_positive(spelling_dim=spelling_dim)
         check_cells(
             cell=cell,
             hidden_dim=hidden_dim,
@@ -89,6 +96,11 @@ class RNNEncoderBackbone(Backbone):
             name="token_embedding",
             dtype=policy_for(dtype, "token_embedding"),
         )
+        self.spelling = None
+        if spelling_dim is not None:
+            self.spelling = WordSpelling(
+                spelling_dim, name="spelling", dtype=policy_for(dtype, "spelling")
+            )
         self.embedding_dropout = keras.layers.Dropout(
             dropout, name="embedding_dropout", dtype=policy_for(dtype, "embedding_dropout")
         )
@@ -103,8 +115,12 @@ class RNNEncoderBackbone(Backbone):
         )
 
         # === Functional Model ===
-        inputs = text_inputs()
-        embedded = self.embedding_dropout(self.token_embedding(inputs["token_ids"]))
+        inputs = text_inputs(spelled=spelling_dim is not None)
+        embedded = self.token_embedding(inputs["token_ids"])
+        if self.spelling is not None:
+            spelled = self.spelling(inputs["word_bytes"])
+            embedded = keras.layers.Concatenate(name="word")([embedded, spelled])
+        embedded = self.embedding_dropout(embedded)
         outputs, _ = self.encoder(embedded, mask=inputs["padding_mask"])
         super().__init__(inputs=inputs, outputs={"sequence_output": outputs}, dtype=dtype, **kwargs)
 
@@ -115,6 +131,7 @@ class RNNEncoderBackbone(Backbone):
         self.num_layers = num_layers
         self.cell = cell
         self.bidirectional = bidirectional
+        self.spelling_dim = spelling_dim
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
 
@@ -143,6 +160,7 @@ class RNNEncoderBackbone(Backbone):
             "num_layers": self.num_layers,
             "cell": self.cell,
             "bidirectional": self.bidirectional,
+            "spelling_dim": self.spelling_dim,
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
         }
