@@ -1,12 +1,14 @@
 """Measure a trained model on pairs of strings, or on texts with labels.
 
 Lines with the same source are one item with several references, of which the best match counts. The
-data of a classifier has lines of a label, white space and a text; its metric is accuracy.
+data of a classifier has lines of a label, white space and a text; its metric is accuracy. The data
+of a tagger is as in `attnzoo train`; tags such as B-PER and I-PER are measured by entities too.
 
   attnzoo evaluate runs/g2p/preset --data test.tsv.gz
   attnzoo evaluate runs/finnish/preset --inflections --data finnish.test.tsv --metrics exact_match
   attnzoo evaluate runs/en-de/preset --data test.en test.de --metrics bleu --beam 5
   attnzoo evaluate runs/sentiment/preset --data test.txt
+  attnzoo evaluate runs/tags/preset --data test.conllu
 """
 
 import argparse
@@ -28,6 +30,7 @@ from attnzoo.cli.tasks import (
 )
 from attnzoo.cli.texts import join_symbols, warn_unknown
 
+_ENTITIES = ("entity_precision", "entity_recall", "entity_f1")
 _METRICS = ("exact_match", "word_error_rate", "phoneme_error_rate")
 
 
@@ -45,7 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser):
         "--metrics",
         nargs="+",
         metavar="NAME",
-        help=f"default: {' '.join(_METRICS)}; accuracy only, for a classifier",
+        help=f"default: {' '.join(_METRICS)}; accuracy only, for a classifier; "
+        f"for a tagger accuracy, and of entities in BIO tags {' '.join(_ENTITIES)}",
     )
     parser.add_argument("--show", type=int, default=10, metavar="N", help="outputs to show")
     parser.add_argument("--json", metavar="FILE", help="also write the metrics to this file")
@@ -59,9 +63,11 @@ def run(arguments: argparse.Namespace):
         record = _measure_texts(task, arguments)
     elif hasattr(task, "classify"):
         record = _measure_classes(task, arguments)
+    elif hasattr(task, "tag"):
+        record = _measure_tags(task, arguments)
     else:
         raise ValueError(
-            "A task to measure must generate or classify texts. "
+            "A task to measure must generate, classify or tag texts. "
             f"Received: a {type(task).__name__} in {arguments.preset}"
         )
     print(f"{record['sources']} sources")
@@ -133,6 +139,35 @@ def _measure_classes(task, arguments) -> dict:
         print(format_predictions(texts[shown], *([str(one) for one in row] for row in names)))
     accuracy = sum(one == other for one, other in zip(found, right, strict=True)) / len(right)
     return {"decoding": "most probable", "sources": len(right), "accuracy": accuracy}
+
+
+def _measure_tags(task, arguments) -> dict:
+    """Compare predicted tags with the right ones: accuracy, and F1 of entities in BIO tags."""
+    from attnzoo.training import entity_scores, format_predictions, tag_accuracy
+    from attnzoo.training.tag_metrics import are_bio
+
+    known = ["accuracy", *(_ENTITIES if are_bio(task.class_names or []) else ())]
+    for name in arguments.metrics or ():
+        if name not in known:
+            raise ValueError(f"`metrics` must be among {known}. Received: {name!r}")
+    pairs = read_data(arguments.data, "tagger", arguments.inflections)
+    texts = [text for text, _ in pairs]
+    right = [tags.split() for _, tags in pairs]
+    warn_unknown(task, texts, "evaluate")
+    announce_compiling()
+    found = [[str(tag) for tag in tags] for tags in task.tag(texts)]
+    if arguments.show:
+        shown = slice(arguments.show)
+        names = [[" ".join(tags) for tags in rows[shown]] for rows in (found, right)]
+        print(format_predictions(texts[shown], *names))
+    figures = dict.fromkeys(arguments.metrics or known)
+    if "accuracy" in figures:
+        figures["accuracy"] = tag_accuracy(found, right)
+    if set(_ENTITIES) & set(figures):
+        scores = dict(zip(_ENTITIES, entity_scores(found, right), strict=True))
+        figures.update({name: scores[name] for name in _ENTITIES if name in figures})
+    decoding = "most probable" if task.crf is None else "best path"
+    return {"decoding": decoding, "sources": len(right), **figures}
 
 
 def generate_all(task: keras.Model, sources: Sequence[str], batch_size: int = 256, **kwargs):

@@ -31,12 +31,13 @@ from attnzoo.cli.run_records import HISTORY, read_folder, read_runs
 from attnzoo.cli.tasks import check_output
 
 # Metrics whose larger values are better. For all others smaller values are better.
-_LARGER_IS_BETTER = {"accuracy", "exact_match", "bleu", "bleu_lowercase"}
+_ENTITIES = {"entity_precision", "entity_recall", "entity_f1"}
+_LARGER_IS_BETTER = {"accuracy", "exact_match", "bleu", "bleu_lowercase", *_ENTITIES}
 # Numbers in an evaluation that are not metrics.
 _FACTS = {"decoding", "sources"}
 # The default metrics, if the evaluations have them.
 _USUAL = ("word_error_rate", "phoneme_error_rate")
-_RATES = {"accuracy", "exact_match", "word_error_rate", "phoneme_error_rate"}
+_RATES = {"accuracy", "exact_match", "word_error_rate", "phoneme_error_rate", *_ENTITIES}
 
 
 def add_arguments(parser: argparse.ArgumentParser):
@@ -300,8 +301,8 @@ def _attention(recipe):
     """Return the attention of a run; older records have recurrent text-to-text models only."""
     if recipe.get("model") == "transformer":
         return "multi_head"
-    if recipe.get("task") == "classifier":
-        return "pooling"
+    if recipe.get("task") in ("classifier", "tagger"):
+        return "pooling" if recipe["task"] == "classifier" else "none"
     options = recipe.get("attention_options") or {}
     return ", ".join([recipe.get("attention", "?"), *(f"{k}={v}" for k, v in options.items())])
 

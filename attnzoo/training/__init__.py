@@ -24,12 +24,14 @@ from attnzoo.training.schedules import (
     inverse_sigmoid_decay,
     linear_decay,
 )
+from attnzoo.training.tag_metrics import EntityScores, entity_scores, tag_accuracy
 from attnzoo.training.token_accuracy import TokenAccuracy
 
 __all__ = [
     "METRICS",
     "BestCheckpoints",
     "BleuScore",
+    "EntityScores",
     "InBatchNegatives",
     "InverseSquareRootDecay",
     "PartnerAccuracy",
@@ -40,6 +42,7 @@ __all__ = [
     "average_checkpoints",
     "bleu",
     "character_error_rate",
+    "entity_scores",
     "evaluate_predictions",
     "exact_match",
     "exponential_decay",
@@ -48,6 +51,7 @@ __all__ = [
     "linear_decay",
     "mean_edit_distance",
     "phoneme_error_rate",
+    "tag_accuracy",
     "token_error_rate",
     "word_error_rate",
 ]

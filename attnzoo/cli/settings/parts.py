@@ -163,6 +163,7 @@ GROUPS = (
     TransformerEncoder,
     RNNClassifierHead,
     TransformerClassifierHead,
+    TaggerHead,
     Optimizer,
     Training,
     Seq2SeqTraining,
