@@ -7,6 +7,8 @@ of a tagger is as in `attnzoo train`; tags such as B-PER and I-PER are measured 
   attnzoo evaluate runs/g2p/preset --data test.tsv.gz
   attnzoo evaluate runs/finnish/preset --inflections --data finnish.test.tsv --metrics exact_match
   attnzoo evaluate runs/en-de/preset --data test.en test.de --metrics bleu --beam 5
+  attnzoo evaluate runs/summaries/preset --fields description summary --data test.jsonl \\
+      --metrics rouge1 rouge2 rougeL --beam 5 --no-repeat-ngram-size 3
   attnzoo evaluate runs/sentiment/preset --data test.txt
   attnzoo evaluate runs/tags/preset --data test.conllu
 """
@@ -18,7 +20,12 @@ from collections.abc import Sequence
 
 import keras
 
-from attnzoo.cli.data_files import add_inflections_argument, read_data, read_pairs
+from attnzoo.cli.data_files import (
+    add_fields_argument,
+    add_inflections_argument,
+    read_data,
+    read_pairs,
+)
 from attnzoo.cli.run_records import METRICS, RECORD
 from attnzoo.cli.startup import announce_compiling
 from attnzoo.cli.tasks import (
@@ -44,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser):
         help="one TSV or two parallel files; - is standard input",
     )
     add_inflections_argument(parser)
+    add_fields_argument(parser)
     parser.add_argument(
         "--metrics",
         nargs="+",
@@ -94,11 +102,15 @@ def _measure_texts(task, arguments) -> dict:
     from attnzoo.data import group_references
     from attnzoo.training import bleu, evaluate_predictions, format_predictions
     from attnzoo.training.metrics import METRICS
+    from attnzoo.training.rouge_scores import METRICS as ROUGE
+    from attnzoo.training.rouge_scores import rouge_metrics
 
-    unknown = [name for name in arguments.metrics or () if name not in METRICS]
+    known = [*METRICS, *ROUGE]
+    unknown = [name for name in arguments.metrics or () if name not in known]
     if unknown:
-        raise ValueError(f"`metrics` must be among {list(METRICS)}. Received: {unknown[0]!r}")
-    references = group_references(read_pairs(arguments.data, arguments.inflections))
+        raise ValueError(f"`metrics` must be among {known}. Received: {unknown[0]!r}")
+    pairs = read_pairs(arguments.data, arguments.inflections, arguments.fields)
+    references = group_references(pairs)
     sources = list(references)
     warn_unknown(task, sources, "evaluate")
     announce_compiling()
@@ -108,8 +120,9 @@ def _measure_texts(task, arguments) -> dict:
         right = [[join_symbols(text) for text in texts] for texts in right]
     figures = dict.fromkeys(arguments.metrics or _METRICS)  # In the order asked for.
     bleus = [name for name in figures if name in ("bleu", "bleu_lowercase")]
-    others = [name for name in figures if name not in bleus]
+    others = [name for name in figures if name in METRICS and name not in bleus]
     figures.update(evaluate_predictions(predictions, right, metrics=others))
+    figures.update(rouge_metrics(predictions, right, list(figures)))
     for name in bleus:
         lowercase = name == "bleu_lowercase"
         figures[name], figures[f"{name}_signature"] = bleu(predictions, right, lowercase=lowercase)
@@ -127,7 +140,7 @@ def _measure_classes(task, arguments) -> dict:
         raise ValueError(
             f"A classifier is measured by accuracy. Received: metrics={arguments.metrics}"
         )
-    pairs = read_data(arguments.data, "classifier", arguments.inflections)
+    pairs = read_data(arguments.data, "classifier", arguments.inflections, arguments.fields)
     texts, labels = zip(*pairs, strict=True)
     right = task.label_ids(list(labels))
     warn_unknown(task, list(texts), "evaluate")
@@ -150,7 +163,7 @@ def _measure_tags(task, arguments) -> dict:
     for name in arguments.metrics or ():
         if name not in known:
             raise ValueError(f"`metrics` must be among {known}. Received: {name!r}")
-    pairs = read_data(arguments.data, "tagger", arguments.inflections)
+    pairs: list = read_data(arguments.data, "tagger", arguments.inflections, arguments.fields)
     texts = [text for text, _ in pairs]
     right = [tags.split() for _, tags in pairs]
     warn_unknown(task, texts, "evaluate")

@@ -32,12 +32,13 @@ from attnzoo.cli.tasks import check_output
 
 # Metrics whose larger values are better. For all others smaller values are better.
 _ENTITIES = {"entity_precision", "entity_recall", "entity_f1"}
-_LARGER_IS_BETTER = {"accuracy", "exact_match", "bleu", "bleu_lowercase", *_ENTITIES}
+_ROUGE = {f"rouge{kind}{words}" for kind in "12L" for words in ("", "_unicode")}
+_LARGER_IS_BETTER = {"accuracy", "exact_match", "bleu", "bleu_lowercase", *_ENTITIES, *_ROUGE}
 # Numbers in an evaluation that are not metrics.
 _FACTS = {"decoding", "sources"}
 # The default metrics, if the evaluations have them.
 _USUAL = ("word_error_rate", "phoneme_error_rate")
-_RATES = {"accuracy", "exact_match", "word_error_rate", "phoneme_error_rate", *_ENTITIES}
+_RATES = {"accuracy", "exact_match", "word_error_rate", "phoneme_error_rate", *_ENTITIES, *_ROUGE}
 
 
 def add_arguments(parser: argparse.ArgumentParser):

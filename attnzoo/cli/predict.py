@@ -13,7 +13,7 @@ import argparse
 import itertools
 from collections.abc import Iterator
 
-from attnzoo.cli.data_files import add_inflections_argument
+from attnzoo.cli.data_files import add_fields_argument, add_inflections_argument
 from attnzoo.cli.startup import announce_compiling
 from attnzoo.cli.tasks import add_decoding_arguments, add_preset_argument, load_any_task
 from attnzoo.cli.texts import join_symbols, warn_unknown
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser):
         "file", nargs="?", default="-", help="a text file, plain or .gz; - is standard input"
     )
     add_inflections_argument(parser)
+    add_fields_argument(parser)
     parser.add_argument(
         "--scores",
         action="store_true",
@@ -78,8 +79,10 @@ def advise(arguments: argparse.Namespace) -> str:
 
 def _read(arguments):
     """Yield the lines of the file; a blank line has a blank output."""
-    from attnzoo.data import read_inflections, read_lines
+    from attnzoo.data import read_inflections, read_json_lines, read_lines
 
+    if arguments.fields:
+        return (source for source, _ in read_json_lines(arguments.file, arguments.fields[0]))
     if arguments.inflections:
         return (source for source, _ in read_inflections(arguments.file))
     return read_lines(arguments.file)

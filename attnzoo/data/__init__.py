@@ -15,6 +15,7 @@ from attnzoo.data.labelled_batches import LabelledBatches
 from attnzoo.data.lines import read_lines
 from attnzoo.data.masked_batches import MaskedBatches
 from attnzoo.data.subword_sampling import SubwordSampler
+from attnzoo.data.summaries import read_json_lines, read_stories
 from attnzoo.data.tagged import read_conll, read_conllu, read_tagged
 from attnzoo.data.tagged_batches import TaggedBatches
 
@@ -32,9 +33,11 @@ __all__ = [
     "read_conll",
     "read_conllu",
     "read_inflections",
+    "read_json_lines",
     "read_labelled",
     "read_lines",
     "read_parallel",
+    "read_stories",
     "read_tagged",
     "read_texts",
     "read_tsv",

@@ -18,6 +18,7 @@ from attnzoo.training.metrics import (
     word_error_rate,
 )
 from attnzoo.training.reports import format_predictions
+from attnzoo.training.rouge_scores import UnicodeTokenizer, rouge
 from attnzoo.training.schedules import (
     VariableSchedule,
     exponential_decay,
@@ -38,6 +39,7 @@ __all__ = [
     "SmoothedCrossEntropy",
     "TokenAccuracy",
     "TrainingBackup",
+    "UnicodeTokenizer",
     "VariableSchedule",
     "average_checkpoints",
     "bleu",
@@ -51,6 +53,7 @@ __all__ = [
     "linear_decay",
     "mean_edit_distance",
     "phoneme_error_rate",
+    "rouge",
     "tag_accuracy",
     "token_error_rate",
     "word_error_rate",

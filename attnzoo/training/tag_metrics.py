@@ -60,7 +60,7 @@ def entity_scores(
         [Tjong Kim Sang and De Meulder, 2003](https://aclanthology.org/W03-0419).
     """
     try:
-        from seqeval.metrics import precision_recall_fscore_support
+        from seqeval.metrics import f1_score, precision_score, recall_score
         from seqeval.scheme import IOB2
     except ImportError as error:
         raise ImportError(
@@ -69,15 +69,10 @@ def entity_scores(
     rows = _rows(predictions, references)
     found = [[*tags, *["O"] * (len(right) - len(tags))] for tags, right in rows]
     # Strict only with both: seqeval ignores a mode without a scheme, and a scheme without a mode.
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        [list(right) for _, right in rows],
-        found,
-        average="micro",
-        mode="strict",
-        scheme=IOB2,
-        zero_division=0,
-    )
-    return EntityScores(float(precision), float(recall), float(f1))
+    options = {"average": "micro", "mode": "strict", "scheme": IOB2, "zero_division": 0}
+    right = [list(tags) for _, tags in rows]
+    scores = [score(right, found, **options) for score in (precision_score, recall_score, f1_score)]
+    return EntityScores(*map(float, scores))
 
 
 def are_bio(names: Sequence[str]) -> bool:

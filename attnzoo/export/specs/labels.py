@@ -104,6 +104,11 @@ class TokenTaggerSpec(_LabelSpec):
     def complete_inputs(self, packed):
         return {**packed, "is_tagged": packed["padding_mask"]}
 
+    def pack_live(self, verify):
+        packed = super().pack_live(verify)
+        # Without texts there are no words: all real tokens have tags.
+        return self.complete_inputs(packed) if self.inputs == "ids" else packed
+
     def label_of_results(self, results):
         """Return the labels in the graph; those of a CRF are the best together."""
         if "tags" not in results:
