@@ -79,5 +79,5 @@ $(VENV)/installed-docs: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(NIGHTLY) runs docs/_build docs/api docs/notebooks .pytest_cache .ruff_cache \
-	  .mypy_cache
+	rm -rf $(VENV) $(NIGHTLY) runs docs/_build docs/api docs/cards docs/notebooks .pytest_cache \
+	  .ruff_cache .mypy_cache

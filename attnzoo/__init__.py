@@ -2,15 +2,23 @@
 
 import importlib
 
-from attnzoo.cli.startup import loading
-
-with loading():  # It makes a difference in the command alone.
-    from attnzoo import layers, ops
-
 __version__ = "0.1.0"
 
-# These need more than Keras, or are needed by few: they load when first asked for.
-_LAZY = ("analysis", "data", "export", "models", "plotting", "presets", "samplers", "training")
+# Each loads when it is first asked for: only `plotting` and `runtime` need no Keras.
+_LAZY = (
+    "analysis",
+    "data",
+    "export",
+    "importing",
+    "layers",
+    "models",
+    "ops",
+    "plotting",
+    "presets",
+    "runtime",
+    "samplers",
+    "training",
+)
 
 
 def __getattr__(name: str):
@@ -23,4 +31,4 @@ def __dir__():
     return sorted([*globals(), *_LAZY])
 
 
-__all__ = ["__version__", "layers", "ops", *_LAZY]
+__all__ = ["__version__", *_LAZY]

@@ -24,6 +24,7 @@ extensions = [
     "command_help",
     "docstrings",
     "mathml",
+    "preset_pages",
     "result_tables",
     "reference",
 ]

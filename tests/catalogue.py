@@ -18,9 +18,14 @@ from attnzoo.ops import masked_softmax
 # M is the width of a memory, E of one that was read in both directions: 2 U. X is V + S. N is the
 # number of heads, and their width is E: a rotary position needs an even one.
 SIZES = {"B": 2, "T": 3, "S": 11, "D": 5, "M": 13, "U": 7, "E": 14, "V": 17, "N": 19, "X": 28}
+# Of images: whole windows of 2 x 2 pixels.
+SIZES |= {"H": 4, "W": 6}
+# Of maps, whose height and width are T and S: P places, C channels, A heads. F and G are the half
+# of T and S, rounded up, and Q = F G.
+SIZES |= {"P": 33, "C": 16, "A": 4, "F": 2, "G": 6, "Q": 12}
 # Another batch for the same weights: what may differ from batch to batch, does.
-OTHER_SIZES = SIZES | {"B": 3, "T": 2, "S": 5, "X": 22}
-FREE = "BTSX"
+OTHER_SIZES = SIZES | {"B": 3, "T": 2, "S": 5, "X": 22, "P": 10, "F": 1, "G": 3, "Q": 3}
+FREE = "BTSXPFGQ"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,6 +194,8 @@ _TOKENS = {"x": "float BTD"}
 _HEADS = {"query": "float BNTE", "key": "float BNSE"}
 _ALIGNMENTS = {"return_alignments": True}
 _EVERYTHING = {"return_alignments": True, "return_state": True}
+_MAP = {"inputs": "float BTSC"}
+_GATES = {"channel": "BC", "spatial": "BTS"}
 
 
 def _bahdanau_cell():
@@ -759,6 +766,151 @@ LAYERS = [
             {"activation": "tanh", "dropout": 0.1},
             {"activation": "swiglu", "use_bias": False},
         )
+    ),
+    *(
+        Row(
+            cls,
+            lambda arguments=arguments: {"squeeze_factor": 1, **arguments},
+            {"inputs": "float BHWD"},
+            ("BHWD", "BD"),
+            call_arguments=_ALIGNMENTS,
+        )
+        for cls, arguments in (
+            (layers.ChannelAttention, {}),
+            (layers.ChannelAttentionBlock, {"compress_ratio": 1}),
+        )
+    ),
+    *(
+        Row(
+            cls,
+            lambda arguments=arguments: {"num_heads": 5, "window_size": 2, **arguments},
+            {name: "float BHWD"},
+            "BHWD",
+        )
+        for cls, name, arguments in (
+            (layers.WindowAttention, "inputs", {"shift": 1, "use_bias": False}),
+            (layers.OverlappingCrossAttention, "inputs", {"overlap_ratio": 1.0}),
+            (layers.OverlappingCrossAttentionBlock, "x", {"overlap_ratio": 1.0}),
+            (
+                layers.HybridAttentionBlock,
+                "x",
+                # More would now and then leave a weight without gradient.
+                {"squeeze_factor": 1, "convolution_scale": 0.5, "stochastic_depth": 1e-4},
+            ),
+            (
+                layers.ResidualHybridAttentionGroup,
+                "x",
+                {"num_blocks": 1, "overlap_ratio": 1.0, "squeeze_factor": 1},
+            ),
+        )
+    ),
+    *(
+        Row(
+            layers.RelativeSelfAttention2D,
+            lambda arguments=arguments: {"map_size": (3, 11), **arguments},
+            _MAP,
+            returns,
+            call_arguments=call_arguments,
+            variant=variant,
+        )
+        for variant, arguments, returns, call_arguments in (
+            ("", {"num_heads": 4}, ("BTSC", "BAPP"), _ALIGNMENTS),
+            ("fused", {"key_dim": 3, "value_dim": 4, "stride": 2}, "BFGC", {}),
+        )
+    ),
+    *(
+        Row(
+            layers.PolarizedSelfAttention,
+            # A bias of the channels' query shifts all scores alike: it has no gradient.
+            lambda layout=layout, form=form: {"layout": layout, "form": form, "use_bias": False},
+            _MAP,
+            ("BTSC", _GATES),
+            call_arguments=_ALIGNMENTS,
+            variant=f"{form}-{layout}",
+        )
+        for form in ("paper", "official")
+        for layout in ("parallel", "sequential")
+    ),
+    Row(
+        layers.SqueezeExcitation,
+        lambda: {"reduction": 3, "activation": "silu", "use_bias": True},
+        _MAP,
+        ("BTSC", "BC"),
+        call_arguments=_ALIGNMENTS,
+    ),
+    Row(
+        layers.EfficientChannelAttention,
+        dict,
+        _MAP,
+        ("BTSC", "BC"),
+        call_arguments=_ALIGNMENTS,
+    ),
+    Row(
+        layers.CBAM,
+        lambda: {"reduction": 2, "kernel_size": 3},
+        _MAP,
+        ("BTSC", _GATES),
+        call_arguments=_ALIGNMENTS,
+    ),
+    *(
+        Row(
+            layers.NonLocalBlock,
+            lambda pairwise=pairwise, pool_size=pool_size: {
+                "units": 5,
+                "pairwise": pairwise,
+                "pool_size": pool_size,
+            },
+            _MAP,
+            ("BTSC", returns),
+            call_arguments=_ALIGNMENTS,
+            variant=pairwise,
+        )
+        for pairwise, pool_size, returns in (
+            ("embedded_gaussian", 2, "BPQ"),
+            ("gaussian", 1, "BPP"),
+            ("dot_product", 1, "BPP"),
+            ("concatenation", 1, "BPP"),
+        )
+    ),
+    Row(
+        layers.ExternalAttention,
+        lambda: {"memory_size": 7},
+        _MAP,
+        ("BTSC", "BPU"),
+        call_arguments=_ALIGNMENTS,
+    ),
+    Row(
+        layers.GlobalContext,
+        lambda: {"reduction": 2},
+        _MAP,
+        ("BTSC", "BTS"),
+        call_arguments=_ALIGNMENTS,
+    ),
+    Row(
+        layers.BottleneckBlock,
+        lambda: {
+            "filters": 4,
+            "output_filters": 13,
+            "stride": 2,
+            "attention": layers.CBAM(2, kernel_size=3),
+        },
+        _MAP,
+        ("BFGM", {"channel": "BA", "spatial": "BFG"}),
+        call_arguments=_ALIGNMENTS,
+    ),
+    Row(
+        layers.BottleneckTransformerBlock,
+        lambda: {"filters": 4, "map_size": (3, 11), "activation": "silu"},
+        _MAP,
+        ("BTSC", "BAPP"),
+        call_arguments=_ALIGNMENTS,
+    ),
+    Row(
+        layers.BottleneckTransformerBlock,
+        lambda: {"filters": 4, "output_filters": 13, "stride": 2, "map_size": (3, 11)},
+        _MAP,
+        "BFGM",
+        variant="projected",
     ),
 ]
 

@@ -569,6 +569,112 @@ def attention_cell_step(
     return (result if output_attention else output), alignments, (states, result)
 
 
+# === Maps: [B, H, W, C] ===
+
+
+def softmax(values, axis=-1):
+    """exp(values) / sum of exp(values)"""
+    (values,) = _double(values)
+    values = np.exp(values - values.max(axis=axis, keepdims=True))
+    return values / values.sum(axis=axis, keepdims=True)
+
+
+def layer_norm(values, gamma, beta, epsilon=1e-5):
+    """gamma (values - mean) / sqrt(variance + epsilon) + beta"""
+    values, gamma, beta = _double(values, gamma, beta)
+    centred = values - values.mean(axis=-1, keepdims=True)
+    variance = np.mean(centred**2, axis=-1, keepdims=True)
+    return gamma * centred / np.sqrt(variance + epsilon) + beta
+
+
+def _heads_of_map(inputs, kernel, bias, num_heads):
+    """The head's rows [B, N, P, D], place by place."""
+    batch, height, width, _ = inputs.shape
+    rows = inputs @ kernel + bias
+    return rows.reshape(batch, height * width, num_heads, -1).transpose(0, 2, 1, 3)
+
+
+def relative_attention_2d(inputs, kernels, tables, num_heads, scale_position=True):
+    """Scores place by place, with R[place of the key - place of the query + L - 1] on each axis."""
+    (inputs,) = _double(inputs)
+    query, key, value = (_heads_of_map(inputs, *_double(one), 0.0, num_heads) for one in kernels)
+    rows, columns = _double(*tables)
+    _, height, width, _ = inputs.shape
+    scale = query.shape[-1] ** -0.5
+    scores = scale * query @ key.transpose(0, 1, 3, 2)
+    for i in range(height * width):
+        for j in range(height * width):
+            down, right = j // width - i // width, j % width - i % width
+            position = rows[down + height - 1] + columns[right + width - 1]
+            scores[:, :, i, j] += (scale if scale_position else 1.0) * query[:, :, i] @ position
+    alignments = softmax(scores)
+    context = (alignments @ value).transpose(0, 2, 1, 3)
+    return context.reshape(*inputs.shape[:3], -1), alignments
+
+
+def yolo_attention_2d(inputs, kernels, biases, tables, num_heads):
+    """query[i] · key[j] + (rows[n, h(i)] + columns[n, w(i)]) · query[j]"""
+    (inputs,) = _double(inputs)
+    query, key, value = (
+        _heads_of_map(inputs, *_double(kernel, bias), num_heads)
+        for kernel, bias in zip(kernels, biases, strict=True)
+    )
+    rows, columns = _double(*tables)
+    _, height, width, _ = inputs.shape
+    scores = query @ key.transpose(0, 1, 3, 2)
+    for i in range(height * width):
+        position = rows[:, i // width] + columns[:, i % width]  # [N, D]
+        scores[:, :, i] += np.einsum("nd,bnjd->bnj", position, query)
+    alignments = softmax(scores)
+    context = (alignments @ value).transpose(0, 2, 1, 3)
+    return context.reshape(*inputs.shape[:3], -1), alignments
+
+
+def polarized_gates(inputs, weights, layout, form):
+    """The gates of channels and of places, each by the order of the paper's equations."""
+    (inputs,) = _double(inputs)
+    batch, height, width, channels = inputs.shape
+
+    def project(name, rows):
+        bias = weights.get(f"{name}_bias", 0.0)
+        return rows @ weights[f"{name}_kernel"].astype("float64") + bias
+
+    def norm(rows):
+        return layer_norm(rows, weights["gamma"], weights["beta"])
+
+    x = inputs.reshape(batch, height * width, channels)
+    shares = softmax(project("channel_query", x), axis=1)  # [B, P, 1]
+    context = np.sum(shares * project("channel_value", x), axis=1)
+    if (form, layout) == ("official", "sequential"):
+        context = np.maximum(norm(project("channel_down", context)), 0.0)
+    logits = project("channel_up", context)
+    channel = sigmoid(norm(logits) if form == "paper" else logits)
+
+    z = x * channel[:, None] if layout == "sequential" else x
+    query = project("spatial_query", z).mean(axis=1)  # [B, C / 2]
+    value = project("spatial_value", z)  # [B, P, C / 2]
+    if form == "paper":
+        logits = np.einsum("bc,bpc->bp", softmax(query), value)
+    elif layout == "parallel":
+        logits = softmax(np.einsum("bc,bpc->bp", query, value))
+    else:
+        logits = np.einsum("bc,bpc->bp", query, softmax(value, axis=1))
+    return channel, sigmoid(logits).reshape(batch, height, width)
+
+
+def convolution_2d(inputs, kernel):
+    """sum over i, j of inputs[h + i - K // 2, w + j - K // 2] · kernel[i, j], zeros outside"""
+    inputs, kernel = _double(inputs, kernel)
+    side = kernel.shape[0]
+    padded = np.pad(inputs, [(0, 0), (side // 2, side // 2), (side // 2, side // 2), (0, 0)])
+    height, width = inputs.shape[1:3]
+    return sum(
+        padded[:, i : i + height, j : j + width] @ kernel[i, j]
+        for i in range(side)
+        for j in range(side)
+    )
+
+
 def sigmoid(values):
     return 1.0 / (1.0 + np.exp(-values))
 

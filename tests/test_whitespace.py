@@ -6,7 +6,8 @@ import pytest
 from attnzoo import data, models, training
 from attnzoo.models.preprocessing.class_labels import ClassLabels
 from attnzoo.models.preprocessing.forms import form
-from attnzoo.models.preprocessing.spans import find_words, find_words_in_graph
+from attnzoo.models.preprocessing.span_units import find_units_in_graph
+from attnzoo.models.preprocessing.spans import find_answer
 from attnzoo.whitespace import WHITE_SPACE, find_spans, split_words
 
 pytestmark = pytest.mark.backend_free
@@ -32,11 +33,11 @@ def test_all_find_the_same_words(text, tmp_path):
     assert tokenizer.symbols(text) == form().split_words([text])[0] == words
     graph = tf.function(lambda one: tokenizer(one))
     assert graph([text]).to_list() == tokenizer([text])
-    found = tf.function(find_words_in_graph)(tf.constant([text]))
+    found = tf.function(find_units_in_graph)(tf.constant([text]), "words")
     assert [word.decode() for word in found[0].to_list()[0]] == words
     spans = list(zip(*(one.to_list()[0] for one in found[1:]), strict=True))
     assert spans == find_spans(text)
-    assert find_words(text, (0, len(text))) == (0, len(words) - 1)
+    assert find_answer(text, (0, len(text))) == (0, len(words) - 1)
     # One word more than the reference has is one edit.
     rates = (training.phoneme_error_rate, training.token_error_rate)
     assert [rate([f"{text} x"], [text]) for rate in rates] == [1 / len(words)] * 2

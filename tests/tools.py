@@ -117,7 +117,8 @@ def set_weights(layer, seed: int = 0, scale: float = 0.5) -> None:
     draw = np.random.default_rng(seed)
     for weight in layer.weights:
         if "float" in keras.backend.standardize_dtype(weight.dtype):  # Not the seeds.
-            weight.assign(draw.normal(size=weight.shape, scale=scale).astype("float32"))
+            value = draw.normal(size=weight.shape, scale=scale).astype("float32")
+            weight.assign(abs(value) + scale if weight.name == "moving_variance" else value)
 
 
 def weights_of(layer) -> dict[str, np.ndarray]:

@@ -1,9 +1,9 @@
-"""The command `attnzoo`: train, evaluate, leaderboard, predict, plot, export, demo."""
+"""The command `attnzoo`: its parser, and what it does with errors and Ctrl-C."""
 
 import argparse
 import sys
 
-from attnzoo.cli.startup import INTERRUPTED
+from attnzoo.cli.startup import INTERRUPTED, load_backend
 
 DESCRIPTION = """\
 Train and use models with attention: text to text, text classifiers and masked language models.
@@ -25,6 +25,8 @@ def main(argv: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # A terminal without ✓ shows ?.
     arguments = make_parser().parse_args(argv)
+    if arguments.needs_backend:
+        load_backend(alone=arguments.backend_alone)
     try:
         return arguments.run(arguments) or 0
     except KeyboardInterrupt:
@@ -38,7 +40,19 @@ def main(argv: list[str] | None = None) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; a command's own imports are loaded when it runs."""
-    from attnzoo.cli import demo, evaluate, export, leaderboard, plot, predict, train
+    from attnzoo.cli import (
+        demo,
+        evaluate,
+        export,
+        import_weights,
+        leaderboard,
+        plot,
+        predict,
+        presets,
+        publish,
+        retrain,
+        train,
+    )
     from attnzoo.cli.tasks import advise_start
 
     parser = argparse.ArgumentParser(
@@ -47,8 +61,20 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (demo, train, evaluate, leaderboard, predict, plot, export):
-        name = module.__name__.rpartition(".")[2]
+    for module in (
+        presets,
+        predict,
+        demo,
+        train,
+        retrain,
+        evaluate,
+        leaderboard,
+        plot,
+        export,
+        publish,
+        import_weights,
+    ):
+        name = module.__name__.rpartition(".")[2].replace("_", "-")
         summary, _, rest = (module.__doc__ or "").partition("\n")
         command = commands.add_parser(
             name,
@@ -58,7 +84,12 @@ def make_parser() -> argparse.ArgumentParser:
         )
         module.add_arguments(command)
         advise = getattr(module, "advise", advise_start)
-        command.set_defaults(run=module.run, advise=advise)
+        command.set_defaults(
+            run=module.run,
+            advise=advise,
+            needs_backend=getattr(module, "NEEDS_BACKEND", True),
+            backend_alone=getattr(module, "BACKEND_ALONE", False),
+        )
     return parser
 
 

@@ -30,8 +30,9 @@ def read_data(
     task: str = "seq2seq",
     inflections: bool = False,
     fields: Sequence[str] | None = None,
-) -> list[tuple[str, str]] | list[str]:
-    """Return pairs of texts, pairs of a text and its label or tags, or texts, by task."""
+) -> list:
+    """Return pairs of texts, pairs of a text and its label or tags, texts, or questions,
+    by task."""
     if task == "seq2seq":
         return read_pairs(paths, inflections, fields)
     if fields:
@@ -47,6 +48,15 @@ def read_data(
                 f"{paths}, inflections={inflections}"
             )
         return [text for path in paths for text in read_texts(path)]
+    if task == "span_qa":
+        from attnzoo.data import read_questions
+
+        if inflections:
+            raise ValueError(
+                "Questions are read from JSON, and are no inflections. Received: "
+                f"{paths}, inflections={inflections}"
+            )
+        return [question for path in paths for question in read_questions(path)]
     if len(paths) != 1 or inflections:
         received = f"{paths}, inflections={inflections}"
         raise ValueError(f"Labelled texts are one file, and no inflections. Received: {received}")

@@ -11,14 +11,15 @@ of a tagger is as in `attnzoo train`; tags such as B-PER and I-PER are measured 
       --metrics rouge1 rouge2 rougeL --beam 5 --no-repeat-ngram-size 3
   attnzoo evaluate runs/sentiment/preset --data test.txt
   attnzoo evaluate runs/tags/preset --data test.conllu
+  attnzoo evaluate runs/questions/preset --data dev-v1.1.json --max-words 20
 """
 
 import argparse
+import functools
 import json
 import pathlib
 from collections.abc import Sequence
-
-import keras
+from typing import TYPE_CHECKING
 
 from attnzoo.cli.data_files import (
     add_fields_argument,
@@ -26,6 +27,7 @@ from attnzoo.cli.data_files import (
     read_data,
     read_pairs,
 )
+from attnzoo.cli.presets import inflects
 from attnzoo.cli.run_records import METRICS, RECORD
 from attnzoo.cli.startup import announce_compiling
 from attnzoo.cli.tasks import (
@@ -36,6 +38,9 @@ from attnzoo.cli.tasks import (
     name_decoding,
 )
 from attnzoo.cli.texts import join_symbols, warn_unknown
+
+if TYPE_CHECKING:
+    import keras
 
 _ENTITIES = ("entity_precision", "entity_recall", "entity_f1")
 _METRICS = ("exact_match", "word_error_rate", "phoneme_error_rate")
@@ -56,8 +61,12 @@ def add_arguments(parser: argparse.ArgumentParser):
         "--metrics",
         nargs="+",
         metavar="NAME",
-        help=f"default: {' '.join(_METRICS)}; accuracy only, for a classifier; "
-        f"for a tagger accuracy, and of entities in BIO tags {' '.join(_ENTITIES)}",
+        help=f"default: {' '.join(_METRICS)}; for a classifier accuracy alone; for a tagger "
+        f"accuracy, and of entities in BIO tags {' '.join(_ENTITIES)}; for answers "
+        "answer_exact_match answer_f1 answer_f1_characters",
+    )
+    parser.add_argument(
+        "--max-words", type=int, metavar="N", help="longest answer to a question, in units"
     )
     parser.add_argument("--show", type=int, default=10, metavar="N", help="outputs to show")
     parser.add_argument("--json", metavar="FILE", help="also write the metrics to this file")
@@ -66,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 def run(arguments: argparse.Namespace):
     _check_json(arguments.json)
+    arguments.inflections = arguments.inflections or inflects(arguments.preset)
     task = load_any_task(arguments)
     if hasattr(task, "generate"):
         record = _measure_texts(task, arguments)
@@ -73,9 +83,11 @@ def run(arguments: argparse.Namespace):
         record = _measure_classes(task, arguments)
     elif hasattr(task, "tag"):
         record = _measure_tags(task, arguments)
+    elif hasattr(task, "answer"):
+        record = _measure_answers(task, arguments)
     else:
         raise ValueError(
-            "A task to measure must generate, classify or tag texts. "
+            "A task to measure must generate, classify or tag texts, or answer questions. "
             f"Received: a {type(task).__name__} in {arguments.preset}"
         )
     print(f"{record['sources']} sources")
@@ -183,7 +195,33 @@ def _measure_tags(task, arguments) -> dict:
     return {"decoding": decoding, "sources": len(right), **figures}
 
 
-def generate_all(task: keras.Model, sources: Sequence[str], batch_size: int = 256, **kwargs):
+def _measure_answers(task, arguments) -> dict:
+    """Compare answers with the references, as SQuAD's official scripts do."""
+    from attnzoo.training import answer_exact_match, answer_f1, format_predictions
+
+    version = "2.0" if task.preprocessor.no_answer else "1.1"
+    metrics = {
+        "answer_exact_match": functools.partial(answer_exact_match, version=version),
+        "answer_f1": functools.partial(answer_f1, version=version),
+        "answer_f1_characters": functools.partial(answer_f1, version=version, unit="characters"),
+    }
+    for name in arguments.metrics or ():
+        if name not in metrics:
+            raise ValueError(f"Answers are measured by {list(metrics)}. Received: metrics={name!r}")
+    questions = read_data(arguments.data, "span_qa", arguments.inflections)
+    announce_compiling()
+    pairs = [one.pair for one in questions]
+    found = task.answer(pairs, max_words=arguments.max_words, batch_size=64)
+    right = [one.answers for one in questions]
+    if arguments.show:
+        shown = slice(arguments.show)
+        asked = [one.question for one in questions[shown]]
+        print(format_predictions(asked, found[shown], [list(one) or [""] for one in right[shown]]))
+    figures = {name: metrics[name](found, right) for name in arguments.metrics or metrics}
+    return {"decoding": "most probable", "sources": len(right), **figures}
+
+
+def generate_all(task: "keras.Model", sources: Sequence[str], batch_size: int = 256, **kwargs):
     """Generate for any number of sources, in batches of one size with similar lengths."""
     order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
     outputs = [None] * len(sources)

@@ -30,6 +30,8 @@ from collections.abc import Sequence
 from attnzoo.cli.run_records import HISTORY, read_folder, read_runs
 from attnzoo.cli.tasks import check_output
 
+NEEDS_BACKEND = False  # It reads records alone.
+
 # Metrics whose larger values are better. For all others smaller values are better.
 _ENTITIES = {"entity_precision", "entity_recall", "entity_f1"}
 _ROUGE = {f"rouge{kind}{words}" for kind in "12L" for words in ("", "_unicode")}

@@ -9,8 +9,8 @@ attnzoo plot runs/en-de/preset "a man sleeps ." --heads --output heads.png
 import argparse
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import keras
 from numpy.typing import ArrayLike
 
 from attnzoo.cli.startup import announce_compiling
@@ -22,6 +22,9 @@ from attnzoo.cli.tasks import (
     load_task,
 )
 from attnzoo.cli.texts import warn_unknown
+
+if TYPE_CHECKING:
+    import keras
 
 
 def add_arguments(parser: argparse.ArgumentParser):
@@ -79,7 +82,7 @@ def run(arguments: argparse.Namespace):
     print(arguments.output)
 
 
-def plot_task_heads(task: keras.Model, sources: Sequence[str], targets: Sequence[str] | None):
+def plot_task_heads(task: "keras.Model", sources: Sequence[str], targets: Sequence[str] | None):
     """Return a figure of all heads of one model, for a pair or a text's self-attention."""
     from attnzoo.plotting import plot_heads
 
@@ -96,7 +99,7 @@ def plot_task_heads(task: keras.Model, sources: Sequence[str], targets: Sequence
     return plot_heads(alignments, tokens(sources[0], "source"), tokens(targets[0], "target"))
 
 
-def plot_tasks(tasks: Mapping[str, keras.Model], sources: Sequence[str], targets: Sequence[str]):
+def plot_tasks(tasks: "Mapping[str, keras.Model]", sources: Sequence[str], targets: Sequence[str]):
     """Return a figure of alignments, with a row for each pair and a column for each model."""
     from attnzoo.plotting import plot_alignment_page, plot_alignments
 
@@ -115,7 +118,7 @@ def plot_tasks(tasks: Mapping[str, keras.Model], sources: Sequence[str], targets
 
 
 def label_alignments(
-    task: keras.Model,
+    task: "keras.Model",
     alignments: Iterable[ArrayLike],
     sources: Sequence[str],
     targets: Sequence[str],

@@ -1,29 +1,53 @@
-"""Predict the output of each line of a file, or of standard input, with a trained model.
+"""Predict the output of texts, of each line of a file, or of standard input.
 
-echo attention | attnzoo predict runs/demo/preset
+attnzoo predict g2p_en hello
 attnzoo predict runs/en-de/preset sentences.en --beam 5 --scores > sentences.de
+attnzoo predict hat_tiny_x2 picture.png --output large.png
+attnzoo predict inflection_fi "talo N;IN+ESS;PL"
 
 The output depends on the task: a text, a class, a tag for each word, a token for each [MASK], an
 answer (for lines with a question, a tab and its context), or the numbers of an embedding. With
---inflections the lines have lemma and tags, with or without the form, and the output is a form.
-Text is not converted: for a model trained on lower case, write in lower case.
+--inflections, or with a preset whose card says so, the lines have lemma and tags, with or without
+the form, and the output is a form; in a text, a space may stand before the tags. Text is converted
+to lower case only for a preset whose card says so. A preset for super-resolution takes a picture in
+place of texts, and writes a larger one to --output.
 """
 
 import argparse
 import itertools
+import os
+import re
 from collections.abc import Iterator
 
 from attnzoo.cli.data_files import add_fields_argument, add_inflections_argument
+from attnzoo.cli.enlarging import (
+    add_picture_arguments,
+    check_picture_arguments,
+    enlarge,
+    refuse_picture_arguments,
+)
+from attnzoo.cli.presets import inflects
 from attnzoo.cli.startup import announce_compiling
-from attnzoo.cli.tasks import add_decoding_arguments, add_preset_argument, load_any_task
-from attnzoo.cli.texts import join_symbols, warn_unknown
+from attnzoo.cli.tasks import (
+    add_decoding_arguments,
+    add_preset_argument,
+    advise_start,
+    load_any_task,
+)
+from attnzoo.cli.texts import join_symbols, split_inflection, warn_unknown
+
+BACKEND_ALONE = True  # It reads text in Python.
 
 
 def add_arguments(parser: argparse.ArgumentParser):
     add_preset_argument(parser)
     parser.add_argument(
-        "file", nargs="?", default="-", help="a text file, plain or .gz; - is standard input"
+        "inputs",
+        nargs="*",
+        metavar="TEXT",
+        help="texts; or one text file, plain or .gz; - or nothing is standard input",
     )
+    add_picture_arguments(parser)
     add_inflections_argument(parser)
     add_fields_argument(parser)
     parser.add_argument(
@@ -41,8 +65,14 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 
 def run(arguments: argparse.Namespace):
+    check_picture_arguments(arguments)
+    arguments.inflections = arguments.inflections or inflects(arguments.preset)
     lines = _read(arguments)
     task = load_any_task(arguments)
+    if hasattr(task, "enlarge_in_tiles"):
+        enlarge(task, arguments)
+        return
+    refuse_picture_arguments(task, arguments)
     predict = next(one for door, one in _PREDICTORS.items() if hasattr(task, door))
     if predict is _generate and not arguments.scores:
         predict = _generate_texts  # A score costs one more pass over each text.
@@ -71,6 +101,8 @@ def run(arguments: argparse.Namespace):
 
 def advise(arguments: argparse.Namespace) -> str:
     """Return what to do after Ctrl-C."""
+    if getattr(arguments, "output", None) is not None:
+        return advise_start(arguments)
     count = getattr(arguments, "answered", 0)
     if not count:
         return "No line was answered; the same command starts over."
@@ -78,14 +110,35 @@ def advise(arguments: argparse.Namespace) -> str:
 
 
 def _read(arguments):
-    """Yield the lines of the file; a blank line has a blank output."""
-    from attnzoo.data import read_inflections, read_json_lines, read_lines
+    """Return the texts, or the lines of the file; a blank line has a blank output."""
+    from attnzoo.data import inflection_source, read_inflections, read_json_lines, read_lines
 
+    texts, file = _texts_or_file(arguments.inputs)
     if arguments.fields:
-        return (source for source, _ in read_json_lines(arguments.file, arguments.fields[0]))
-    if arguments.inflections:
-        return (source for source, _ in read_inflections(arguments.file))
-    return read_lines(arguments.file)
+        if file is None:
+            raise ValueError(
+                f"`--fields` is for a file of JSON lines. Received: {arguments.inputs}"
+            )
+        return (source for source, _ in read_json_lines(file, arguments.fields[0]))
+    if not arguments.inflections:
+        return iter(texts) if file is None else read_lines(file)
+    if file is None:
+        return iter([inflection_source(*split_inflection(text)) for text in texts])
+    return (source for source, _ in read_inflections(file))
+
+
+def _texts_or_file(inputs):
+    """Return texts, or the file that one input names."""
+    if len(inputs) > 1:
+        return inputs, None
+    name = inputs[0] if inputs else "-"
+    if name == "-" or os.path.exists(name):
+        return None, name
+    if _LIKE_A_FILE.fullmatch(name):
+        raise FileNotFoundError(
+            f"A text or a file that exists must be given. Received: {name}, which looks like a file"
+        )
+    return [name], None
 
 
 def _show(output, scores, arguments) -> str:
@@ -96,6 +149,8 @@ def _show(output, scores, arguments) -> str:
     return f"{output}\t{' '.join(f'{score:.4f}' for score in scores)}"
 
 
+# Without white space, and with a folder or an ending such as .txt or .gz.
+_LIKE_A_FILE = re.compile(r"\S*(/\S*|\w\.[a-z]\w{0,3})")
 _STEPS = 20  # Number of steps of integrated gradients.
 
 

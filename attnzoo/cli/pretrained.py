@@ -17,8 +17,8 @@ def check_preset(settings: Settings, output: pathlib.Path):
     held = task_class(preset)
     if held is None:
         raise ValueError(
-            "A run starts from a built-in preset or a directory: load another in Python, and save "
-            f"it with `save_to_preset`. {received}"
+            "A run starts from a built-in preset, a directory or hf://user/name: load another in "
+            f"Python, and save it with `save_to_preset`. {received}"
         )
     if held.backbone_cls is not cls.backbone_cls:
         raise ValueError(

@@ -5,11 +5,13 @@ import math
 import os
 import pathlib
 import shutil
-
-import keras
+from typing import TYPE_CHECKING
 
 from attnzoo.cli.run_records import HISTORY, METRICS, RECORD
 from attnzoo.cli.settings import Settings, of_record
+
+if TYPE_CHECKING:
+    import keras
 
 
 def check_folder(output: pathlib.Path, settings: Settings, overwrite: bool):
@@ -40,7 +42,7 @@ def claim_folder(output: pathlib.Path, settings: Settings, overwrite: bool):
 
 
 def write_metrics(
-    output: pathlib.Path, settings: Settings, task: keras.Model, seconds: float, last: float
+    output: pathlib.Path, settings: Settings, task: "keras.Model", seconds: float, last: float
 ):
     """Write the data of a run for the leaderboard, without evaluations.
 
@@ -69,7 +71,7 @@ def write_metrics(
     (output / METRICS).write_text(json.dumps(metrics, indent=2) + "\n")
 
 
-def save_preset(task: keras.Model, preset: pathlib.Path):
+def save_preset(task: "keras.Model", preset: pathlib.Path):
     """Save a preset atomically: the folder is either missing or complete."""
     partial = preset.with_name("preset.tmp")
     shutil.rmtree(partial, ignore_errors=True)

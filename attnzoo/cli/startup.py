@@ -20,25 +20,46 @@ def is_command() -> bool:
     if program == "-m":  # Python has not found the module yet.
         words = sys.orig_argv
         return "-mattnzoo" in words or "attnzoo" in words[words.index("-m") + 1 :][:1]
-    return os.path.basename(program).removesuffix(".exe") == "attnzoo"
+    folder, name = os.path.split(program)
+    if name == "__main__.py":
+        return os.path.basename(folder) == "attnzoo"
+    return name.removesuffix(".exe") == "attnzoo"
 
 
-@contextlib.contextmanager
-def loading():
-    """Load the command's backend without log lines, exiting on Ctrl-C; no-op in a program."""
-    if not is_command():
-        yield
-        return
+# What Keras and KerasHub load where it is installed, and a command that only reads text can spare.
+_SPARED = ("tensorflow", "tensorflow_text", "jax", "matplotlib")
+
+
+def load_backend(alone: bool = False):
+    """Load Keras and its backend without log lines; exit on Ctrl-C, if this is the command.
+
+    Args:
+        alone: Whether to spare other backends and matplotlib, in all of this process.
+    """
+    if alone and is_command() and "keras" not in sys.modules:
+        for name in _SPARED:
+            if name.partition("_")[0] != _backend():
+                sys.modules[name] = None  # type: ignore[assignment] # An ImportError, from now on.
     try:
         with without_start_up_lines():
-            yield
+            import keras  # noqa: F401
     except KeyboardInterrupt:
+        if not is_command():
+            raise
         print("attnzoo: stopped before it began. Give the command again.", file=sys.stderr)
         sys.exit(INTERRUPTED)
 
 
+def _backend() -> str:
+    """Return the name of Keras's backend, before Keras is loaded; TensorFlow if it is not known."""
+    return os.environ.get("KERAS_BACKEND") or "tensorflow"
+
+
 def load_tensorflow():
-    """Load TensorFlow, which the models need on every backend, without its start-up lines."""
+    """Load TensorFlow, which the models need on every backend, without its start-up lines.
+
+    It stays away if `load_backend` has spared it.
+    """
     if "tensorflow" not in sys.modules:
         with without_start_up_lines():
             import tensorflow  # noqa: F401

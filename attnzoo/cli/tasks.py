@@ -9,7 +9,9 @@ from attnzoo.cli.startup import load_tensorflow
 
 def add_preset_argument(parser: argparse.ArgumentParser):
     """Add the preset, for all commands that use a trained task."""
-    parser.add_argument("preset", help="a preset's directory or name, or a run's folder")
+    parser.add_argument(
+        "preset", help="a preset's name or directory, a run's folder, or hf://user/name"
+    )
 
 
 def add_decoding_arguments(parser: argparse.ArgumentParser):

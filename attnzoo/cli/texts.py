@@ -1,8 +1,11 @@
 """Texts for a model and from a model: unknown symbols, and inflections."""
 
 import sys
+from typing import TYPE_CHECKING
 
-import keras
+if TYPE_CHECKING:
+    import keras
+
 
 _UNKNOWN = ("[UNK]", "<unk>")
 
@@ -12,7 +15,21 @@ def join_symbols(symbols: str) -> str:
     return symbols.replace(" ", "").replace("▁", " ")
 
 
-def warn_unknown(task: keras.Model, texts: list[str], command: str) -> bool:
+def split_inflection(text: str) -> tuple[str, str]:
+    """Return lemma and tags of a text, which a tab or the last space separates.
+
+    Raises:
+        ValueError: If there is no tab and no space.
+    """
+    lemma, _, tags = text.partition("\t") if "\t" in text else text.rpartition(" ")
+    if not (lemma.strip() and tags.strip()):
+        raise ValueError(
+            f"A text to inflect must be a lemma, a space or a tab, and its tags. Received: {text!r}"
+        )
+    return lemma.strip(), tags.strip()
+
+
+def warn_unknown(task: "keras.Model", texts: list[str], command: str) -> bool:
     """Warn on standard error about texts with symbols that a model does not know.
 
     Args:
@@ -39,11 +56,20 @@ def warn_unknown(task: keras.Model, texts: list[str], command: str) -> bool:
     cure = "" if any(has_unknown(lower)) else "; in lower case it knows them"
     print(
         f"attnzoo {command}: the model does not know all symbols of {len(unknown)} of "
-        f"{len(texts)} texts, such as {unknown[0]!r}, and reads [UNK] in their place{cure}.",
+        f"{len(texts)} texts, such as {_example(tokenizer, unknown[0])}, and reads [UNK] in their "
+        f"place{cure}.",
         file=sys.stderr,
         flush=True,
     )
     return True
+
+
+def _example(tokenizer, text):
+    """Return a text with its first unknown symbol, where the tokenizer has symbols."""
+    if not hasattr(tokenizer, "symbols"):
+        return repr(text)
+    pairs = zip(tokenizer.symbols(text), tokenizer(text), strict=True)
+    return f"{next(symbol for symbol, id in pairs if id == tokenizer.unk_token_id)!r} in {text!r}"
 
 
 def _make_unknown_check(tokenizer):

@@ -5,10 +5,10 @@ input, or one folder of CNN / Daily Mail stories; with --fields one file of JSON
 --inflections one TSV file of lemma, form and tags, as SIGMORPHON and UniMorph have them; with
 --task classifier one file whose lines are a label, white space and a text; with --task tagger one
 file of words, tab, tags, or of a word a line (.conll, .conllu); with --task masked_lm files with
-one text a line. The run folder then holds recipe.json (the settings), history.csv (one line an
-epoch), best.weights.h5, and at the end metrics.json and preset/: the model of the best epoch, or
-with --average the mean of the best ones, for the other commands and for --preset. The same command
-resumes an interrupted run.
+one text a line; with --task span_qa files of questions, SQuAD's .json or JSON lines. The run folder
+then holds recipe.json (the settings), history.csv (one line an epoch), best.weights.h5, and at the
+end metrics.json and preset/: the model of the best epoch, or with --average the mean of the best
+ones, for the other commands and for --preset. The same command resumes an interrupted run.
 
   attnzoo train --train train.tsv.gz --dev dev.tsv.gz --output runs/g2p
   attnzoo train --train train.en train.de --dev val.en val.de --output runs/en-de \\
@@ -28,6 +28,8 @@ resumes an interrupted run.
       --output runs/language
   attnzoo train --task classifier --model transformer --preset runs/language/preset \\
       --train train.txt --dev dev.txt --output runs/fine-tuned
+  attnzoo train --task span_qa --train train.jsonl --dev dev.jsonl --max-source-length 384 \\
+      --stride 128 --span-unit characters --source-tokenizer character --output runs/questions
   attnzoo train --train train.tsv --dev dev.tsv --output runs/one --print-config > run.yaml
   attnzoo train --config run.yaml --learning-rate 0.001 --output runs/two
 """
@@ -148,8 +150,9 @@ def train(
 
     Args:
         settings: The settings.
-        data: (source, target) pairs of strings; for a classifier (text, label) pairs;
-            for a tagger (words, tags) pairs; for a masked language model texts.
+        data: (source, target) pairs of strings; for a classifier (text, label) pairs; for a tagger
+            (words, tags) pairs; for a masked language model texts; for question answering
+            `attnzoo.data.Question`s.
         dev_data: Data of the same form, for early stopping.
         output: The run folder.
         overwrite: Whether to replace a run in the folder.

@@ -10,12 +10,15 @@ from attnzoo.data.datasets import (
     read_texts,
     read_tsv,
 )
-from attnzoo.data.inflections import read_inflections
+from attnzoo.data.inflections import inflection_source, read_inflections
 from attnzoo.data.labelled_batches import LabelledBatches
 from attnzoo.data.lines import read_lines
 from attnzoo.data.masked_batches import MaskedBatches
+from attnzoo.data.questions import Question, read_questions
+from attnzoo.data.span_batches import SpanBatches
 from attnzoo.data.subword_sampling import SubwordSampler
 from attnzoo.data.summaries import read_json_lines, read_stories
+from attnzoo.data.super_resolution_batches import SuperResolutionBatches, shrink_image
 from attnzoo.data.tagged import read_conll, read_conllu, read_tagged
 from attnzoo.data.tagged_batches import TaggedBatches
 
@@ -24,12 +27,16 @@ __all__ = [
     "CharacterTokenizer",
     "LabelledBatches",
     "MaskedBatches",
+    "Question",
+    "SpanBatches",
     "SubwordSampler",
+    "SuperResolutionBatches",
     "SymbolTokenizer",
     "TaggedBatches",
     "cmudict_split",
     "group_references",
     "load_cmudict",
+    "inflection_source",
     "read_conll",
     "read_conllu",
     "read_inflections",
@@ -37,10 +44,12 @@ __all__ = [
     "read_labelled",
     "read_lines",
     "read_parallel",
+    "read_questions",
     "read_stories",
     "read_tagged",
     "read_texts",
     "read_tsv",
+    "shrink_image",
     "train_subword_tokenizer",
 ]
 

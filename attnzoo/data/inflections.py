@@ -50,14 +50,27 @@ def read_inflections(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
     return _read(existing(path, "path"))
 
 
+def inflection_source(lemma: str, tags: str) -> str:
+    """Return the source of one pair of `read_inflections`.
+
+    Args:
+        lemma: The lemma.
+        tags: Tags, separated by `;`, or as `name=value` by `,`.
+
+    Example:
+        >>> attnzoo.data.inflection_source("ev", "N;LOC;SG")
+        'e v <N> <LOC> <SG>'
+    """
+    return " ".join([_characters(lemma), *(f"<{tag}>" for tag in _split_tags(tags))])
+
+
 def _read(path):
     rows = ((number, line.split("\t")) for number, line in number_filled_lines(path))
     sample = list(itertools.islice(rows, _SAMPLE))
     order = _order([columns for _, columns in sample])
     for number, columns in itertools.chain(sample, rows):
         lemma, form, tags = _arrange(columns, order, f"{path}, line {number}")
-        marks = [f"<{tag}>" for tag in _split_tags(tags)]
-        yield " ".join([_characters(lemma), *marks]), _characters(form)
+        yield inflection_source(lemma, tags), _characters(form)
 
 
 def _order(rows):

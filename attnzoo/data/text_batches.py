@@ -37,7 +37,7 @@ class TextBatches(PlannedBatches):
 
     def __init__(
         self,
-        texts: Sequence[str],
+        texts: Sequence,
         preprocessor: keras.layers.Layer,
         *,
         batch_size: int | None = None,
@@ -60,7 +60,7 @@ class TextBatches(PlannedBatches):
         self.shuffle = shuffle
         self.seed = seed
         self.subword_sampling = subword_sampling
-        self._ids = self._drawn_ids = preprocessor.tokenize(texts)
+        self._ids = self._drawn_ids = self._tokenize(texts)
         preprocessor.length_of(self._ids)  # Warns about texts that are too long.
         self._lengths = np.array([len(ids) for ids in self._ids])
         self._sampler = None
@@ -78,6 +78,10 @@ class TextBatches(PlannedBatches):
         """Share of padding among an epoch's cells. In [0, 1)."""
         masks = [self._pack(rows)["padding_mask"] for rows in self._plan]
         return 1.0 - sum(mask.sum() for mask in masks) / sum(mask.size for mask in masks)
+
+    def _tokenize(self, texts):
+        """Return the ids of all rows, without special tokens at their ends."""
+        return self.preprocessor.tokenize(texts)
 
     def _pack(self, rows):
         """Pack the epoch's ids; a text whose draw does not fit has its own ids."""

@@ -10,19 +10,20 @@ import sys
 import keras
 import numpy as np
 
-from attnzoo.export.graph import run_exported, write_graph
+from attnzoo.export.formats.names import from_json, to_json
 from attnzoo.export.specs.families import make_spec
 from attnzoo.models.preprocessing.packing import as_lists
 
 
-def write_in_child(spec, workplace, made, feeds):
-    """Save the task as a preset; let a process under TensorFlow write, load and run the SavedModel.
+def write_in_child(form, spec, workplace, made, feeds):
+    """Save the task as a preset; let a process under TensorFlow write, load and run the graph.
 
     Args:
+        form: The `Format`.
         spec: The `ServingSpec` of the task.
         workplace: A directory for temporary files.
-        made: Where the SavedModel is written.
-        feeds: Inputs by name, as `run_exported` takes them.
+        made: Where the graph is written.
+        feeds: Inputs by name, as `Format.run` takes them.
     """
     task = spec.task
     preset = os.path.join(workplace, "preset")
@@ -30,6 +31,7 @@ def write_in_child(spec, workplace, made, feeds):
     modules = _modules_of(spec)
     task.save_to_preset(preset)
     request = {
+        "format": to_json(form),
         "preset": preset,
         "task": [type(task).__module__, type(task).__name__],
         "has_preprocessor": task.preprocessor is not None,
@@ -63,7 +65,7 @@ def write_in_child(spec, workplace, made, feeds):
     )
     if child.returncode != 0:
         raise RuntimeError(
-            "The child process that writes the SavedModel under TensorFlow failed, with exit "
+            f"The child process that writes the {form.product} under TensorFlow failed, with exit "
             f"status {child.returncode}. The end of what it said:\n{child.stderr[-4000:]}"
         )
     return tuple(
@@ -89,9 +91,10 @@ def main(arguments=None):
     )
     options = keras.saving.deserialize_keras_object(request["options"])
     spec = make_spec(task, request["inputs"], **options)
+    form = from_json(request["format"])
     with spec.as_exported():
-        write_graph(spec, request["directory"])
-    both = run_exported(request["directory"], request["feeds"])
+        form.write(spec, request["directory"])
+    both = form.run(spec, request["directory"], request["feeds"])
     for part, outputs in zip(("all", "first"), both, strict=True):
         np.savez(f"{request['results']}_{part}.npz", **outputs)
 
@@ -121,7 +124,7 @@ def _modules_of(spec):
     for module, name in sorted(found):
         if module in ("__main__", "__mp_main__"):
             raise ValueError(
-                f"Under {keras.backend.backend()} a SavedModel is written by a child process, "
+                f"Under {keras.backend.backend()} an export is written by a child process, "
                 "which must be able to import the model's classes: move this one from the script "
                 f"or notebook to a module of its own. Received: {name!r}, defined in {module}"
             )

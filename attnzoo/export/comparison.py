@@ -1,30 +1,31 @@
-"""Comparison of the SavedModel's outputs with the live model's."""
+"""Comparison of the exported graph's outputs with the live model's."""
 
 import numpy as np
 
 from attnzoo.export.specs.base import pad_to
 
 
-def compare(spec, verify, live, exported):
-    """Compare the SavedModel's outputs with the live model's, row by row.
+def compare(spec, verify, live, exported, product: str = "SavedModel"):
+    """Compare the exported graph's outputs with the live model's, row by row.
 
     Args:
         spec: The `ServingSpec` of the task.
         verify: The inputs, as Python values.
         live: The live model's outputs, from `spec.run_live`.
-        exported: The SavedModel's outputs: of the whole batch, and of the first row alone.
+        exported: The graph's outputs: of the whole batch, and of the first row alone.
+        product: What the message calls the graph.
 
     Raises:
         RuntimeError: At the first difference.
     """
     whole, first = exported
     for row, source in enumerate(verify):
-        _compare_row(spec, source, row, live, whole)
+        _compare_row(spec, source, row, live, whole, product)
     # A source must give the same outputs alone in a batch as among others.
-    _compare_row(spec, verify[0], 0, live, first)
+    _compare_row(spec, verify[0], 0, live, first, product)
 
 
-def _compare_row(spec, source, row, live, exported):
+def _compare_row(spec, source, row, live, exported, product):
     given = {name: value[row] for name, value in exported.items()}
     expected = spec.expected(live, row, given)
     tolerances = spec.tolerances(expected)
@@ -39,9 +40,9 @@ def _compare_row(spec, source, row, live, exported):
             equal = np.array_equal(one, other)
         if not equal:
             raise RuntimeError(
-                "The SavedModel's outputs differ from the live model's, and it was removed. First "
+                f"The {product}'s outputs differ from the live model's, and it was removed. First "
                 f"difference: `{name}` for the source {source!r}.\n"
-                f"SavedModel: {_show(one)}\nlive model: {_show(other)}"
+                f"{product}: {_show(one)}\nlive model: {_show(other)}"
             )
 
 

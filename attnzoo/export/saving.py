@@ -1,4 +1,4 @@
-"""`saved_model`: check the arguments, write, run, compare, and then move the result to its path."""
+"""Exports: check the arguments, write, run, compare, and then move the result to its path."""
 
 import importlib.util
 import os
@@ -8,7 +8,8 @@ import keras
 
 from attnzoo.export.child import write_in_child
 from attnzoo.export.comparison import compare
-from attnzoo.export.graph import run_exported, write_graph
+from attnzoo.export.formats.base import Format
+from attnzoo.export.formats.saved_model import SavedModel
 from attnzoo.export.precision import full_precision
 from attnzoo.export.specs.families import make_spec
 
@@ -102,15 +103,37 @@ def saved_model(
         >>> generate(text=tf.constant(["cat", "hat"]))["text"].numpy()
         array([b'K AE T', b'HH AE T'], dtype=object)
     """
+    return save(SavedModel(), task, path, inputs, overwrite=overwrite, verify=verify, **options)
+
+
+def save(
+    form: Format,
+    task: keras.Model,
+    path: str | os.PathLike,
+    inputs: str,
+    *,
+    overwrite: bool,
+    verify: list | None,
+    **options,
+) -> str:
+    """Write a graph of a task in a format, and check that its outputs equal the live model's.
+
+    Args:
+        form: The format.
+        task, path, inputs, overwrite, verify, **options: As in `saved_model`.
+
+    Returns:
+        `path`, absolute.
+    """
     if verify is not None and (isinstance(verify, str) or not len(verify)):
         raise ValueError(
             f"`verify` must be a list of at least one source, or None. Received: verify={verify!r}"
         )
     if importlib.util.find_spec("tensorflow") is None:
-        raise ImportError("`saved_model` needs TensorFlow. Install it with: pip install tensorflow")
+        raise ImportError("An export needs TensorFlow. Install it with: pip install tensorflow")
     spec = make_spec(task, inputs, **options)
     path = os.path.abspath(os.fspath(path))
-    _check_path(path, overwrite)
+    _check_path(path, form, overwrite)
 
     with spec.as_exported(), full_precision():
         verify = _sample(spec) if verify is None else list(verify)
@@ -120,9 +143,10 @@ def saved_model(
         with tempfile.TemporaryDirectory(
             dir=os.path.dirname(path), prefix=f".{os.path.basename(path)}."
         ) as workplace:
-            made = os.path.join(workplace, "saved_model")
-            exported = _write_and_run(spec, workplace, made, feeds)
-            compare(spec, verify, live, exported)
+            made = os.path.join(workplace, "made")
+            exported = _write_and_run(form, spec, workplace, made, feeds)
+            exported = [form.restore(spec, outputs) for outputs in exported]
+            compare(spec, verify, live, exported, form.product)
             if os.path.lexists(path):
                 os.replace(path, os.path.join(workplace, "replaced"))
             os.replace(made, path)
@@ -139,15 +163,15 @@ def _sample(spec):
     return samples
 
 
-def _write_and_run(spec, workplace, made, feeds):
-    """Write the SavedModel to `made`; return its outputs for all `feeds`, and for the first row."""
+def _write_and_run(form, spec, workplace, made, feeds):
+    """Write the graph to `made`; return its outputs for all `feeds`, and for the first row."""
     if keras.backend.backend() != "tensorflow":
-        return write_in_child(spec, workplace, made, feeds)
-    write_graph(spec, made)
-    return run_exported(made, feeds)
+        return write_in_child(form, spec, workplace, made, feeds)
+    form.write(spec, made)
+    return form.run(spec, made, feeds)
 
 
-def _check_path(path, overwrite):
+def _check_path(path, form, overwrite):
     if not os.path.lexists(path):
         return
     if not overwrite:
@@ -156,8 +180,9 @@ def _check_path(path, overwrite):
             f"Received: path={path!r}"
         )
     empty = os.path.isdir(path) and not os.listdir(path)
-    if not (empty or os.path.isfile(os.path.join(path, "saved_model.pb"))):
+    if not (empty or os.path.isfile(os.path.join(path, form.marker))):
         raise FileExistsError(
-            "`overwrite=True` replaces only a SavedModel, and the path holds something else. "
+            f"`overwrite=True` replaces only an earlier {form.product}, and the path holds "
+            "something else. "
             f"Received: path={path!r}"
         )

@@ -45,6 +45,22 @@ from attnzoo.layers.scores.location_sensitive import LocationSensitiveScore
 from attnzoo.layers.spelling import WordSpelling
 from attnzoo.layers.transformer.blocks import TransformerDecoderBlock, TransformerEncoderBlock
 from attnzoo.layers.transformer.feed_forward import FeedForward
+from attnzoo.layers.vision.bottleneck import BottleneckBlock, BottleneckTransformerBlock
+from attnzoo.layers.vision.cbam import CBAM
+from attnzoo.layers.vision.channel_attention import ChannelAttention
+from attnzoo.layers.vision.channel_attention_block import ChannelAttentionBlock
+from attnzoo.layers.vision.efficient_channel import EfficientChannelAttention
+from attnzoo.layers.vision.external import ExternalAttention
+from attnzoo.layers.vision.global_context import GlobalContext
+from attnzoo.layers.vision.hybrid_attention_block import HybridAttentionBlock
+from attnzoo.layers.vision.non_local import NonLocalBlock
+from attnzoo.layers.vision.overlapping_cross_attention import OverlappingCrossAttention
+from attnzoo.layers.vision.overlapping_cross_attention_block import OverlappingCrossAttentionBlock
+from attnzoo.layers.vision.polarized import PolarizedSelfAttention
+from attnzoo.layers.vision.relative_2d import RelativeSelfAttention2D
+from attnzoo.layers.vision.residual_hybrid_attention_group import ResidualHybridAttentionGroup
+from attnzoo.layers.vision.squeeze_excitation import SqueezeExcitation
+from attnzoo.layers.vision.window_attention import WindowAttention
 
 __all__ = [
     "AdditiveScore",
@@ -55,16 +71,25 @@ __all__ = [
     "AttentivePooling",
     "BahdanauAttention",
     "BilinearScore",
+    "BottleneckBlock",
+    "BottleneckTransformerBlock",
     "Bridge",
+    "CBAM",
+    "ChannelAttention",
+    "ChannelAttentionBlock",
     "ChunkwiseAttention",
     "CoverageAttention",
     "CoverageScore",
     "DotScore",
+    "EfficientChannelAttention",
     "ExactHardAttention",
     "ExactMonotonicAttention",
+    "ExternalAttention",
     "FeedForward",
+    "GlobalContext",
     "GumbelSoftmaxAttention",
     "HardAttention",
+    "HybridAttentionBlock",
     "LearnedPosition",
     "LinearChainCRF",
     "LocalAttention",
@@ -77,19 +102,27 @@ __all__ = [
     "MonotonicMarginalLogits",
     "MultiHeadAttention",
     "MultiHeadSelfAttention",
+    "NonLocalBlock",
+    "OverlappingCrossAttention",
+    "OverlappingCrossAttentionBlock",
     "PointerGenerator",
+    "PolarizedSelfAttention",
     "Position",
     "RNNEncoder",
     "ReinforceAttention",
     "RelativePosition",
+    "RelativeSelfAttention2D",
+    "ResidualHybridAttentionGroup",
     "RotaryPosition",
     "Score",
     "SinusoidalPosition",
     "SoftAttention",
+    "SqueezeExcitation",
     "StraightThroughAttention",
     "T5Position",
     "TransformerDecoderBlock",
     "TransformerEncoderBlock",
+    "WindowAttention",
     "WordSpelling",
 ]
 

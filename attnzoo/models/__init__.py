@@ -1,11 +1,15 @@
 """Ready-made models: a backbone, its tasks and its preprocessor for each family."""
 
+from attnzoo.models.hat.backbone import HATBackbone
+from attnzoo.models.hat.super_resolution import HATSuperResolution
 from attnzoo.models.objectives.reinforce import ReinforceMixin, ReinforceModel
 from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
 from attnzoo.models.rnn_encoder.preprocessor import (
+    RNNSpanQAPreprocessor,
     RNNTextClassifierPreprocessor,
     RNNTokenTaggerPreprocessor,
 )
+from attnzoo.models.rnn_encoder.span_qa import RNNSpanQA
 from attnzoo.models.rnn_encoder.text_classifier import RNNTextClassifier
 from attnzoo.models.rnn_encoder.token_tagger import RNNTokenTagger
 from attnzoo.models.rnn_seq2seq.backbone import RNNSeq2SeqBackbone
@@ -29,10 +33,14 @@ from attnzoo.models.transformer_seq2seq.preprocessor import TransformerSeq2SeqLM
 from attnzoo.models.transformer_seq2seq.seq2seq_lm import TransformerSeq2SeqLM
 
 __all__ = [
+    "HATBackbone",
+    "HATSuperResolution",
     "RNNEncoderBackbone",
     "RNNSeq2SeqBackbone",
     "RNNSeq2SeqLM",
     "RNNSeq2SeqLMPreprocessor",
+    "RNNSpanQA",
+    "RNNSpanQAPreprocessor",
     "RNNTextClassifier",
     "RNNTextClassifierPreprocessor",
     "RNNTokenTagger",

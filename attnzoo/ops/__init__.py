@@ -14,6 +14,7 @@ from attnzoo.ops.linear import linear, weighted_sum
 from attnzoo.ops.location import location_features
 from attnzoo.ops.marginal import marginal_log_probs, target_log_probs
 from attnzoo.ops.masks import causal_mask, combine_masks, padding_mask
+from attnzoo.ops.matches import ngram_matches
 from attnzoo.ops.monotonic import (
     all_monotonic_alignments,
     choose_probabilities,
@@ -29,6 +30,7 @@ from attnzoo.ops.normalizers import (
     sparsemax,
 )
 from attnzoo.ops.pointer import copy_places, pointer_log_probs
+from attnzoo.ops.updates import write_steps
 from attnzoo.ops.windows import gather_windows, spread_windows
 
 __all__ = [
@@ -57,6 +59,7 @@ __all__ = [
     "monotonic_alignments",
     "move_by_jumps",
     "move_freely",
+    "ngram_matches",
     "observe",
     "padding_mask",
     "pointer_log_probs",
@@ -64,4 +67,5 @@ __all__ = [
     "spread_windows",
     "target_log_probs",
     "weighted_sum",
+    "write_steps",
 ]

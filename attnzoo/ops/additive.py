@@ -21,6 +21,8 @@ from attnzoo.ops.sizes import fits_whole
 _BLOCK_ELEMENTS = choose(2**17, torch=2**21)
 # Up to this many elements [B, T, S, U] plain autodiff is at least as fast as blocks.
 _WHOLE_ELEMENTS = choose(2**20, torch=2**22)
+# Where sizes are open, up to this many queries of a source are compared without blocks.
+_FEW_QUERIES = 16
 
 
 def additive_scores(query, key, vector):
@@ -98,6 +100,8 @@ def _is_small(query_shape, key_shape):
     batch, query_length, units = query_shape
     if query_length == 1:
         return True  # [B, 1, S, U] is as large as the key.
+    if None in (batch, key_shape[1]) and query_length is not None:
+        return query_length <= _FEW_QUERIES  # A beam in a graph for sources of any length.
     return fits_whole((batch, query_length, key_shape[1], units), _WHOLE_ELEMENTS)
 
 

@@ -10,6 +10,7 @@ from attnzoo.plotting.alignments import plot_alignment_page, plot_alignments
 from attnzoo.plotting.curves import plot_curves
 from attnzoo.plotting.heads import plot_heads
 from attnzoo.plotting.highlights import highlight_html, highlight_terminal
+from attnzoo.plotting.images import plot_images
 
 __all__ = [
     "highlight_html",
@@ -18,4 +19,5 @@ __all__ = [
     "plot_alignments",
     "plot_curves",
     "plot_heads",
+    "plot_images",
 ]

@@ -1,15 +1,19 @@
-"""The built-in presets: their names, and the folder of their files.
+"""The built-in presets: trained models, found by name, task or language, each with its card.
 
-A preset is named family_size_data. `attnzoo.models.RNNSeq2SeqLM.from_preset(name)` loads it.
+A preset is named family_size_data, and some have a short alias, such as `g2p_en`.
+`attnzoo.models.RNNSeq2SeqLM.from_preset(name)` loads one, `attnzoo presets` lists all.
 """
 
-import pathlib
+from attnzoo.presets.card import Card, Score, read_card
+from attnzoo.presets.table import ALIASES, PRESETS, find_preset, list_presets, suggest
 
-_FOLDER = pathlib.Path(__file__).parent
-
-PRESETS: dict[str, pathlib.Path] = {
-    # English letters to ARPAbet phonemes: the model of `attnzoo demo` after 5 epochs, on JAX.
-    "rnn_seq2seq_small_cmudict": _FOLDER / "rnn_seq2seq_small_cmudict",
-}
-
-__all__ = ["PRESETS"]
+__all__ = [
+    "ALIASES",
+    "Card",
+    "PRESETS",
+    "Score",
+    "find_preset",
+    "list_presets",
+    "read_card",
+    "suggest",
+]

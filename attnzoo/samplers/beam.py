@@ -6,6 +6,7 @@ import keras
 import keras_hub
 from keras import ops, tree
 
+from attnzoo.ops import write_steps
 from attnzoo.samplers.history import History
 from attnzoo.samplers.phrases import Phrase
 from attnzoo.samplers.rules import Rules
@@ -281,11 +282,12 @@ class BeamSampler(keras_hub.samplers.Sampler):
         kept, candidate = best < beams, ops.maximum(best - beams, 0)
         origin = ops.where(kept, best, beams + candidate // count)
 
+        here = ops.arange(ops.shape(opened)[1], dtype="int32") == index  # [T]
+        here = ops.logical_and(here, ops.logical_not(kept)[:, :, None])  # [B, 2 * K, T]
+
         def grow(sequences, new):
             """Return sequences [B, 2 * K, T]: kept ones unchanged, others continued by `new`."""
-            grown = _pick(sequences, origin)
-            new = ops.where(kept, ops.take(grown, index, axis=2), new)
-            return ops.slice_update(grown, (0, 0, index), new[:, :, None])
+            return ops.where(here, new[:, :, None], _pick(sequences, origin))
 
         def follow(leaf):
             return ops.take(leaf, rows, axis=0)
@@ -295,7 +297,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
         if "paths" in state:
             made = cache["alignments"][:, None]  # [B * K, 1, S]
             made = ops.cast(made, state["alignments"].dtype)
-            paths["alignments"] = ops.slice_update(state["alignments"], (0, index, 0), made)
+            paths["alignments"] = write_steps(state["alignments"], made, index, axis=1)
             paths["paths"] = grow(state["paths"], candidate // count)
         return {
             "tokens": grow(state["tokens"], ops.take_along_axis(tokens, candidate, axis=1)),

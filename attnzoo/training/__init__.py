@@ -1,5 +1,6 @@
 """Losses, metrics, reports and callbacks."""
 
+from attnzoo.training.answer_metrics import answer_exact_match, answer_f1, normalize_answer
 from attnzoo.training.averaging import BestCheckpoints, average_checkpoints
 from attnzoo.training.callbacks import TrainingBackup
 from attnzoo.training.in_batch_negatives import InBatchNegatives, PartnerAccuracy
@@ -17,6 +18,7 @@ from attnzoo.training.metrics import (
     token_error_rate,
     word_error_rate,
 )
+from attnzoo.training.peak_signal_to_noise import PeakSignalToNoise
 from attnzoo.training.reports import format_predictions
 from attnzoo.training.rouge_scores import UnicodeTokenizer, rouge
 from attnzoo.training.schedules import (
@@ -36,11 +38,14 @@ __all__ = [
     "InBatchNegatives",
     "InverseSquareRootDecay",
     "PartnerAccuracy",
+    "PeakSignalToNoise",
     "SmoothedCrossEntropy",
     "TokenAccuracy",
     "TrainingBackup",
     "UnicodeTokenizer",
     "VariableSchedule",
+    "answer_exact_match",
+    "answer_f1",
     "average_checkpoints",
     "bleu",
     "character_error_rate",
@@ -52,6 +57,7 @@ __all__ = [
     "inverse_sigmoid_decay",
     "linear_decay",
     "mean_edit_distance",
+    "normalize_answer",
     "phoneme_error_rate",
     "rouge",
     "tag_accuracy",

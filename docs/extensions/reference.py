@@ -20,6 +20,7 @@ MODULES = (
     "data",
     "training",
     "export",
+    "importing",
     "plotting",
     "analysis",
     "presets",

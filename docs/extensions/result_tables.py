@@ -12,7 +12,8 @@ No number of a result is written by hand. In a page stand directives and roles i
     {epoch}`multi30k/luong, val_accuracy, best`      or `last`, or the number of an epoch, from 1
     {trial}`repeated/luong on cmudict`               one of those runs
 
-`python docs/extensions/result_tables.py` writes the table of README.md anew.
+`python docs/extensions/result_tables.py` writes the tables of README.md anew: this one, and that of
+the presets.
 """
 
 import json
@@ -44,7 +45,9 @@ CHOICES = (
     ("no repeats and no gaps in long outputs", "coverage"),
     ("a window in a long source", "local_predictive"),
 )
-_BEGIN, _END = "<!-- figures from benchmarks/runs -->", "<!-- end of figures -->"
+# What is made anew in README.md stands between such lines.
+_FIGURES = "<!-- figures from benchmarks/runs -->", "<!-- end of figures -->"
+_PRESETS = "<!-- presets from their cards -->", "<!-- end of presets -->"
 
 
 # === Runs ===
@@ -290,10 +293,27 @@ def _table(heads, rows) -> str:
 
 
 def update_front_page(text: str) -> str:
-    """Return the text of README.md with its table of figures made anew."""
-    before, rest = text.split(_BEGIN)
-    _, after = rest.split(_END)
-    return f"{before}{_BEGIN}\n\n{choices()}\n\n{_END}{after}"
+    """Return the text of README.md with its tables made anew."""
+    for (begin, end), make in ((_FIGURES, choices), (_PRESETS, trained_models)):
+        before, rest = text.split(begin)
+        _, after = rest.split(end)
+        text = f"{before}{begin}\n\n{make()}\n\n{end}{after}"
+    return text
+
+
+def trained_models() -> str:
+    """Return the table of README.md with a row for each alias of a preset."""
+    from attnzoo.presets import ALIASES, find_preset, list_presets, read_card
+    from attnzoo.presets.markdown import headline
+
+    order = list(list_presets())
+    rows = []
+    for alias in sorted(ALIASES, key=lambda alias: order.index(ALIASES[alias])):
+        card = read_card(find_preset(alias))
+        given, output = card.example
+        languages = ", ".join(card.languages)
+        rows.append((card.task, languages, f"`{alias}`", f"{given} → {output}", headline(card)))
+    return _table(("task", "language", "preset", "example", "on test"), rows)
 
 
 def setup(app):

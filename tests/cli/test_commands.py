@@ -34,7 +34,20 @@ def preset(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "train", "evaluate", "leaderboard", "predict", "plot", "export"]
+    "command",
+    [
+        "demo",
+        "evaluate",
+        "export",
+        "import-weights",
+        "leaderboard",
+        "plot",
+        "predict",
+        "presets",
+        "publish",
+        "retrain",
+        "train",
+    ],
 )
 def test_each_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as stop:

@@ -236,7 +236,7 @@ def test_a_preset_that_does_not_fit_is_refused(save, options, message, tmp_path)
     ("preset", "message"),
     [
         ("nowhere", "A preset must be one of .* Received: preset='nowhere'"),
-        ("hf://someone/something", "from a built-in preset or a directory: load another in Python"),
+        ("kaggle://someone/something", "a directory or hf://user/name: load another in Python"),
         (None, "must lie outside the run folder, which is written anew. Received: preset="),
     ],
 )

@@ -13,7 +13,20 @@ import pytest
 from attnzoo.cli import main
 from attnzoo.cli.interrupts import stopping_within_a_step
 
-COMMANDS = ("demo", "train", "evaluate", "leaderboard", "predict", "plot", "export")
+COMMANDS = (
+    "demo",
+    "evaluate",
+    "export",
+    "import-weights",
+    "leaderboard",
+    "plot",
+    "predict",
+    "presets",
+    "publish",
+    "retrain",
+    "train",
+)
+RESUMED = ("demo", "retrain", "train")  # What the same command goes on with.
 
 # Trains as the command does, and tells when steps begin.
 CHILD = """\
@@ -113,8 +126,12 @@ ARGUMENTS = {
     "evaluate": ["preset", "--data", "a"],
     "leaderboard": ["runs/one"],
     "predict": ["preset"],
+    "presets": ["preset"],
+    "publish": ["preset", "hf://user/name"],
+    "retrain": ["preset", "--output", "runs/one"],
     "plot": ["preset", "a", "--output", "a.png"],
     "export": ["preset", "model"],
+    "import-weights": ["hat", "weights.pth", "preset"],
 }
 
 
@@ -124,11 +141,12 @@ def test_every_command_says_how_to_go_on(command, monkeypatch, capsys):
     def run(arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(importlib.import_module(f"attnzoo.cli.{command}"), "run", run)
+    module = importlib.import_module(f"attnzoo.cli.{command.replace('-', '_')}")
+    monkeypatch.setattr(module, "run", run)
     assert main([command, *ARGUMENTS[command]]) == 130
     said = capsys.readouterr()
     assert said.err.startswith(f"attnzoo {command}: stopped. ") and said.err.count("\n") == 1
-    assert said.out == "" and ("runs/one" in said.err) == (command in ("demo", "train"))
+    assert said.out == "" and ("runs/one" in said.err) == (command in RESUMED)
     if command in ("demo", "train"):
         assert main([command, *ARGUMENTS[command], "--overwrite"]) == 130
         assert "The same command without --overwrite goes on" in capsys.readouterr().err

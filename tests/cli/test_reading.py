@@ -196,11 +196,11 @@ def test_capital_letters_that_a_model_does_not_know_are_told(tmp_path, monkeypat
     assert told(letters, "cat\n\nact\n", *given) == []
     (line,) = told(letters, "cat\nCAT\nACT\nTAC\n", *given)  # Once, for the first lines with any.
     assert line == (
-        "attnzoo predict: the model does not know all symbols of 1 of 2 texts, such as 'CAT', and "
-        "reads [UNK] in their place; in lower case it knows them."
+        "attnzoo predict: the model does not know all symbols of 1 of 2 texts, such as 'C' in "
+        "'CAT', and reads [UNK] in their place; in lower case it knows them."
     )
     (line,) = told(letters, "DOG\n", *given)
-    assert line.endswith("of 1 of 1 texts, such as 'DOG', and reads [UNK] in their place.")
+    assert line.endswith("of 1 of 1 texts, such as 'D' in 'DOG', and reads [UNK] in their place.")
     assert told(letters, "DOG\n", *given, pointer_generator=True) == []
     lower = CharacterTokenizer.from_texts(["cat"], lowercase=True)
     assert told(lower, "CAT\n", *given) == []

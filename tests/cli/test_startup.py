@@ -1,5 +1,6 @@
 """What the command does before it works: no line of TensorFlow's, one where something compiles."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -58,7 +59,9 @@ def test_only_what_tensorflow_logs_is_kept_back(capfd, monkeypatch):
         (["python", "-m", "attnzoo", "predict"], "-m", True),
         (["python", "-mattnzoo"], "-m", True),
         (["python", "/usr/bin/attnzoo", "predict"], "/usr/bin/attnzoo", True),
+        (["python", "-m", "attnzoo"], "/site/attnzoo/__main__.py", True),
         (["python", "-m", "pytest", "attnzoo"], "-m", False),
+        (["python", "-m", "pytest", "attnzoo"], "/site/pytest/__main__.py", False),
         (["python", "train.py", "-m", "attnzoo"], "train.py", False),
         (["python", "-c", "pass"], "-c", False),
     ],
@@ -71,14 +74,20 @@ def test_only_the_command_is_the_command(words, program, expected, monkeypatch):
 
 @pytest.mark.backend_free
 def test_ctrl_c_while_the_command_loads_is_one_line(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["attnzoo"])
-    with pytest.raises(SystemExit) as stop, startup.loading():
+    @contextlib.contextmanager
+    def interrupted():
         raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(startup, "without_start_up_lines", interrupted)
+    monkeypatch.setattr(sys, "argv", ["attnzoo"])
+    with pytest.raises(SystemExit) as stop:
+        startup.load_backend()
     assert stop.value.code == 130
     assert capsys.readouterr().err == "attnzoo: stopped before it began. Give the command again.\n"
     monkeypatch.setattr(sys, "argv", ["train.py"])
-    with pytest.raises(KeyboardInterrupt), startup.loading():
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        startup.load_backend()
 
 
 @pytest.mark.backend_free

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.only("tensorflow")
 TEXTS = ["a good film", "", "not bad", "bad " * 13]
 # Small, and with the pooling that has something to look at.
 SMALL = {"encoder": {"num_layers": 1}}
+QUESTIONS = [("film", "a bad, (good) film"), ("bad film at all", "not, a"), ("at", "at")]
 CASES = {
     "classifier": (lambda: tiny.make_classifier(num_hops=2), {}),
     "tagger": (tiny.make_spelled_tagger, {}),
@@ -27,7 +28,17 @@ CASES = {
     ),
     "masked_lm": (lambda: tiny.make_transformer("MaskedLM", **SMALL), {"num_candidates": 3}),
     "span_qa": (lambda: tiny.make_transformer("SpanQA", **SMALL), {"max_words": 2}),
+    "reader": (lambda: make_reader(), {}),
 }
+
+
+def make_reader():
+    preprocessor = models.RNNSpanQAPreprocessor(
+        tiny.make_text_tokenizer(), sequence_length=11, span_unit="word_parts", no_answer=True
+    )
+    task = models.RNNSpanQA(tiny.make_encoder(), preprocessor, match_ngrams=2)
+    tools.set_weights(task, scale=0.5)
+    return task
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +57,8 @@ def consumed(tasks, tmp_path_factory):
     feeds["masked_lm"] = {"text": ["a [MASK] film", "film", "[MASK][MASK] bad"]}
     contexts = ["é\u00a0not  bad", "", "a film"]
     feeds["span_qa"] = {"question": ["a film", "good", "x " * 13], "context": contexts}
+    questions = [question for question, _ in QUESTIONS]
+    feeds["reader"] = {"question": questions, "context": [context for _, context in QUESTIONS]}
     feeds = {str(folder / name): [given] for name, given in feeds.items()}
     outputs = consume(feeds, folder)["outputs"]
     return {name: outputs[str(folder / name)][0] for name in tasks}
@@ -188,13 +201,29 @@ def test_of_two_answers_as_probable_either_is_right():
     assert not held(spec, live, {"spans": [0, 3], "answers": "a b", "probabilities": 0.5})
 
 
+def test_a_reader_may_find_no_answer(tasks, consumed):
+    live = tasks["reader"].answer(QUESTIONS, return_spans=True)
+    found = consumed["reader"]
+    assert found["answers"].tolist() == live["answers"]
+    assert found["spans"].tolist() == [list(span) for span in live["spans"]]
+    np.testing.assert_allclose(found["probabilities"], live["probabilities"], atol=1e-5)
+    assert {span == (0, 0) for span in live["spans"]} == {True, False}
+
+
+def test_windows_are_not_exported(tmp_path):
+    task = make_reader()
+    task.preprocessor.stride = 3
+    with pytest.raises(ValueError, match="does not split them into windows: .* stride=3"):
+        export.saved_model(task, tmp_path / "model")
+
+
 # === Bad input ===
 
 
 def test_every_task_has_a_family():
     tasks = [getattr(models, name) for name in models.__all__]
     tasks = [task for task in tasks if issubclass(task, keras_hub.models.Task)]
-    assert len(tasks) == 9
+    assert len(tasks) == 10
     for task in tasks:
         assert sum(issubclass(task, family.task_cls) for family in FAMILIES) == 1
 

@@ -237,7 +237,7 @@ def quick(monkeypatch):
     exported["token_ids"] = exported["token_ids"][:, :4]
     alone = {name: value[:1] for name, value in exported.items()}
 
-    def write_and_run(spec, workplace, made, feeds):
+    def write_and_run(form, spec, workplace, made, feeds):
         os.makedirs(made)
         with open(os.path.join(made, "saved_model.pb"), "w") as file:
             file.write("new")

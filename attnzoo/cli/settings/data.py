@@ -2,10 +2,12 @@
 
 import dataclasses
 from collections.abc import Sequence
-
-import keras
+from typing import TYPE_CHECKING
 
 from attnzoo.cli.settings.option import ABOVE_ZERO, SHARE, Options, at_least, option
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +52,11 @@ class TextData(Options):
         """Return the texts for each tokenizer's vocabulary."""
         raise NotImplementedError
 
-    def vocabulary_sizes(self, preprocessor: keras.layers.Layer) -> list[int]:
+    def vocabulary_sizes(self, preprocessor: "keras.layers.Layer") -> list[int]:
         """Return the vocabulary sizes for the backbone, one for each tokenizer."""
         return [preprocessor.tokenizer.vocabulary_size()]
 
-    def make_batches(self, data: Sequence, task: keras.Model, *, seed: int, drawn: bool):
+    def make_batches(self, data: Sequence, task: "keras.Model", *, seed: int, drawn: bool):
         """Return batches for `fit` and `evaluate`.
 
         Args:
@@ -123,7 +125,7 @@ class MaskedData(TextData):
     def sides(self, data: Sequence) -> list[Sequence[str]]:
         return [data]
 
-    def vocabulary_sizes(self, preprocessor: keras.layers.Layer) -> list[int]:
+    def vocabulary_sizes(self, preprocessor: "keras.layers.Layer") -> list[int]:
         preprocessor.build(None)
         # The mask token may be added after all others.
         return [max(*super().vocabulary_sizes(preprocessor), preprocessor.mask_token_id + 1)]
@@ -132,6 +134,42 @@ class MaskedData(TextData):
         from attnzoo.data import MaskedBatches
 
         return MaskedBatches(data, task.preprocessor, **arguments)
+
+
+@dataclasses.dataclass(frozen=True)
+class SpanData(TextData):
+    """Questions and contexts"""
+
+    span_unit: str = option(
+        "words",
+        "where answers begin and end: at words, also at punctuation and each character of scripts "
+        "without blanks, or at any character",
+        choices=("words", "word_parts", "characters"),
+    )
+    stride: int | None = option(
+        None,
+        "split a longer context into windows that begin this many tokens apart; by default it is "
+        "truncated",
+        limit=at_least(1),
+    )
+    no_answer: bool = option(False, "a context may lack the answer, as in SQuAD 2.0")
+
+    def preprocessor_arguments(self) -> dict:
+        names = ("span_unit", "stride", "no_answer")
+        return {
+            **super().preprocessor_arguments(),
+            **{name: getattr(self, name) for name in names},
+        }
+
+    def sides(self, data: Sequence) -> list[Sequence[str]]:
+        contexts = dict.fromkeys(one.context for one in data)  # Many questions share one.
+        return [[*contexts, *(one.question for one in data)]]
+
+    def _make_batches(self, data, task, arguments):
+        from attnzoo.data import SpanBatches
+
+        pairs, spans = [one.pair for one in data], [one.span for one in data]
+        return SpanBatches(pairs, spans, task.preprocessor, **arguments)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +194,7 @@ class PairData(TextData):
     def sides(self, data: Sequence) -> list[Sequence[str]]:
         return list(zip(*data, strict=True))
 
-    def vocabulary_sizes(self, preprocessor: keras.layers.Layer) -> list[int]:
+    def vocabulary_sizes(self, preprocessor: "keras.layers.Layer") -> list[int]:
         source = preprocessor.source_tokenizer.vocabulary_size()
         return [source, *super().vocabulary_sizes(preprocessor)]
 

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
-from attnzoo.cli.settings.option import Options, option
+from attnzoo.cli.settings.option import Options, at_least, option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +57,20 @@ class RNNClassifierHead(ClassifierHead):
     def arguments(self, data: Sequence, dropout: float) -> dict:
         hops = {"num_hops": self.num_hops, "penalty": self.hop_penalty}
         return {**super().arguments(data, dropout), **hops}
+
+
+@dataclasses.dataclass(frozen=True)
+class RNNSpanHead(Head):
+    """Recurrent reader"""
+
+    match_ngrams: int = option(
+        3,
+        "largest n of the features that mark a context's n-grams that are in the question",
+        limit=at_least(0),
+    )
+
+    def arguments(self, data: Sequence, dropout: float) -> dict:
+        return {"match_ngrams": self.match_ngrams, "dropout": dropout}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """Options of the optimizer and its learning rate."""
 
 import dataclasses
-
-import keras
+from typing import TYPE_CHECKING
 
 from attnzoo.cli.settings.option import RATE, Options, at_least, option
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Optimizer(Options):
         limit=RATE,
     )
 
-    def make(self, task: keras.Model, steps: int):
+    def make(self, task: "keras.Model", steps: int):
         """Return an Adam optimizer for `steps` batches."""
         import keras
 

@@ -6,8 +6,21 @@ import itertools
 from collections.abc import Iterable
 
 from attnzoo.cli.settings.backbone import Decoder, Dropout, Network
-from attnzoo.cli.settings.data import LabelledData, MaskedData, PairData, TaggedData, TextData
-from attnzoo.cli.settings.head import Head, RNNClassifierHead, TaggerHead, TransformerClassifierHead
+from attnzoo.cli.settings.data import (
+    LabelledData,
+    MaskedData,
+    PairData,
+    SpanData,
+    TaggedData,
+    TextData,
+)
+from attnzoo.cli.settings.head import (
+    Head,
+    RNNClassifierHead,
+    RNNSpanHead,
+    TaggerHead,
+    TransformerClassifierHead,
+)
 from attnzoo.cli.settings.optimizer import Optimizer
 from attnzoo.cli.settings.option import Options, as_flag, option, own_fields
 from attnzoo.cli.settings.rnn import RNNDropout, RNNEncoder, RNNSeq2Seq, RNNTagger
@@ -27,9 +40,9 @@ class Kind(Options):
 
     task: str = option(
         "seq2seq",
-        "from texts to texts, from a text to its class, from words to their tags, or from a text "
-        "to its masked tokens",
-        choices=("seq2seq", "classifier", "tagger", "masked_lm"),
+        "from texts to texts, from a text to its class, from words to their tags, from a text to "
+        "its masked tokens, or from a question to its answer's span in a context",
+        choices=("seq2seq", "classifier", "tagger", "masked_lm", "span_qa"),
     )
     model: str = option("rnn", "recurrent, or a Transformer", choices=("rnn", "transformer"))
     preset: str | None = option(
@@ -144,6 +157,24 @@ PARTS = {
         head=Head,
         training=Training,
     ),
+    ("span_qa", "rnn"): Parts(
+        "RNNSpanQA",
+        data=SpanData,
+        tokenizers=TextTokenizer,
+        backbone=RNNEncoder,
+        dropout=RNNDropout,
+        head=RNNSpanHead,
+        training=Training,
+    ),
+    ("span_qa", "transformer"): Parts(
+        "TransformerSpanQA",
+        data=SpanData,
+        tokenizers=TextTokenizer,
+        backbone=TransformerEncoder,
+        dropout=Dropout,
+        head=Head,
+        training=Training,
+    ),
 }
 # All groups that declare options, in the order of the help.
 GROUPS = (
@@ -153,6 +184,7 @@ GROUPS = (
     TextData,
     PairData,
     MaskedData,
+    SpanData,
     Dropout,
     RNNDropout,
     Network,
@@ -164,6 +196,7 @@ GROUPS = (
     RNNClassifierHead,
     TransformerClassifierHead,
     TaggerHead,
+    RNNSpanHead,
     Optimizer,
     Training,
     Seq2SeqTraining,

@@ -2,9 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from attnzoo.cli.settings.backbone import Dropout, Network
 from attnzoo.cli.settings.data import TextData
@@ -14,6 +12,9 @@ from attnzoo.cli.settings.option import Options
 from attnzoo.cli.settings.parts import OPTIONS, PARTS, Kind, check_known, refuse
 from attnzoo.cli.settings.tokenizers import TextTokenizer
 from attnzoo.cli.settings.training import Training
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Settings:
             )
 
     @property
-    def task_class(self) -> type[keras.Model]:
+    def task_class(self) -> "type[keras.Model]":
         """The class of the task."""
         from attnzoo import models
 
@@ -108,7 +109,7 @@ class Settings:
                 f"Options must be arguments of the layer. Received: {given}: {error}"
             ) from error
 
-    def make_batches(self, task: keras.Model, data: Sequence, dev_data: Sequence) -> tuple:
+    def make_batches(self, task: "keras.Model", data: Sequence, dev_data: Sequence) -> tuple:
         """Return batches for training and for early stopping."""
         seed = self.training.seed
         return tuple(
@@ -116,7 +117,7 @@ class Settings:
             for one, drawn in ((data, True), (dev_data, False))
         )
 
-    def compile(self, task: keras.Model, steps: int):
+    def compile(self, task: "keras.Model", steps: int):
         """Compile the task for training with `steps` batches."""
         optimizer = self.optimizer.make(task, steps)
         task.compile(optimizer=optimizer, **self.training.compile_arguments())

@@ -2,11 +2,12 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import ClassVar
-
-import keras
+from typing import TYPE_CHECKING, ClassVar
 
 from attnzoo.cli.settings.option import Options, at_least, option
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Training(Options):
         """Return the arguments of `compile` besides the optimizer."""
         return {"label_smoothing": self.label_smoothing}
 
-    def schedules(self, task: keras.Model) -> list:
+    def schedules(self, task: "keras.Model") -> list:
         """Return callbacks for values that change from epoch to epoch."""
         return []
 
@@ -80,7 +81,7 @@ class Seq2SeqTraining(Training):
         sampling = {"sampling_probability": self.sampling_probability or None}
         return {**super().compile_arguments(), **sampling}
 
-    def schedules(self, task: keras.Model) -> list:
+    def schedules(self, task: "keras.Model") -> list:
         from attnzoo.training import VariableSchedule, linear_decay
 
         if task.sampling_probability is None:

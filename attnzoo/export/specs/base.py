@@ -1,4 +1,4 @@
-"""Serving specs: the inputs and outputs of SavedModels, and the expected values of the outputs."""
+"""Serving specs: inputs and outputs of exported graphs, and the expected values of the outputs."""
 
 import contextlib
 
@@ -24,7 +24,9 @@ class ServingSpec:
       `options` in a form that Keras can serialize;
     - `signature`, `pack` and `compute`: the graph;
     - `resources`: the lookup tables and tokenizers of the graph;
-    - `sample` and `run_live`: the inputs and outputs that the SavedModel is compared with.
+    - `sample` and `run_live`: the inputs and outputs that the SavedModel is compared with;
+    - `kind`, and the names, with `inputs="ids"`, in graphs that are no SavedModels: see
+      `portable_names`.
 
     The code that writes, runs and compares does not depend on the family.
 
@@ -37,6 +39,10 @@ class ServingSpec:
     """
 
     task_cls: type | None = None
+    kind = ""  # The family's name in `attnzoo.json`.
+    # Portable graphs take and give numbers only, and no name is an input's and an output's. These
+    # are the names of inputs and outputs there, if they are others. None leaves an output out.
+    portable_names: dict[str, str | None] = {"token_ids": "ids"}
 
     def __init__(self, task, inputs: str):
         if inputs == "text" and task.preprocessor is None:
@@ -66,6 +72,47 @@ class ServingSpec:
     def resources(self) -> list:
         """Return the lookup tables or tokenizers that a SavedModel with text inputs holds."""
         raise NotImplementedError
+
+    # === In a portable graph, with `inputs="ids"` ===
+
+    def portable_name(self, name: str) -> str | None:
+        """Return the name of an input or output in portable graphs, or None if it is not there."""
+        return self.portable_names.get(name, name)
+
+    def portable_signature(self, sizes=(None, None)) -> dict:
+        """Return a dict from the name of each input to its `tf.TensorSpec`.
+
+        Args:
+            sizes: B and S, or None for any size.
+        """
+        import tensorflow as tf
+
+        signature = {}
+        for name, one in self.signature().items():
+            name = self.portable_name(name)
+            shape = [*sizes, *one.shape[2:]][: one.shape.rank]
+            signature[name] = tf.TensorSpec(shape, one.dtype, name=name)
+        return signature
+
+    def compute_portable(self, given: dict) -> dict:
+        """Return the outputs of a portable graph for its inputs."""
+        given = {name: given[self.portable_name(name)] for name in self.signature()}
+        return self.to_portable(self.compute(self.pack(given)))
+
+    def to_portable(self, outputs: dict) -> dict:
+        """Return the outputs of a portable graph for those of `compute`."""
+        named = {self.portable_name(name): value for name, value in outputs.items()}
+        named.pop(None, None)
+        return named
+
+    def from_portable(self, outputs: dict) -> dict:
+        """Return arrays by the names of `compute` for the outputs of a portable graph."""
+        names = {other: name for name, other in self.portable_names.items()}
+        return {names.get(name, name): value for name, value in outputs.items()}
+
+    def decoding(self) -> dict | None:
+        """Return how outputs are decoded, in a form that JSON can hold; None if they are not."""
+        return None
 
     # === Beside the live model ===
 

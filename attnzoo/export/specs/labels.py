@@ -11,6 +11,8 @@ from attnzoo.models.tasks.token_tagger import TokenTaggerTask
 class _LabelSpec(TextSpec):
     """Base of both: labels by name, or by id if they have no names."""
 
+    portable_names = {**TextSpec.portable_names, "labels": None}
+
     def __init__(self, task, inputs, *, return_alignments: bool = False):
         super().__init__(task, inputs, return_alignments=return_alignments)
         self.none = -1 if task.class_names is None else ""
@@ -61,6 +63,7 @@ class TextClassifierSpec(_LabelSpec):
     """
 
     task_cls = TextClassifierTask
+    kind = "text_classifier"
 
     def graph_outputs(self, results):
         probabilities = results["probabilities"]
@@ -89,6 +92,7 @@ class TokenTaggerSpec(_LabelSpec):
     """
 
     task_cls = TokenTaggerTask
+    kind = "token_tagger"
 
     def __init__(self, task, inputs, *, return_alignments: bool = False):
         if inputs == "ids" and getattr(task.backbone, "spelling_dim", None) is not None:

@@ -33,6 +33,7 @@ class MaskedLMSpec(TextSpec):
     """
 
     task_cls = TransformerMaskedLM
+    kind = "masked_lm"
 
     def __init__(self, task, inputs, *, return_alignments: bool = False, num_candidates: int = 5):
         if task.preprocessor is None:

@@ -14,6 +14,8 @@ class SentenceEmbedderSpec(TextSpec):
     """
 
     task_cls = TransformerSentenceEmbedder
+    kind = "sentence_embedder"
+    portable_names = {**TextSpec.portable_names, "embeddings": "vectors"}
 
     def graph_outputs(self, results):
         return {"embeddings": results["embeddings"]}

@@ -87,6 +87,7 @@ class Seq2SeqSpec(ServingSpec):
     """
 
     task_cls = Seq2SeqTask
+    kind = "seq2seq"
 
     def __init__(self, task, inputs, *, sampler=None, max_length: int | None = None):
         super().__init__(task, inputs)
@@ -188,6 +189,36 @@ class Seq2SeqSpec(ServingSpec):
         elif getattr(preprocessor, "pointer_generator", False):
             resources.append(target.lookup_table)  # Copies are looked up by text.
         return resources
+
+    # === In a portable graph ===
+
+    # `token_ids` are an input and an output.
+    portable_names = {"token_ids": "source_ids"}
+
+    def to_portable(self, outputs):
+        """Return `ids` int32 [B, N, T], `scores` [B, N] and `alignments` [B, T, S]."""
+        ids, scores = outputs["token_ids"], outputs["scores"]
+        if ids.shape.rank == 2:
+            ids, scores = ids[:, None], scores[:, None]
+        return {"ids": ids, "scores": scores, "alignments": outputs["alignments"]}
+
+    def from_portable(self, outputs):
+        outputs = {"token_ids": outputs["ids"], **outputs}
+        if getattr(self.sampler, "num_hypotheses", 1) == 1:
+            one = {name: outputs[name][:, 0] for name in ("token_ids", "scores")}
+            outputs = {**outputs, **one}
+        return outputs
+
+    def decoding(self):
+        """Return the sampler, its options, the largest length and the special ids."""
+        special = self.special
+        ids = {"start": special.start, "end": special.end, "padding": special.pad}
+        decoding = {"sampler": "greedy", "max_length": self.max_length, **ids}
+        if isinstance(self.sampler, BeamSampler):
+            options = self.sampler.get_config()
+            names = ("num_beams", "num_hypotheses", "length_penalty", "coverage_penalty")
+            decoding |= {"sampler": "beam", **{name: options[name] for name in names}}
+        return decoding
 
     # === Beside the live model ===
 

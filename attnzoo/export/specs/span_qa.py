@@ -3,12 +3,8 @@
 import numpy as np
 
 from attnzoo.export.specs.text import TextSpec, pad_rows
-from attnzoo.models.preprocessing.spans import find_spans
-from attnzoo.models.transformer_encoder.span_qa import (
-    TransformerSpanQA,
-    check_max_words,
-    span_probabilities,
-)
+from attnzoo.models.preprocessing.span_units import find_units
+from attnzoo.models.tasks.span_qa import SpanQATask, check_max_words, span_probabilities
 
 
 class SpanQASpec(TextSpec):
@@ -23,7 +19,8 @@ class SpanQASpec(TextSpec):
     - `probabilities`: float32 [B], the probability of the first word times that of the last.
 
     The answer is "" with probability 0 if a context has no word, or if the question leaves no room
-    for it; the live model refuses both.
+    for it; the live model refuses both. If the preprocessor allows for no answer, "" stands for
+    that too, with its probability.
 
     With `inputs="ids"` it takes `token_ids`, int32 [B, S], and `span_mask`, bool [B, S], True at
     the first token of each word of the context, and gives `probabilities`, and `spans` as the token
@@ -34,10 +31,11 @@ class SpanQASpec(TextSpec):
         max_words: Largest number of words in an answer, or None for any number. At least 1.
 
     Raises:
-        ValueError: If `max_words` is below 1.
+        ValueError: If `max_words` is below 1, or texts would be split into windows.
     """
 
-    task_cls = TransformerSpanQA
+    task_cls = SpanQATask
+    kind = "span_qa"
     id_inputs = ("token_ids", "span_mask")
 
     def __init__(
@@ -45,6 +43,15 @@ class SpanQASpec(TextSpec):
     ):
         super().__init__(task, inputs, return_alignments=return_alignments)
         check_max_words(max_words)
+        preprocessor = task.preprocessor
+        if inputs == "text" and preprocessor.stride is not None:
+            raise ValueError(
+                "An exported graph truncates contexts, and does not split them into windows: set "
+                '`task.preprocessor.stride = None`, or give `inputs="ids"`, a row for each window. '
+                f"Received: stride={preprocessor.stride}"
+            )
+        # Without a preprocessor the graph cannot know which position stands for no answer.
+        self.no_answer = preprocessor is not None and preprocessor.no_answer
         self.max_words = max_words
         self.options["max_words"] = max_words
 
@@ -72,6 +79,9 @@ class SpanQASpec(TextSpec):
         allowed = span_mask[:, :, None] & span_mask[:, None, :] & (apart >= 0)
         if self.max_words is not None:
             allowed &= apart < self.max_words
+        if self.no_answer:  # The first position goes with itself alone.
+            is_none = word == 1
+            allowed &= is_none[:, :, None] == is_none[:, None, :]
         both = probabilities[:, 0, :, None] * probabilities[:, 1, None, :]
         batch, length = tf.unstack(tf.shape(span_mask))
         both = tf.reshape(tf.where(allowed, both, 0.0), [batch, length * length])
@@ -113,9 +123,12 @@ class SpanQASpec(TextSpec):
         for pair, chances, span_mask in zip(
             verify, results["probabilities"], results["span_mask"], strict=True
         ):
-            both = span_probabilities(chances, span_mask, self.max_words)
+            both = span_probabilities(chances[:, span_mask.astype(bool)], self.max_words)
+            if self.no_answer:
+                both[0, 1:] = 0.0
             if self.inputs == "text":
-                edges = np.array(find_spans(pair[1]), "int32")  # [W, 2]
+                units = find_units(pair[1], self.task.preprocessor.span_unit)
+                edges = np.array([(0, 0)] * self.no_answer + units, "int32")  # [W, 2]
             else:
                 edges = np.repeat(np.flatnonzero(span_mask)[:, None], 2, axis=1)
             i, j = np.unravel_index(both.argmax(), both.shape)

@@ -205,8 +205,10 @@ class MonotonicAttention(ScoredAttention):
             place = place + ops.cast(going, "int32")
             return place, ops.logical_and(going, place < end), chosen
 
-        place = ops.cast(ops.argmax(previous, axis=-1), "int32")  # [B, K]
-        was_somewhere = ops.max(previous, axis=-1) > 0.5
+        was_there = previous > 0.5  # [B, K, S], at most one place a row
+        places = ops.arange(memory_length, dtype="int32")
+        place = ops.sum(ops.where(was_there, places, 0), axis=-1)  # [B, K]
+        was_somewhere = ops.any(was_there, axis=-1)
         start = place, ops.logical_and(was_somewhere, place < end), ops.zeros_like(was_somewhere)
         place, _, chosen = ops.while_loop(lambda place, going, _: ops.any(going), advance, start)
         return place, chosen

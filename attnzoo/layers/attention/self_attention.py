@@ -7,6 +7,7 @@ from keras import ops
 from attnzoo.checks import check_at_least, check_mask_shape, check_positive
 from attnzoo.layers.attention.multi_head import MultiHeadAttention
 from attnzoo.layers.masks import first_mask
+from attnzoo.ops import write_steps
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -155,10 +156,10 @@ class MultiHeadSelfAttention(MultiHeadAttention):
         key, value = self.project_memory(inputs)
         if self.position is not None:  # Each key is turned once, by its own position.
             queries, key = self.position.rotate(queries, key, steps, steps)
-        start = (0, 0, index, 0)
+        new = {"key": key, "value": value}
         cache = {
-            "key": ops.slice_update(cache["key"], start, ops.cast(key, self.compute_dtype)),
-            "value": ops.slice_update(cache["value"], start, ops.cast(value, self.compute_dtype)),
+            name: write_steps(leaf, ops.cast(new[name], self.compute_dtype), index, axis=2)
+            for name, leaf in cache.items()
         }
         places = ops.arange(ops.shape(cache["key"])[2], dtype="int32")
         back = ops.expand_dims(steps, 1) - places  # [T, L]

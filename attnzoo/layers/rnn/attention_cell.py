@@ -345,8 +345,10 @@ class BoundCell:
         """Reshape rows [B * K, ...] to [B, K, ...], with K known if possible."""
         if self.hypotheses == 1:
             return ops.expand_dims(rows, 1)  # The batch size may be open here.
+        if self.hypotheses is not None:
+            return ops.reshape(rows, (-1, self.hypotheses, *ops.shape(rows)[1:]))
         batch = ops.shape(self.prepared[0]["value"])[0]
-        return ops.reshape(rows, (batch, self.hypotheses or -1, *ops.shape(rows)[1:]))
+        return ops.reshape(rows, (batch, -1, *ops.shape(rows)[1:]))
 
     def one_or_tuple(self, alignments: list):
         """Return one tensor for one attention, a tuple for a list of them."""

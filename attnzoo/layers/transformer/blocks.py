@@ -14,6 +14,7 @@ from attnzoo.layers.masks import first_mask
 from attnzoo.layers.positions.base import Position
 from attnzoo.layers.scores.base import Score
 from attnzoo.layers.sharing import part_config
+from attnzoo.layers.stochastic_depth import drop_branches
 from attnzoo.layers.transformer.feed_forward import FeedForward
 
 NORMS = {
@@ -174,10 +175,7 @@ class TransformerBlock(SpecLayer):
         """Drop the branch of some examples: stochastic depth."""
         if not (training and self.stochastic_depth):
             return added
-        shape = (ops.shape(added)[0], 1, 1)
-        drawn = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
-        kept = ops.cast(drawn >= self.stochastic_depth, added.dtype)
-        return added * (kept / (1.0 - self.stochastic_depth))
+        return drop_branches(added, self.stochastic_depth, self.seed_generator)
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")

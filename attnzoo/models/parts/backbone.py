@@ -4,7 +4,7 @@ import os
 
 import keras_hub
 
-from attnzoo.models.parts.presets import explain_preset_errors
+from attnzoo.models.parts.presets import BuiltInPresets, explain_preset_errors
 from attnzoo.models.parts.torch_parameters import in_order_of_attributes, known_to_torch
 
 
@@ -17,6 +17,7 @@ class Backbone(keras_hub.models.Backbone):
     """
 
     has_heads = False
+    presets = BuiltInPresets()
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)

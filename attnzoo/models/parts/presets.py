@@ -1,4 +1,4 @@
-"""Built-in preset names, run folders as presets, and clear errors for unloadable presets."""
+"""Presets by name, handle or run folder, and clear errors for those that cannot be loaded."""
 
 import contextlib
 import json
@@ -7,12 +7,14 @@ import os
 import keras
 import keras_hub
 
-from attnzoo.presets import PRESETS
+from attnzoo.presets import PRESETS, find_preset, read_card, suggest
 
 # The preset's folder in the run folder of `attnzoo train`.
 RUN_PRESET = "preset"
 # A preset has at least one of these files.
 _FILES = {"config.json", "task.json", "preprocessor.json", "tokenizer.json"}
+_HUGGING_FACE = "hf://"
+_DOWNLOADED = ["*.json", "*.jsonl", "*.tsv", "*.h5", "assets/*"]
 
 
 @contextlib.contextmanager
@@ -52,12 +54,12 @@ def explain_preset_errors(preset, cls=None, arguments=()):
 def _check_place(preset, place, cls):
     """Raise unless there is a preset of this class, complete or not."""
     if not os.path.isdir(place):
-        names = sorted(name for name, at in PRESETS.items() if _fits(cls, *_classes_in(at)))
+        names = _built_in_names(cls)
         rule = f"one of {names}, a directory" if names else "a directory (no built-in one fits)"
         kind = "" if cls is None else f" for a {cls.__name__}"
         raise ValueError(
-            f"A preset{kind} must be {rule}, or a handle such as hf://user/name. "
-            f"Received: preset={preset!r}"
+            f"A preset{kind} must be {rule}, or a handle such as hf://user/name."
+            f"{suggest(os.fspath(preset))} Received: preset={preset!r}"
         )
     files = sorted(os.listdir(place))
     if not _FILES & set(files):
@@ -78,6 +80,30 @@ def _check_place(preset, place, cls):
             f"The preset holds a {held.__name__}, and no {cls.__name__}: load it with "
             f"{_loader(loads)}. Received: preset={preset!r}"
         )
+
+
+class BuiltInPresets:
+    """The attribute `presets` of a class: the built-in presets that it can load, as KerasHub's."""
+
+    def __get__(self, instance, cls):
+        return {name: self._describe(name) for name in _built_in_names(cls)}
+
+    def _describe(self, name):
+        card = read_card(PRESETS[name])
+        _, backbone = _classes_in(PRESETS[name])
+        family = backbone.__module__.split(".")[-2]
+        return {
+            "metadata": {
+                "description": card.summary,
+                "params": card.parameters,
+                "path": family,
+            }
+        }
+
+
+def _built_in_names(cls) -> list[str]:
+    """Return the names of the built-in presets that a class can load; None is any class."""
+    return sorted(name for name, at in PRESETS.items() if _fits(cls, *_classes_in(at)))
 
 
 def _classes_in(place):
@@ -155,7 +181,7 @@ def saved_dtype(place):
 
 
 def task_class(preset):
-    """Return the class of a preset's task; None for a handle, which is loaded later.
+    """Return the class of a preset's task; None for a handle of Kaggle, which is loaded later.
 
     Args:
         preset: As in a task's `from_preset`.
@@ -174,18 +200,28 @@ def task_class(preset):
 
 
 def _directory_of(preset) -> str:
-    """Return the directory of a built-in name or of a run's preset; other values unchanged."""
+    """Return the directory of a name, a handle of Hugging Face, or a run; else the value."""
     try:
         place = os.fspath(preset)
     except TypeError as error:
         raise ValueError(
             f"A preset must be a name, a directory or a handle. Received: preset={preset!r}"
         ) from error
-    place = os.fspath(PRESETS.get(place, place))
+    if place.startswith(_HUGGING_FACE):
+        return _download(place)
+    place = os.fspath(find_preset(place) or place)
     inner = os.path.join(place, RUN_PRESET)
     if os.path.isdir(inner) and not _FILES & set(os.listdir(place)):
         return inner
     return place
+
+
+def _download(handle: str) -> str:
+    """Return the directory of a preset on Hugging Face, after downloading what is not there yet."""
+    import huggingface_hub
+
+    name = handle.removeprefix(_HUGGING_FACE)
+    return huggingface_hub.snapshot_download(repo_id=name, allow_patterns=_DOWNLOADED)
 
 
 def _read(place, name: str) -> dict:

@@ -7,7 +7,7 @@ import keras_hub
 
 import attnzoo.data.tokenizers  # noqa: F401 - Registers what a preset may hold.
 from attnzoo.checks import check_positive
-from attnzoo.models.parts.presets import explain_preset_errors
+from attnzoo.models.parts.presets import BuiltInPresets, explain_preset_errors
 from attnzoo.models.preprocessing.forms import form
 from attnzoo.models.preprocessing.input_checks import as_texts
 from attnzoo.models.preprocessing.packing import BUILDING, check_table, find_special_tokens
@@ -49,6 +49,7 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
             text is empty, or a text is too long and `truncate="error"`.
     """
 
+    presets = BuiltInPresets()
     # Arguments that are taken from the preprocessor in another task's preset.
     tokenizer_cls = keras_hub.tokenizers.Tokenizer
     packing_arguments: tuple[str, ...] = ("sequence_length", "add_start", "add_end", "truncate")

@@ -9,7 +9,7 @@ import numpy as np
 from attnzoo.checks import check_positive
 from attnzoo.data.copying import copy_ids, extend_ids, spell_ids
 from attnzoo.data.tokenizers import CharacterTokenizer, SymbolTokenizer
-from attnzoo.models.parts.presets import explain_preset_errors
+from attnzoo.models.parts.presets import BuiltInPresets, explain_preset_errors
 from attnzoo.models.preprocessing import eager
 from attnzoo.models.preprocessing.forms import form
 from attnzoo.models.preprocessing.input_checks import as_texts, need_as_many
@@ -67,6 +67,7 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             is TensorFlow's error); with a pointer-generator, if a tokenizer is not one of attnzoo.
     """
 
+    presets = BuiltInPresets()
     packing_arguments = ()  # Nothing is taken from another task's preset.
     built: bool  # As in every layer.
 

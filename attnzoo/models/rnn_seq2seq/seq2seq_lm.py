@@ -135,8 +135,14 @@ class RNNSeq2SeqLM(Seq2SeqTask):
             return self.logits(inputs, outputs, memory, alignments, return_alignments=True)
         return self.logits(inputs, outputs, memory), alignments
 
-    def make_next(self, inputs, with_alignments: bool, encoded=None):
+    def make_next(self, inputs, with_alignments: bool, encoded=None, hypotheses: int | None = None):
         """Encode and prepare once; return a function `next` that decodes one step.
+
+        Args:
+            inputs: The task's inputs.
+            with_alignments: Whether the cache has the alignments of the last step.
+            encoded: `encode(inputs)`, or None to encode here.
+            hypotheses: K, the rows of each source, or None if it is not known.
 
         Returns:
             `next`, as samplers call it, and the cache before the first step. The memory is not in
@@ -147,7 +153,7 @@ class RNNSeq2SeqLM(Seq2SeqTask):
         memory, decoder_state = self.encode(inputs) if encoded is None else encoded
         cell = backbone.decoder.cell
         prepared = cell.prepare(memory, memory_mask)
-        bound = cell.bind(prepared)
+        bound = cell.bind(prepared, hypotheses=hypotheses)
         source = self.output_layer.prepare(memory, memory_mask, inputs.get("copy_token_ids"))
         cache = {
             "state": cell.initial_state(prepared, cell_state=decoder_state),

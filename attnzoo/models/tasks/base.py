@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from attnzoo.models.parts.presets import check_head, explain_preset_errors, saved_dtype
+from attnzoo.models.parts import presets as loading
 from attnzoo.models.parts.torch_parameters import (
     functional_variables,
     in_order_of_attributes,
@@ -57,6 +57,7 @@ class Task(KerasHubTask):
     `enable_lora`, loading weights, saving or exporting.
     """
 
+    presets = loading.BuiltInPresets()
     targets_name = "Targets"  # The targets' name at the start of a message.
     # Constructor arguments that determine the head's weights.
     head_arguments: tuple[str, ...] = ()
@@ -475,8 +476,7 @@ class Task(KerasHubTask):
 
         Args:
             preset: A built-in name (see `attnzoo.presets`), a directory from `save_to_preset`, the
-                folder of a finished run of `attnzoo train`, or a handle of KerasHub (`kaggle://`,
-                `hf://`).
+                folder of a finished run, or a handle (`hf://user/name`, KerasHub's `kaggle://`).
             load_weights: Whether to load the weights too.
             **kwargs: As in `keras_hub.models.Task.from_preset`. `dtype` is by default the preset's.
                 With `class_names` or `num_classes` only the backbone is taken from the preset, and
@@ -489,12 +489,12 @@ class Task(KerasHubTask):
         """
         if cls.has_classes:
             kwargs = saving.with_classes(kwargs)
-        check_head(cls, preset, kwargs)
-        with explain_preset_errors(preset, cls, kwargs) as place:
+        loading.check_head(cls, preset, kwargs)
+        with loading.explain_preset_errors(preset, cls, kwargs) as place:
             packing = saving.packing_of_another(cls, place)
         if packing is not None and "preprocessor" not in kwargs:
             kwargs["preprocessor"] = cls.preprocessor_cls.from_preset(place, **packing)
-        with explain_preset_errors(preset, cls, kwargs) as place:
+        with loading.explain_preset_errors(preset, cls, kwargs) as place:
             if os.path.isdir(place):
-                kwargs.setdefault("dtype", saved_dtype(place))
+                kwargs.setdefault("dtype", loading.saved_dtype(place))
             return super().from_preset(place, load_weights=load_weights, **kwargs)

@@ -1,7 +1,7 @@
 """Decoding: from packed sources to token ids, scores and alignments, in one graph.
 
 `generate`, the graph of an export and the check of that export all call `decode`, so that they
-cannot differ. A `BeamSampler` records scores and alignments during the search. KerasHub's samplers
+cannot differ. Beam search and greedy search record scores and alignments. KerasHub's other samplers
 return only tokens: their outputs are replayed, all steps at once, with the source encoded only
 once.
 """
@@ -9,7 +9,8 @@ once.
 from keras import ops
 
 from attnzoo.models.tasks.phrases import sampler_of
-from attnzoo.samplers import BeamSampler
+from attnzoo.samplers import BeamSampler, GreedySampler
+from attnzoo.samplers.greedy import search_greedily
 
 
 def decode(task, inputs: dict, stop_token_ids=None, *, return_alignments=False, steps_of=None):
@@ -33,9 +34,11 @@ def decode(task, inputs: dict, stop_token_ids=None, *, return_alignments=False, 
     sampler = sampler_of(task)
     encoded = task.encode(inputs)
     is_beam = isinstance(sampler, BeamSampler)
-    records = is_beam and return_alignments
+    is_greedy = type(sampler) is GreedySampler
+    records = (is_beam or is_greedy) and return_alignments
     covers = bool(getattr(sampler, "coverage_penalty", 0.0))
-    next, cache = task.make_next(inputs, records or covers, encoded)
+    hypotheses = sampler.num_beams if is_beam else 1
+    next, cache = task.make_next(inputs, records or covers, encoded, hypotheses)
     arguments = {
         "prompt": inputs["decoder_token_ids"],
         "cache": cache,
@@ -54,6 +57,8 @@ def decode(task, inputs: dict, stop_token_ids=None, *, return_alignments=False, 
         alignments = recorded[0][:, 0] if records else None  # [B, L, S]
         if sampler.num_hypotheses == 1:
             token_ids, scores, given = token_ids[:, 0], scores[:, 0], given[:, 0]
+    elif records:
+        token_ids, scores, alignments = search_greedily(sampler, next, **arguments)
     else:
         token_ids = sampler(next, **arguments)
     mask = until_stop(token_ids, given, stop_token_ids)

@@ -25,8 +25,8 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
     """Base of the sequence-to-sequence tasks.
 
     A subclass defines `encode(inputs)`; `decode(inputs, encoded)`, the teacher-forced pass with its
-    alignments; `make_next(inputs, with_alignments, encoded)`, for one step of decoding; and, if its
-    cache grows with the number of steps, `resize_cache(cache, max_length)`.
+    alignments; `make_next(inputs, with_alignments, encoded, hypotheses)`, for one step of decoding;
+    and, if its cache grows with the number of steps, `resize_cache(cache, max_length)`.
     """
 
     text_kinds = ("source", "target")

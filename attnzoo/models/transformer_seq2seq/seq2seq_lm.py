@@ -142,8 +142,14 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
         """Raise if this length is above the table of a learned position."""
         check_table(self.backbone, "In `generate`, ", **lengths)
 
-    def make_next(self, inputs, with_alignments: bool, encoded=None):
+    def make_next(self, inputs, with_alignments: bool, encoded=None, hypotheses: int | None = None):
         """Encode and prepare once; return a function `next` that decodes one step.
+
+        Args:
+            inputs: The task's inputs.
+            with_alignments: Whether the cache has the alignments of the last step.
+            encoded: `encode(inputs)`, or None to encode here.
+            hypotheses: K, the rows of each source. A Transformer finds it from the shapes.
 
         Returns:
             `next`, as samplers call it, and the cache before the first step. The memory is not in

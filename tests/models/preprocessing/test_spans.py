@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from attnzoo import data, models
-from attnzoo.models.preprocessing.spans import find_spans, find_words
+from attnzoo.models.preprocessing.spans import find_answer
+from attnzoo.whitespace import find_spans
 from tests.models import tiny
 
 pytestmark = pytest.mark.shared("torch")
@@ -34,9 +35,9 @@ def test_a_question_comes_before_its_context():
 def test_characters_become_words_and_words_characters():
     context = " a  bad film"
     assert find_spans(context) == [(1, 2), (4, 7), (8, 12)]
-    assert find_words(context, (4, 7)) == (1, 1)
-    assert find_words(context, (5, 9)) == (1, 2)  # Parts stand for the whole.
-    assert find_words(context, (0, 12)) == (0, 2)
+    assert find_answer(context, (4, 7)) == (1, 1)
+    assert find_answer(context, (5, 9)) == (1, 2)  # Parts stand for the whole.
+    assert find_answer(context, (0, 12)) == (0, 2)
 
 
 def test_a_word_of_several_tokens_stands_at_its_first():
@@ -122,3 +123,63 @@ def test_a_span_that_is_none_is_named_by_its_position():
     for span in (None, (0, None), (0, 99), (1, 2)):
         with pytest.raises(ValueError, match="A span must .* at position 1"):
             make()([("bad", "a  bad film")] * 2, [(3, 6), span])
+
+
+LONG = [("film", "a bad film at all not good film"), ("bad", "a bad film")]
+
+
+def make_windows(**arguments):
+    return make(sequence_length=7, stride=2, **arguments)
+
+
+def test_a_long_context_is_split_into_windows_that_overlap():
+    preprocessor = make_windows()
+    rows = preprocessor.make_rows(LONG)
+    assert rows.pairs == [0, 0, 0, 1] and rows.units == [0, 2, 4, 0]
+    names = preprocessor.tokenizer.id_to_token
+    words = [[names(i) for i in ids[2:]] for ids in rows.ids]
+    assert words == [
+        ["a", "bad", "film", "at"],
+        ["film", "at", "all", "not"],
+        ["all", "not", "good", "film"],
+        ["a", "bad", "film"],
+    ]
+    # "all not" stands in the second and third window, whose weight is not 0.
+    x, y, weight = preprocessor(LONG, [(14, 21), (2, 5)], [3.0, 0.5])
+    assert x["token_ids"].shape == (4, 7)
+    assert weight[:, 0].tolist() == [0.0, 3.0, 3.0, 0.5]
+    assert y.tolist() == [[0, 0], [4, 5], [2, 3], [3, 3]]
+
+
+def test_a_stride_skips_nothing():
+    rows = make(sequence_length=7, stride=9).make_rows(LONG[:1])
+    assert rows.units == [0, 4]  # There is room for four words.
+
+
+def test_a_window_may_begin_within_a_word():
+    tokenizer = keras_hub.tokenizers.WordPieceTokenizer(
+        vocabulary=["[PAD]", "[UNK]", "[START]", "[END]", "cat", "##s", "sit"]
+    )
+    preprocessor = make(tokenizer, sequence_length=6, stride=1)
+    rows = preprocessor.make_rows([("cat", "cats sits cat")])
+    assert rows.firsts == [[0, 0, 1, 0, 1], [0, 0, 0, 1, 0], [0, 0, 1, 0, 1]]
+    assert rows.units == [0, 1, 1]
+    # "sits" is whole in the last window, and begins in the others.
+    x, y, weight = preprocessor([("cat", "cats sits cat")], [(5, 9)])
+    assert y[:, 0].tolist() == [4, 3, 2] and weight.tolist() == [[1, 1]] * 3
+
+
+def test_no_answer_stands_at_the_end_of_the_question():
+    preprocessor = make_windows(no_answer=True)
+    x, y, weight = preprocessor(LONG, [(14, 21), None])
+    assert x["span_mask"][:, 1].all()
+    assert weight.tolist() == [[1, 1]] * 4
+    assert y.tolist() == [[1, 1], [4, 5], [2, 3], [1, 1]]
+
+
+def test_windows_and_no_answer_are_in_the_config():
+    preprocessor = make_windows(no_answer=True, span_unit="word_parts")
+    again = type(preprocessor).from_config(preprocessor.get_config())
+    assert (again.stride, again.no_answer, again.span_unit) == (2, True, "word_parts")
+    with pytest.raises(ValueError, match="`stride` must be .* Received: stride=0"):
+        make(stride=0)

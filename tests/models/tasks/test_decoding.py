@@ -40,12 +40,23 @@ def counted(monkeypatch, task, *names):
     return calls
 
 
-@pytest.mark.parametrize(("sampler", "replays"), [("greedy", 1), ("beam", 0)])
-def test_a_source_is_encoded_once_and_a_beam_is_not_replayed(task, monkeypatch, sampler, replays):
+@pytest.mark.parametrize(("sampler", "replays"), [("greedy", 0), ("beam", 0), ("top_k", 1)])
+def test_a_source_is_encoded_once_and_only_draws_are_replayed(task, monkeypatch, sampler, replays):
     task.compile(sampler=sampler, run_eagerly=True)
     calls = counted(monkeypatch, task, "encode", "decode")
     task.generate(WORDS, return_scores=True, return_alignments=True)
     assert calls == {"encode": 1, "decode": replays}
+
+
+def test_a_greedy_record_is_a_replay(task):
+    task.compile(sampler="greedy")
+    packed = task.preprocessor.generate_preprocess(WORDS)
+    arguments = {"stop_token_ids": (END,), "return_alignments": True}
+    found = task.compiled_methods("generate_step", packed, **arguments)
+    names = ("decoder_token_ids", "decoder_padding_mask")
+    replayed = task.replay_on_batch({**packed, **{name: found[name] for name in names}})
+    for name in ("scores", "alignments"):
+        np.testing.assert_allclose(found[name], replayed[name], atol=1e-5)
 
 
 def test_the_alignments_of_a_beam_are_those_of_a_replay(task):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from attnzoo import models
-from attnzoo.models.transformer_encoder import span_qa
+from attnzoo.models.tasks import span_qa
 from tests import tools
 from tests.models import tiny
 
@@ -70,14 +70,12 @@ def test_no_answer_is_outside_of_the_words_of_the_context():
     assert (np.exp(tiny.log_softmax(logits))[~mask] == 0).all()
 
 
-def test_an_answer_ends_where_it_starts_or_later(monkeypatch):
-    task = tiny.make_transformer("SpanQA")
-    chances = {"probabilities": [[0.1, 0.3, 0.6], [0.5, 0.4, 0.1]], "span_mask": [1, 1, 1]}
-    results = {name: np.array([value]) for name, value in chances.items()}
-    monkeypatch.setattr(span_qa, "read_texts", lambda *arguments: results)
-    found = task.answer([("good", "a bad film")], return_spans=True)
-    assert found["answers"] == ["bad"] and found["spans"] == [(2, 5)]  # 0.3 * 0.4 is the largest.
-    np.testing.assert_allclose(found["probabilities"], [0.12], rtol=1e-6)
+def test_an_answer_ends_where_it_starts_or_later():
+    logits = np.log([[0.1, 0.3, 0.6], [0.5, 0.4, 0.1]])
+    best, chance = span_qa.best_span([(0, logits)])
+    assert best == (1, 1) and np.isclose(chance, 0.12)  # 0.3 * 0.4 is the largest.
+    best, chance = span_qa.best_span([(0, logits)], max_words=1)
+    assert best == (1, 1)
 
 
 def test_a_preset_and_eight_bits_keep_the_answers(task, tmp_path):

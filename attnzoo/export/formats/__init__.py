@@ -1,0 +1,1 @@
+"""Formats of exported graphs: how a graph is written, and run in its own runtime."""

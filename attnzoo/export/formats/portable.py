@@ -1,0 +1,123 @@
+"""The base of the formats of `attnzoo.runtime`: a folder of graphs that take ids, and their text.
+
+`attnzoo.json` in it has all that a reader needs: the names, dtypes and shapes of inputs and
+outputs, how texts become ids and ids texts, how outputs are decoded, and the labels.
+"""
+
+import dataclasses
+import json
+import os
+from typing import ClassVar
+
+import numpy as np
+
+from attnzoo import __version__
+from attnzoo.export.description import describe
+from attnzoo.export.formats.base import Format
+from attnzoo.export.specs.base import pad_to
+from attnzoo.runtime.model import FORMAT
+from attnzoo.runtime.search import decode
+from attnzoo.runtime.sessions import open_graph
+
+ABOUT = "attnzoo.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class PortableFormat(Format):
+    """A folder of graphs for ONNX Runtime or LiteRT."""
+
+    marker = ABOUT
+    # What it needs beside TensorFlow, and the extra that has it.
+    packages: ClassVar[tuple[str, ...]] = ()
+    extra = ""
+    runtime = ""
+    parts = "whole"
+
+    def run(self, spec, directory, feeds):
+        with open(os.path.join(directory, ABOUT), encoding="utf-8") as file:
+            about = json.load(file)
+        run = open_graphs(directory, about)
+        feeds = {spec.portable_name(name): rows for name, rows in feeds.items()}
+        inputs = {one["name"]: one for one in about["inputs"]}
+        feeds = {name: np.asarray(rows, inputs[name]["dtype"]) for name, rows in feeds.items()}
+
+        def run_rows(rows):
+            given = {name: value[rows] for name, value in feeds.items()}
+            sizes = {name: one["shape"] for name, one in inputs.items()}
+            size = next(iter(sizes.values()))[0]
+            if size is None:
+                return run(given)
+            # With fixed sizes one row after the other, padded.
+            found = []
+            for row in range(len(next(iter(given.values())))):
+                padded = {
+                    name: pad_to(
+                        value[row : row + 1],
+                        [size, sizes[name][1] or value.shape[1]],
+                        spec.padding_of(name),
+                    )
+                    for name, value in given.items()
+                }
+                found.append({name: value[:1] for name, value in run(padded).items()})
+            return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+
+        return run_rows(slice(None)), run_rows(slice(1))
+
+    def restore(self, spec, outputs):
+        return spec.from_portable(outputs)
+
+    def write_about(self, spec, directory, *, files: dict, inputs: list, outputs: list):
+        """Write `attnzoo.json`.
+
+        Args:
+            spec: The `ServingSpec`.
+            directory: The folder.
+            files: The names of the graphs' files, by part.
+            inputs, outputs: Dicts of `name`, `dtype` and `shape`, in which None is any size.
+        """
+        task = spec.task
+        about = {
+            "format": FORMAT,
+            "attnzoo": __version__,
+            "runtime": self.runtime,
+            "parts": self.parts,
+            "task": spec.kind,
+            "name": type(task).__name__,
+            "files": files,
+            "inputs": inputs,
+            "outputs": outputs,
+            "text": describe(task.preprocessor),
+            "decoding": spec.decoding(),
+            "labels": getattr(task, "class_names", None),
+        }
+        with open(os.path.join(directory, ABOUT), "w", encoding="utf-8") as file:
+            json.dump(about, file, ensure_ascii=False)
+
+
+def describe_tensors(specs: dict) -> list[dict]:
+    """Return `name`, `dtype` and `shape` of TensorFlow's specs or tensors, by name."""
+    return [
+        {"name": name, "dtype": one.dtype.name, "shape": one.shape.as_list()}
+        for name, one in specs.items()
+    ]
+
+
+def open_graphs(directory: str, about: dict):
+    """Return a function from a batch of inputs to the outputs, arrays by name.
+
+    Args:
+        directory: The folder of the graphs.
+        about: What `attnzoo.json` says.
+    """
+    graphs = {
+        part: open_graph(os.path.join(directory, name), threads=1)
+        for part, name in about["files"].items()
+    }
+    if "model" in graphs:
+        return graphs["model"]
+
+    def run(given):
+        source = next(iter(given.values()))
+        return decode(lambda: graphs["encoder"](given), graphs["step"], source, about["decoding"])
+
+    return run

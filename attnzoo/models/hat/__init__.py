@@ -1,0 +1,1 @@
+"""HAT: the Hybrid Attention Transformer, for super-resolution."""

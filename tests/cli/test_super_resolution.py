@@ -1,0 +1,78 @@
+"""The commands on weights of super-resolution and on pictures, as a user types them."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from attnzoo.cli import main
+from attnzoo.models import HATSuperResolution
+from tests.models.hat import tiny
+from tests.tools import assert_close
+
+pytestmark = pytest.mark.shared("torch")
+
+
+@pytest.fixture(scope="module")
+def task():
+    return tiny.make_task(depths=[1])
+
+
+@pytest.fixture(scope="module")
+def preset(task, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("super_resolution") / "preset"
+    task.save_to_preset(str(folder))
+    return str(folder)
+
+
+@pytest.fixture
+def picture(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 3)).astype("uint8")
+    Image.fromarray(pixels).save(tmp_path / "small.png")
+    return str(tmp_path / "small.png")
+
+
+@pytest.mark.parametrize("options", [[], ["--tile", "4"]])
+def test_predict_writes_a_larger_picture(task, preset, picture, tmp_path, capsys, options):
+    output = str(tmp_path / "large.png")
+    assert main(["predict", preset, picture, "--output", output, *options]) == 0
+    assert capsys.readouterr().out == f"{output}: 18 x 12 pixels\n"
+    found, expected = np.asarray(Image.open(output)), task.predict(picture)
+    assert np.abs(found.astype("int32") - expected).max() <= 1
+
+
+def test_predict_refuses_what_it_cannot_do_before_it_works(preset, picture, tmp_path, capsys):
+    for arguments, message in (
+        ([preset, picture], "needs the file of a picture, and `--output`"),
+        ([preset, "--output", str(tmp_path / "a.png")], "Received: files .*, --output"),
+        ([preset, picture, "--output", str(tmp_path / "a.txt")], "must end as a picture does"),
+        ([preset, picture, "--output", str(tmp_path / "no" / "a.png")], "a folder that exists"),
+        (
+            ["rnn_seq2seq_small_cmudict", picture, "--output", "a.png"],
+            "`--tile` are for super-resolution",
+        ),
+    ):
+        assert main(["predict", *arguments]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_import_weights_makes_a_preset(task, tmp_path, capsys):
+    np.savez(tmp_path / "weights.npz", **tiny.original_state(task))
+    file, output = str(tmp_path / "weights.npz"), str(tmp_path / "preset")
+    option = ["--option", "convolution_scale=0.5"]
+    assert main(["import-weights", "hat", file, output, *option]) == 0
+    said = capsys.readouterr().out
+    assert said == f"{output}: HATSuperResolution, {task.count_params():,} parameters\n"
+    loaded = HATSuperResolution.from_preset(output)
+    assert loaded.backbone.convolution_scale == 0.5
+    gamma = tiny.original_state(task)["norm.weight"]
+    assert_close(loaded.backbone.last_norm.gamma, gamma, tolerance=0.0)
+    assert main(["import-weights", "hat", file, output]) == 2
+    assert "`output` must be new. Received: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["scale=2", "convolution_scale=much", "convolution_scale"])
+def test_import_weights_names_the_options_of_a_format(tmp_path, capsys, option):
+    command = ["import-weights", "hat", "weights.npz", str(tmp_path / "preset"), "--option", option]
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert f"must be one of convolution_scale=<float>. Received: {option}" in said
