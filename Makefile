@@ -17,7 +17,7 @@ SITE := -c 'import site; print(site.getsitepackages()[0])'
 NIGHTLY_TESTS ?= tests/layers/test_masks.py tests/layers/rnn/test_encoder.py \
   tests/layers/attention/test_base.py tests/models/rnn_encoder/test_backbone.py
 
-.PHONY: demo check test test-all test-nightly lint benchmark notebooks docs clean
+.PHONY: demo check test test-all test-nightly lint benchmark notebooks docs playground clean
 
 demo: $(VENV)/installed
 	$(RUN) -m attnzoo demo --size $(DEMO) --output runs/demo
@@ -65,6 +65,13 @@ docs: $(VENV)/installed-docs
 	$(RUN) -m sphinx --quiet --fail-on-warning --keep-going --builder html \
 	  --doctree-dir docs/_build/doctrees docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+# The page that runs models in the browser: ONNX Runtime beside it, and the exported preset.
+playground: export KERAS_BACKEND ?= tensorflow
+
+playground: $(VENV)/installed
+	cd docs/playground && npm install --no-audit --no-fund --no-package-lock
+	$(RUN) docs/playground/build.py
 
 # torch goes first and pinned: a plain `torch` brings gigabytes of CUDA libraries along.
 $(VENV)/installed: pyproject.toml constraints.txt

@@ -11,21 +11,18 @@ more than a tenth of a point.
 import argparse
 import json
 import pathlib
-import shlex
 import shutil
 import tempfile
 
 import h5py
+import preset_texts
 import yaml
 
 import attnzoo
 from attnzoo.cli import main as attnzoo_command
 from attnzoo.cli.data_files import read_pairs
 from attnzoo.cli.run_records import read_folder, to_line
-from attnzoo.cli.settings import of_record
-from attnzoo.cli.settings.option import as_flag
-from attnzoo.cli.settings.parts import OPTIONS
-from attnzoo.data import group_references
+from attnzoo.data import group_references, read_lines
 from attnzoo.presets import Card, Score
 from attnzoo.presets.card import CARD, HELD_OUT, RUN
 
@@ -40,7 +37,9 @@ METRICS = {
     "inflection": ("exact_match", "mean_edit_distance"),
     "translation": ("bleu",),
 }
-DECODINGS = {"greedy": [], "beam 5": ["--beam", "5"]}
+ACCURACY = ("accuracy",)  # Of all other tasks.
+# Options of the first decoding and of a better one, of a task that generates; other tasks have one.
+DECODINGS = ([], ["--beam", "5"])
 
 
 def main(arguments=None):
@@ -66,27 +65,27 @@ def make_preset(record, data, texts, presets):
         presets: The folder for the preset, which gets the name of the run.
     """
     about = texts["presets"][record.name]
-    record.note = about.get("note", "")
     source = texts["data"][about["data"]]
+    record.note = about.get("note", "")
+    if record.recipe["preset"]:  # A run's folder, which has the name of its preset.
+        record.recipe["preset"] = pathlib.Path(record.recipe["preset"]).parent.name
     folder = presets / record.name
     inflections = ["--inflections"] if source.get("inflections") else []
+    generates = record.recipe["task"] == "seq2seq"
+    metrics = METRICS.get(about["task"], ACCURACY)
+    decodings = DECODINGS if generates else DECODINGS[:1]
+
     test = ["--data", *(str(data / name) for name in source["test"]), *inflections]
-    metrics = METRICS[about["task"]]
-
-    store(record.place / "preset", folder, "float16")
-    (folder / RUN).write_text(to_line(record) + "\n", encoding="utf-8")
-    precision, found = "float16", measure(folder, test, metrics)
-    if loss(record, found, metrics[0]) > LARGEST_LOSS:
-        store(record.place / "preset", folder, "float32")
-        (folder / RUN).write_text(to_line(record) + "\n", encoding="utf-8")
-        precision, found = "float32", measure(folder, test, metrics)
-    scores = [one for figures in found.values() for one in as_scores(figures, metrics, "test")]
-    write_held_out(folder / HELD_OUT, data, source)
+    for precision in ("float16", "float32"):
+        store(record, folder, precision)
+        found = measure(folder, test, metrics, decodings)
+        if loss(record, found[0], metrics[0]) <= LARGEST_LOSS:
+            break
+    write_held_out(folder / HELD_OUT, data, source, grouped=generates and not inflections)
     held_out = ["--data", str(folder / HELD_OUT), *inflections]
-    (few,) = measure(folder, held_out, metrics[:1], ["greedy"]).values()
-    scores += as_scores(few, metrics[:1], "held out")
+    (few,) = measure(folder, held_out, metrics[:1], DECODINGS[:1])
 
-    training = record.training
+    seconds = record.training["seconds"]
     card = Card(
         name=record.name,
         task=about["task"],
@@ -95,18 +94,21 @@ def make_preset(record, data, texts, presets):
         summary=about["summary"],
         data=source["source"],
         licence=source["licence"],
-        recipe=recipe(record, source),
-        backend=training["backend"],
+        recipe=preset_texts.recipe(record, source),
+        backend=record.training["backend"],
         seed=record.recipe["seed"],
-        parameters=training["parameters"],
-        minutes=round(training["seconds"] / 60, 1) if training["seconds"] else None,
+        parameters=record.training["parameters"],
+        minutes=None if seconds is None else round(seconds / 60, 1),
         precision=precision,
-        scores=scores,
-        reads=describe_symbols(folder),
+        scores=[
+            *(one for figures in found for one in as_scores(figures, metrics, "test")),
+            *as_scores(few, metrics[:1], "held out"),
+        ],
+        reads=about.get("reads") or preset_texts.describe_symbols(folder),
         limits=[*source["limits"], *about.get("limits", ())],
         biases=source["biases"],
-        example=(about["example"], predict(folder, about["example"], inflections)),
-        fine_tune=fine_tuning(record, inflections),
+        example=(about["example"], preset_texts.predict(folder, about["example"], inflections)),
+        fine_tune=preset_texts.fine_tuning(record, inflections),
         inflections=bool(inflections),
     )
     (folder / CARD).write_text(card.to_json(), encoding="utf-8")
@@ -115,19 +117,22 @@ def make_preset(record, data, texts, presets):
 # === Weights ===
 
 
-def store(preset, folder, dtype):
-    """Copy a preset, with its weights in another type, and capital letters folded if it has none.
+def store(record, folder, dtype):
+    """Write the preset of a run, with its weights in another type, and its record.
 
-    Weights are converted when they are read: the model computes as it was trained.
+    Weights are converted when they are read: the model computes as it was trained. A model that
+    knows no capital letters reads them as small ones from now on.
     """
+    preset = record.place / "preset"
     task = attnzoo.models.parts.presets.task_class(preset).from_preset(preset)
-    tokenizer = getattr(task.preprocessor, "source_tokenizer", task.preprocessor.tokenizer)
+    tokenizer = preset_texts.source_tokenizer(task)
     if folds_case(tokenizer):
         tokenizer.lowercase = True
     shutil.rmtree(folder, ignore_errors=True)
     task.save_to_preset(str(folder))
     for path in folder.glob("*.h5"):
         convert(path, dtype)
+    (folder / RUN).write_text(to_line(record) + "\n", encoding="utf-8")
 
 
 def convert(path, dtype):
@@ -160,30 +165,29 @@ def folds_case(tokenizer) -> bool:
 # === Scores ===
 
 
-def measure(preset, data, metrics, decodings=tuple(DECODINGS)) -> dict:
-    """Return what `attnzoo evaluate` measures, for each decoding."""
-    found = {}
+def measure(preset, data, metrics, decodings) -> list:
+    """Return what `attnzoo evaluate` measures, for the options of each decoding."""
+    found = []
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "found.json"
         for decoding in decodings:
             words = ["evaluate", str(preset), *data, "--metrics", *metrics, "--show", "0"]
-            if attnzoo_command([*words, *DECODINGS[decoding], "--json", str(path)]):
+            if attnzoo_command([*words, *decoding, "--json", str(path)]):
                 raise RuntimeError(f"The preset could not be measured. Received: {preset}")
-            found[decoding] = json.loads(path.read_text())
+            found.append(json.loads(path.read_text()))
     return found
 
 
 def loss(record, found, metric) -> float:
-    """Return how many points the stored weights lose, by the evaluations in the run's folder."""
-    before = [one for one in record.evaluations.values() if one.get("decoding") == "greedy"]
+    """Return how many points the stored weights lose, by an evaluation in the run's folder."""
+    decoding = found["decoding"]
+    before = [one for one in record.evaluations.values() if one.get("decoding") == decoding]
     if not before:
         raise ValueError(
-            "A run to store needs a greedy evaluation of the test data in its folder: `attnzoo "
-            f"evaluate --json`. Received: run={record.place}"
+            "A run to store needs an evaluation of the test data in its folder, by `attnzoo "
+            f"evaluate --json`. Received: run={record.place}, without decoding={decoding!r}"
         )
-    old, new = (
-        Score(metric, one[metric], "test", 0, "greedy", "") for one in (before[0], found["greedy"])
-    )
+    old, new = (Score(metric, one[metric], "test", 0, decoding, "") for one in (before[0], found))
     change = new.points - old.points
     return change if metric.endswith("_rate") else -change
 
@@ -203,101 +207,27 @@ def as_scores(figures, metrics, data) -> list:
     ]
 
 
-def write_held_out(path, data, source):
-    """Write test items that are evenly spread, at most 60 lines."""
+def write_held_out(path, data, source, grouped=True):
+    """Write test items that are evenly spread, at most 60 lines.
+
+    Args:
+        path: The file to write.
+        data: The folder of the test files.
+        source: The entry of the data in `presets.yaml`.
+        grouped: Whether an item is a source with all its references, else a line.
+    """
     files = [data / name for name in source["test"]]
-    if source.get("inflections"):
-        lines = _lines(files[0])
-    else:
+    if grouped:
         groups = group_references(read_pairs(files)).items()
-        lines = [[f"{text}\t{answer}" for answer in answers] for text, answers in groups]
-    for count in range(min(HELD_OUT_LINES, len(lines)), 0, -1):
-        chosen = [lines[number * len(lines) // count] for number in range(count)]
-        flat = [line for group in chosen for line in group]
-        if len(flat) <= HELD_OUT_LINES:
+        items = [[f"{text}\t{answer}" for answer in answers] for text, answers in groups]
+    else:
+        items = [[line] for line in read_lines(files[0]) if line.strip()]
+    for count in range(min(HELD_OUT_LINES, len(items)), 0, -1):
+        chosen = [items[number * len(items) // count] for number in range(count)]
+        lines = [line for item in chosen for line in item]
+        if len(lines) <= HELD_OUT_LINES:
             break
-    path.write_text("".join(f"{line}\n" for line in flat), encoding="utf-8")
-
-
-def _lines(path):
-    from attnzoo.data import read_lines
-
-    return [[line] for line in read_lines(path) if line.strip()]
-
-
-# === Words of the card ===
-
-
-def recipe(record, source) -> str:
-    """Return the command of a run: its options that are not the default ones, and its files."""
-    words = ["attnzoo", "train", *(["--inflections"] if source.get("inflections") else [])]
-    for part in ("train", "dev"):
-        words += [f"--{part}", *(f"DATA/{name}" for name in source[part])]
-    words += ["--output", "RUN"]
-    for name, value in of_record(record.recipe).items():
-        if value != OPTIONS[name].default:
-            words += _words(name, value)
-    return shlex.join(words)
-
-
-def _words(name, value) -> list:
-    flag = as_flag(name)
-    if isinstance(value, bool):
-        return [flag if value else flag.replace("--", "--no-", 1)]
-    if isinstance(value, dict):
-        return [flag, *(f"{key}={json.dumps(one)}" for key, one in value.items())]
-    return [flag, str(value)]
-
-
-def fine_tuning(record, inflections) -> str:
-    """Return a command that trains the preset further."""
-    more = ["--inflections"] if inflections else []
-    words = ["attnzoo", "train", "--preset", record.name, *more, "--train", "train.tsv"]
-    words += ["--dev", "dev.tsv", "--output", "runs/mine", "--learning-rate", "0.0005"]
-    kept = [("model", "rnn"), ("dropout", OPTIONS["dropout"].default)]
-    for name, default in kept:
-        if record.recipe[name] != default:
-            words += _words(name, record.recipe[name])
-    return shlex.join(words)
-
-
-def predict(preset, text, inflections) -> str:
-    """Return the output for a text, as `attnzoo predict` prints it."""
-    from attnzoo.cli.texts import join_symbols, split_inflection
-
-    task = attnzoo.models.parts.presets.task_class(preset).from_preset(preset)
-    if not inflections:
-        return task.generate([text])[0]
-    return join_symbols(task.generate([attnzoo.data.inflection_source(*split_inflection(text))])[0])
-
-
-def describe_symbols(preset) -> str:
-    """Return which characters a preset knows, and what happens to capitals and digits."""
-    task = attnzoo.models.parts.presets.task_class(preset).from_preset(preset)
-    tokenizer = getattr(task.preprocessor, "source_tokenizer", task.preprocessor.tokenizer)
-    if not hasattr(tokenizer, "lowercase"):
-        return "subwords of any text of Unicode; rare characters are read as [UNK]"
-    letters = sorted(token for token in tokenizer.get_vocabulary() if len(token) == 1)
-    parts = [f"`{_ranges(letters)}`"]
-    if tokenizer.lowercase:
-        parts.append("capital letters as small ones")
-    elif not any(letter.isupper() for letter in letters):
-        parts.append("no capital letters")
-    if not any(letter.isdigit() for letter in letters):
-        parts.append("no digits")
-    return "; ".join([*parts, "all others as [UNK], with a warning of the command"])
-
-
-def _ranges(letters) -> str:
-    """Return characters in order, three or more neighbours as a range."""
-    groups = []
-    for letter in letters:
-        if groups and ord(letter) == ord(groups[-1][-1]) + 1:
-            groups[-1].append(letter)
-        else:
-            groups.append([letter])
-    shown = [f"{one[0]}-{one[-1]}" if len(one) > 2 else " ".join(one) for one in groups]
-    return " ".join(shown)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

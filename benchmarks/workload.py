@@ -4,6 +4,8 @@ One encoder-decoder of the size of a small translation model, on random token id
 
     embedding 256 -> LSTM 256 -> additive attention of 256 units -> LSTM 256 -> logits over 8000
 
+Pronunciation and inflection have vocabularies of a few dozen tokens: one case has 64.
+
 A decoding case makes exactly `TARGET_LENGTH` tokens: no contestant may stop at an end token, or one
 of them would do less work by the luck of its random weights.
 
@@ -39,21 +41,41 @@ class Case:
         batch_size: Sequences that are worked on together. At least 1.
         repeats: Times that it is done in one turn of one contestant. At least 1.
         title: What one repeat is, for the table.
+        vocabulary_size: V, of source and target. At least 5.
     """
 
     kind: str
     batch_size: int
     repeats: int
     title: str
+    vocabulary_size: int = VOCABULARY_SIZE
 
 
 CASES = {
     "train": Case("train", 64, 8, "training step, B=64"),
+    "train_small": Case("train", 64, 8, "training step, B=64, V=64", vocabulary_size=64),
     "greedy1": Case("greedy", 1, 20, "greedy decoding, B=1"),
     "greedy64": Case("greedy", 64, 5, "greedy decoding, B=64"),
     "beam1": Case("beam", 1, 10, f"beam-{NUM_BEAMS} decoding, B=1"),
     "beam64": Case("beam", 64, 2, f"beam-{NUM_BEAMS} decoding, B=64"),
 }
+
+
+def build_each(build, settings):
+    """Build the cases of each size of the vocabulary with a model of its own.
+
+    Args:
+        build: Function of settings and a size of the vocabulary to facts and cases.
+        settings: dict with `"cases"`, a list of names.
+
+    Returns:
+        The facts of the first model, and all cases, by name.
+    """
+    names: dict[int, list] = {}
+    for name in settings["cases"]:
+        names.setdefault(CASES[name].vocabulary_size, []).append(name)
+    built = [build({**settings, "cases": some}, size) for size, some in names.items()]
+    return built[0][0], {name: case for _, cases in built for name, case in cases.items()}
 
 
 def training_batches(

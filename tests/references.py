@@ -69,15 +69,15 @@ def location_scores(query, memory_length: int, kernel):
 # === Scores -> alignments -> context ===
 
 
-def softmax(scores, mask=None):
-    """Softmax over the last axis, of the places where `mask` is True; zeros where there is none."""
+def softmax(scores, mask=None, axis: int = -1):
+    """Softmax over an axis, of the places where `mask` is True; zeros where there is none."""
     scores = np.asarray(scores, dtype="float64")
     mask = (
         np.ones(scores.shape, dtype=bool) if mask is None else np.broadcast_to(mask, scores.shape)
     )
-    highest = np.max(np.where(mask, scores, -np.inf), axis=-1, keepdims=True)
+    highest = np.max(np.where(mask, scores, -np.inf), axis=axis, keepdims=True)
     powers = np.where(mask, np.exp(scores - np.where(np.isfinite(highest), highest, 0.0)), 0.0)
-    total = np.sum(powers, axis=-1, keepdims=True)
+    total = np.sum(powers, axis=axis, keepdims=True)
     return powers / np.where(total > 0.0, total, 1.0)
 
 
@@ -570,13 +570,6 @@ def attention_cell_step(
 
 
 # === Maps: [B, H, W, C] ===
-
-
-def softmax(values, axis=-1):
-    """exp(values) / sum of exp(values)"""
-    (values,) = _double(values)
-    values = np.exp(values - values.max(axis=axis, keepdims=True))
-    return values / values.sum(axis=axis, keepdims=True)
 
 
 def layer_norm(values, gamma, beta, epsilon=1e-5):

@@ -11,12 +11,15 @@ import sys
 import pytest
 
 import attnzoo
+from attnzoo.cli import leaderboard
+from attnzoo.cli.table_pages import END
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 PAGES = sorted(DOCS.glob("*.md")) + sorted(DOCS.glob("guides/*.md"))
 WRITTEN = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+RESULTS = [page for page in sorted(DOCS.glob("results/*.md")) if END in page.read_text("utf-8")]
 sys.path.insert(0, str(DOCS / "extensions"))
 import command_help  # noqa: E402
 import preset_pages  # noqa: E402
@@ -64,6 +67,14 @@ def test_the_readme_fits_on_a_few_screens():
 def test_the_figures_of_the_readme_are_those_of_the_records():
     text = README.read_text("utf-8")
     assert result_tables.update_front_page(text) == text
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+def test_the_tables_of_runs_are_those_of_the_records(path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    text = path.read_text("utf-8")
+    assert leaderboard.update_page(text) == text
 
 
 @pytest.mark.backend_free

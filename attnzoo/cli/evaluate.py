@@ -1,8 +1,9 @@
-"""Measure a trained model on pairs of strings, or on texts with labels.
+"""Measure a trained model on pairs of strings, on texts with labels, or on texts.
 
 Lines with the same source are one item with several references, of which the best match counts. The
-data of a classifier has lines of a label, white space and a text; its metric is accuracy. The data
-of a tagger is as in `attnzoo train`; tags such as B-PER and I-PER are measured by entities too.
+data of a classifier has lines of a label, white space and a text; that of a masked language model
+has texts, of which always the same tokens are masked. The metric of both is accuracy. The data of a
+tagger is as in `attnzoo train`; tags such as B-PER and I-PER are measured by entities too.
 
   attnzoo evaluate runs/g2p/preset --data test.tsv.gz
   attnzoo evaluate runs/finnish/preset --inflections --data finnish.test.tsv --metrics exact_match
@@ -61,8 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser):
         "--metrics",
         nargs="+",
         metavar="NAME",
-        help=f"default: {' '.join(_METRICS)}; for a classifier accuracy alone; for a tagger "
-        f"accuracy, and of entities in BIO tags {' '.join(_ENTITIES)}; for answers "
+        help=f"default: {' '.join(_METRICS)}; accuracy alone for a classifier or masked tokens; "
+        f"for a tagger accuracy, and of entities in BIO tags {' '.join(_ENTITIES)}; for answers "
         "answer_exact_match answer_f1 answer_f1_characters",
     )
     parser.add_argument(
@@ -85,9 +86,12 @@ def run(arguments: argparse.Namespace):
         record = _measure_tags(task, arguments)
     elif hasattr(task, "answer"):
         record = _measure_answers(task, arguments)
+    elif hasattr(task, "fill"):
+        record = _measure_masks(task, arguments)
     else:
         raise ValueError(
-            "A task to measure must generate, classify or tag texts, or answer questions. "
+            "A task to measure must generate, classify or tag texts, answer questions, or fill in "
+            "tokens. "
             f"Received: a {type(task).__name__} in {arguments.preset}"
         )
     print(f"{record['sources']} sources")
@@ -148,10 +152,7 @@ def _measure_classes(task, arguments) -> dict:
     """Compare predicted classes with labels."""
     from attnzoo.training import format_predictions
 
-    if arguments.metrics not in (None, ["accuracy"]):
-        raise ValueError(
-            f"A classifier is measured by accuracy. Received: metrics={arguments.metrics}"
-        )
+    _check_accuracy("A classifier", arguments.metrics)
     pairs = read_data(arguments.data, "classifier", arguments.inflections, arguments.fields)
     texts, labels = zip(*pairs, strict=True)
     right = task.label_ids(list(labels))
@@ -193,6 +194,28 @@ def _measure_tags(task, arguments) -> dict:
         figures.update({name: scores[name] for name in _ENTITIES if name in figures})
     decoding = "most probable" if task.crf is None else "best path"
     return {"decoding": decoding, "sources": len(right), **figures}
+
+
+def _measure_masks(task, arguments) -> dict:
+    """Count the masked tokens that are filled in right, of the same ones in every call."""
+    from attnzoo.data import MaskedBatches
+
+    _check_accuracy("A masked language model", arguments.metrics)
+    texts = read_data(arguments.data, "masked_lm", arguments.inflections)
+    warn_unknown(task, texts, "evaluate")
+    announce_compiling()
+    batches = MaskedBatches(texts, task.preprocessor, batch_size=64, shuffle=False)
+    found = task.evaluate(batches, return_dict=True, verbose=0)
+    return {
+        "decoding": "most probable",
+        "sources": len(texts),
+        "accuracy": float(found["accuracy"]),
+    }
+
+
+def _check_accuracy(kind, metrics):
+    if metrics not in (None, ["accuracy"]):
+        raise ValueError(f"{kind} is measured by accuracy. Received: metrics={metrics}")
 
 
 def _measure_answers(task, arguments) -> dict:

@@ -17,6 +17,12 @@ relative rank: the rank divided by the number of runs in the column.
   attnzoo leaderboard --side-by-side runs/cmudict runs/latin --decoding "beam 5" \\
       --metrics word_error_rate exact_match
 
+With --update the tables in Markdown pages are made anew. Each stands between two comments, of which
+the first has its command:
+
+  <!-- attnzoo leaderboard benchmarks/runs/latin.jsonl --metrics exact_match -->
+  <!-- end of table -->
+
 With --curves the runs' loss on the dev set by epoch is also drawn; --quantity selects another
 column of their history.csv.
 """
@@ -28,6 +34,7 @@ import sys
 from collections.abc import Sequence
 
 from attnzoo.cli.run_records import HISTORY, read_folder, read_runs
+from attnzoo.cli.table_pages import update_tables
 from attnzoo.cli.tasks import check_output
 
 NEEDS_BACKEND = False  # It reads records alone.
@@ -45,7 +52,7 @@ _RATES = {"accuracy", "exact_match", "word_error_rate", "phoneme_error_rate", *_
 
 def add_arguments(parser: argparse.ArgumentParser):
     parser.add_argument(
-        "runs", nargs="+", metavar="RUN", help="a run's folder, or a .jsonl file of runs"
+        "runs", nargs="*", metavar="RUN", help="a run's folder, or a .jsonl file of runs"
     )
     parser.add_argument(
         "--metrics",
@@ -66,6 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser):
     )
     form.add_argument("--curves", metavar="FILE", help=".png, .pdf or .svg for the learning curves")
     parser.add_argument(
+        "--update", nargs="+", metavar="PAGE", help="Markdown pages whose tables are made anew"
+    )
+    parser.add_argument(
         "--quantity",
         default="val_loss",
         metavar="NAME",
@@ -74,14 +84,56 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 
 def run(arguments: argparse.Namespace):
-    if arguments.side_by_side:
-        print(make_overview(arguments.runs, arguments.metrics, arguments.decoding or "greedy"))
+    if bool(arguments.runs) == bool(arguments.update):
+        raise ValueError(
+            "A table needs runs, or `--update` and the pages that say theirs. Received: "
+            f"runs={arguments.runs}, update={arguments.update}"
+        )
+    if arguments.update:
+        update_pages(arguments.update)
         return
     if arguments.curves:
         check_output(arguments.curves, "--curves")
-    print(make_table(arguments.runs, arguments.metrics, arguments.decoding))
+    print(_make(arguments))
     if arguments.curves:
         draw_curves(arguments.runs, arguments.quantity).savefig(arguments.curves)
+
+
+def update_pages(pages: Sequence[str | os.PathLike]):
+    """Make the tables in Markdown pages anew.
+
+    Raises:
+        ValueError: If a page has no table, one without an end, or a command with wrong arguments.
+    """
+    for path in map(pathlib.Path, pages):
+        text = path.read_text(encoding="utf-8")
+        try:
+            made = update_page(text)
+        except ValueError as error:
+            raise ValueError(f"{error} Received: {path}") from error
+        if made != text:
+            path.write_text(made, encoding="utf-8")
+
+
+def update_page(text: str) -> str:
+    """Return the text of a Markdown page with its tables made anew."""
+    parser = _Parser(add_help=False)
+    add_arguments(parser)
+    return update_tables(text, "leaderboard", lambda words: _make(parser.parse_args(words)))
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser of a command in a page."""
+
+    def error(self, message):
+        raise ValueError(f"The command of a table must be right: {message}.")
+
+
+def _make(arguments) -> str:
+    """Return the table that the arguments ask for."""
+    if arguments.side_by_side:
+        return make_overview(arguments.runs, arguments.metrics, arguments.decoding or "greedy")
+    return make_table(arguments.runs, arguments.metrics, arguments.decoding)
 
 
 def draw_curves(runs: Sequence[str | os.PathLike], quantity: str = "val_loss"):

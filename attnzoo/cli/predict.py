@@ -132,7 +132,7 @@ def _texts_or_file(inputs):
     if len(inputs) > 1:
         return inputs, None
     name = inputs[0] if inputs else "-"
-    if name == "-" or os.path.exists(name):
+    if name == "-" or (os.path.exists(name) and not os.path.isdir(name)):
         return None, name
     if _LIKE_A_FILE.fullmatch(name):
         raise FileNotFoundError(

@@ -136,7 +136,13 @@ def save(
     _check_path(path, form, overwrite)
 
     with spec.as_exported(), full_precision():
-        verify = _sample(spec) if verify is None else list(verify)
+        verify = _sample(spec, form) if verify is None else list(verify)
+        too_long = [one for one in verify if not form.takes(spec, one)]
+        if too_long:
+            raise ValueError(
+                f"An input of `verify` is longer than the {form.product}'s `length`. "
+                f"Received: {too_long[0]!r}"
+            )
         feeds, live = spec.run_live(verify)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         # In the same folder as `path`, so that the last step is only a rename.
@@ -145,7 +151,6 @@ def save(
         ) as workplace:
             made = os.path.join(workplace, "made")
             exported = _write_and_run(form, spec, workplace, made, feeds)
-            exported = [form.restore(spec, outputs) for outputs in exported]
             compare(spec, verify, live, exported, form.product)
             if os.path.lexists(path):
                 os.replace(path, os.path.join(workplace, "replaced"))
@@ -153,8 +158,8 @@ def save(
     return path
 
 
-def _sample(spec):
-    samples = spec.sample()
+def _sample(spec, form):
+    samples = [one for one in spec.sample() if form.takes(spec, one)]
     if not samples:
         raise ValueError(
             "The preprocessor refuses every input made from the vocabulary: pass inputs as "

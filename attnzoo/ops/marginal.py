@@ -185,7 +185,9 @@ def _target_log_probs(query, key, targets, kernel, bias, kept=None):
 
 def _one_hot(targets, kernel):
     """Return indices [b, t, 1] as one-hot rows [b, t, 1, V]."""
-    return ops.one_hot(ops.cast(targets, "int32"), kernel.shape[-1], dtype=kernel.dtype)
+    # On torch Keras's `one_hot` reads the largest value, which no traced step can do.
+    tokens = ops.arange(kernel.shape[-1], dtype="int32")
+    return ops.cast(ops.cast(targets, "int32")[..., None] == tokens, kernel.dtype)
 
 
 def _target_gradients(query, key, targets, kernel, bias, kept=None, *, upstream):

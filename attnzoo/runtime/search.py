@@ -22,7 +22,7 @@ def decode(encode, step, source, decoding: dict) -> dict:
     state = {name: np.repeat(one, beams, axis=0) for name, one in encode().items()}
     last = np.full(len(source) * beams, decoding["start"], "int32")
     for index in range(decoding["max_length"] - 1):
-        made = step({"token_ids": last, "index": np.int32(index), **state})
+        made = step({"token_ids": last, "index": np.array(index, "int32"), **state})
         parents, tokens = [], []
         for row, search in enumerate(searches):
             own = slice(row * beams, (row + 1) * beams)

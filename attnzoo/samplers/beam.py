@@ -7,6 +7,7 @@ import keras_hub
 from keras import ops, tree
 
 from attnzoo.ops import write_steps
+from attnzoo.ops.gather import flat_rows, take_along_rows, take_places, take_rows
 from attnzoo.samplers.history import History
 from attnzoo.samplers.phrases import Phrase
 from attnzoo.samplers.rules import Rules
@@ -233,10 +234,11 @@ class BeamSampler(keras_hub.samplers.Sampler):
         scores = ops.concatenate([found["finished"], opened], axis=1)  # [B, 2 * K]
         scores, chosen = ops.top_k(scores, self.num_hypotheses)
         chosen = ops.cast(chosen, "int32")
-        tokens = _pick(found["tokens"], chosen)
+        tokens = take_places(found["tokens"], chosen)
         if not return_alignments:
             return tokens, scores
-        return tokens, scores, _along_paths(found["alignments"], _pick(found["paths"], chosen))
+        paths = take_places(found["paths"], chosen)
+        return tokens, scores, _along_paths(found["alignments"], paths)
 
     def _first_beams(self, prompt):
         """Return the search's part of the state: K open beams, and no finished hypothesis."""
@@ -276,7 +278,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
         scores = ops.where(ends, -float("inf"), scores)
         _, chosen = ops.top_k(self.rules.order(scores, banks, beams), beams)
         chosen = ops.cast(chosen, "int32")  # [B, K]
-        rows = _rows(chosen // count, beams)  # [B * K]
+        rows = flat_rows(chosen // count, beams)  # [B * K]
 
         best = ops.concatenate([best, beams + chosen], axis=1)  # [B, 2 * K]
         kept, candidate = best < beams, ops.maximum(best - beams, 0)
@@ -287,10 +289,10 @@ class BeamSampler(keras_hub.samplers.Sampler):
 
         def grow(sequences, new):
             """Return sequences [B, 2 * K, T]: kept ones unchanged, others continued by `new`."""
-            return ops.where(here, new[:, :, None], _pick(sequences, origin))
+            return ops.where(here, new[:, :, None], take_places(sequences, origin))
 
         def follow(leaf):
-            return ops.take(leaf, rows, axis=0)
+            return take_rows(leaf, rows)
 
         log_probs = ops.where(ends, -float("inf"), log_probs)
         paths = {}
@@ -300,12 +302,12 @@ class BeamSampler(keras_hub.samplers.Sampler):
             paths["alignments"] = write_steps(state["alignments"], made, index, axis=1)
             paths["paths"] = grow(state["paths"], candidate // count)
         return {
-            "tokens": grow(state["tokens"], ops.take_along_axis(tokens, candidate, axis=1)),
+            "tokens": grow(state["tokens"], take_along_rows(tokens, candidate)),
             **paths,
             "finished": finished,
-            "scores": ops.take_along_axis(scores, chosen, axis=1),
-            "log_probs": ops.take_along_axis(log_probs, chosen, axis=1),
-            "lengths": ops.take_along_axis(lengths, chosen, axis=1),
+            "scores": take_along_rows(scores, chosen),
+            "log_probs": take_along_rows(log_probs, chosen),
+            "lengths": take_along_rows(lengths, chosen),
             "cache": tree.map_structure(follow, cache),
             "coverage": tree.map_structure(follow, coverage),
         }
@@ -316,7 +318,9 @@ class BeamSampler(keras_hub.samplers.Sampler):
         `as_it_is`, int [B * K], holds the prompt's tokens at this position, and `given`, bool
         [B, 1], whether this position belongs to the prompt.
         """
-        logits = ops.cast(logits, "float32") / self.temperature  # [B * K, V]
+        logits = ops.cast(logits, "float32")  # [B * K, V]
+        if self.temperature != 1.0:
+            logits = logits / self.temperature
         lengths = ops.reshape(state["lengths"], (-1,))
         # Within a beam, tokens rank by their logits, except the end tokens, whose hypothesis is one
         # token shorter. With one more candidate for each end token, none of the best is missed, and
@@ -423,22 +427,8 @@ def _along_paths(alignments, paths):
     rows = ops.shape(alignments)[0] // batch * ops.arange(batch, dtype="int32")[:, None, None]
     steps = (rows + paths) * length + ops.arange(length, dtype="int32")  # [B, N, T]
     flat = ops.reshape(alignments, (-1, ops.shape(alignments)[2]))
-    picked = ops.take(flat, ops.reshape(steps, (-1,)), axis=0)
+    picked = take_rows(flat, ops.reshape(steps, (-1,)))
     return ops.reshape(picked, (batch, count, length, ops.shape(alignments)[2]))
-
-
-def _rows(places, size: int):
-    """Return int [B * K]: the indices of the places [B, K] in a flattened [B, size]."""
-    starts = size * ops.arange(ops.shape(places)[0], dtype="int32")
-    return ops.reshape(places + starts[:, None], (-1,))
-
-
-def _pick(values, places):
-    """Return the values [B, K, ...] at the places [B, K] of [B, M, ...]."""
-    shape = ops.shape(values)
-    flat = ops.reshape(values, (-1, *shape[2:]))
-    picked = ops.take(flat, _rows(places, values.shape[1]), axis=0)
-    return ops.reshape(picked, (-1, places.shape[1], *shape[2:]))
 
 
 def _cache_lengths(index, length) -> list:

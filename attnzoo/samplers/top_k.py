@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from attnzoo.ops.gather import take_along_rows, take_places
+
 LOWEST = -1e9  # In place of log 0: finite, so that a difference of two is not NaN.
 
 # Number of values in a block. The maxima of blocks are found at memory speed, and the k best values
@@ -20,12 +22,14 @@ def fast_top_k(values, k: int):
     blocks = -(-width // _BLOCK)
     if blocks <= 4 * k:
         return ops.top_k(values, k)
-    padded = ops.pad(values, ((0, 0), (0, blocks * _BLOCK - width)), constant_values=-float("inf"))
-    blocked = ops.reshape(padded, (-1, blocks, _BLOCK))
+    missing = blocks * _BLOCK - width
+    if missing:
+        values = ops.pad(values, ((0, 0), (0, missing)), constant_values=-float("inf"))
+    blocked = ops.reshape(values, (-1, blocks, _BLOCK))
     _, best_blocks = ops.top_k(ops.max(blocked, axis=-1), k)  # [R, k]
     best_blocks = ops.cast(best_blocks, "int32")
-    kept = ops.take_along_axis(blocked, best_blocks[:, :, None], axis=1)  # [R, k, BLOCK]
+    kept = take_places(blocked, best_blocks)  # [R, k, BLOCK]
     top, places = ops.top_k(ops.reshape(kept, (-1, k * _BLOCK)), k)
     places = ops.cast(places, "int32")
-    block = ops.take_along_axis(best_blocks, places // _BLOCK, axis=1)
+    block = take_along_rows(best_blocks, places // _BLOCK)
     return top, block * _BLOCK + places % _BLOCK

@@ -8,7 +8,11 @@ import workload
 
 
 def build(settings):
-    """Make the model and its cases, for `harness.serve`."""
+    """Make the models and their cases, for `harness.serve`."""
+    return workload.build_each(_build, settings)
+
+
+def _build(settings, vocabulary_size):
     import keras
     import numpy as np
 
@@ -18,8 +22,8 @@ def build(settings):
 
     keras.utils.set_random_seed(workload.SEED)
     backbone = attnzoo.models.RNNSeq2SeqBackbone(
-        source_vocabulary_size=workload.VOCABULARY_SIZE,
-        target_vocabulary_size=workload.VOCABULARY_SIZE,
+        source_vocabulary_size=vocabulary_size,
+        target_vocabulary_size=vocabulary_size,
         embedding_dim=workload.EMBEDDING_DIM,
         hidden_dim=workload.HIDDEN_DIM,
         num_encoder_layers=1,
@@ -41,7 +45,7 @@ def build(settings):
 
     def train(batch_size):
         task = make_task("greedy")
-        batches = workload.training_batches(batch_size)
+        batches = workload.training_batches(batch_size, vocabulary_size=vocabulary_size)
 
         def case(repeats):
             for index in range(repeats):

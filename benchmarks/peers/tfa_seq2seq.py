@@ -17,7 +17,11 @@ import workload
 
 
 def build(settings):
-    """Make the model and its cases, for `harness.serve`."""
+    """Make the models and their cases, for `harness.serve`."""
+    return workload.build_each(_build, settings)
+
+
+def _build(settings, vocabulary_size):
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(settings["threads"])
@@ -73,7 +77,7 @@ def build(settings):
             return initial.clone(cell_state=state)
 
     model = Seq2Seq(
-        workload.VOCABULARY_SIZE,
+        vocabulary_size,
         workload.EMBEDDING_DIM,
         workload.HIDDEN_DIM,
         workload.ATTENTION_UNITS,
@@ -131,7 +135,7 @@ def build(settings):
                 target_lengths,
                 tf.constant(y),
             )
-            for x, y, _ in workload.training_batches(batch_size)
+            for x, y, _ in workload.training_batches(batch_size, vocabulary_size=vocabulary_size)
         ]
 
         def case(repeats):

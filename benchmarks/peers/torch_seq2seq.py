@@ -9,7 +9,11 @@ import workload
 
 
 def build(settings):
-    """Make the model and its cases, for `harness.serve`."""
+    """Make the models and their cases, for `harness.serve`."""
+    return workload.build_each(_build, settings)
+
+
+def _build(settings, vocabulary_size):
     import torch
     from torch import nn
     from torch.nn import functional
@@ -120,7 +124,7 @@ def build(settings):
             return tokens[(first_row + best).view(-1), 1:]  # [B, T]
 
     model = Seq2Seq(
-        workload.VOCABULARY_SIZE,
+        vocabulary_size,
         workload.EMBEDDING_DIM,
         workload.HIDDEN_DIM,
         workload.ATTENTION_UNITS,
@@ -135,7 +139,7 @@ def build(settings):
                 torch.from_numpy(x["decoder_token_ids"]).long(),
                 torch.from_numpy(y).long(),
             )
-            for x, y, _ in workload.training_batches(batch_size)
+            for x, y, _ in workload.training_batches(batch_size, vocabulary_size=vocabulary_size)
         ]
 
         def case(repeats):

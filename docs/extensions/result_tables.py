@@ -1,9 +1,8 @@
 """Tables and numbers of the pages, made from the records in `benchmarks/`.
 
-No number of a result is written by hand. In a page stand directives and roles instead:
+No number of a result is written by hand. `attnzoo leaderboard --update docs/results/*.md` writes
+the tables of runs; for the rest stand directives and roles in a page:
 
-    ```{leaderboard} finnish          every evaluation of the runs in benchmarks/runs/finnish.jsonl
-    ```{overview} cmudict finnish     the same mechanism on several data sets
     ```{dev-accuracy} sst2            the best epoch of each run on dev
     ```{trials} sst2                  runs whose files were not kept
     ```{choices} figures              the table of README.md
@@ -23,15 +22,6 @@ import statistics
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RUNS = ROOT / "benchmarks" / "runs"
 MEASUREMENTS = ROOT / "benchmarks" / "measurements"
-METRICS = {
-    "cmudict": ["word_error_rate", "phoneme_error_rate"],
-    "cmudict_large": ["word_error_rate", "phoneme_error_rate"],
-    "finnish": ["exact_match", "mean_edit_distance"],
-    "latin": ["exact_match", "mean_edit_distance"],
-    "turkish": ["exact_match", "mean_edit_distance"],
-    "multi30k": ["bleu"],
-    "sst2": ["accuracy"],
-}
 # What to take where, by the name of the run; README.md says it with figures from the records.
 CHOICES = (
     ("a good default", "multi_head"),
@@ -51,21 +41,6 @@ _PRESETS = "<!-- presets from their cards -->", "<!-- end of presets -->"
 
 
 # === Runs ===
-
-
-def leaderboard(data: str) -> str:
-    """Return a row for each evaluation of each run on a data set, in Markdown."""
-    from attnzoo.cli.leaderboard import make_table
-
-    return make_table([RUNS / f"{data}.jsonl"], METRICS[data])
-
-
-def overview(*data: str) -> str:
-    """Return a row for each run and a column for each data set, decoded with five beams."""
-    from attnzoo.cli.leaderboard import make_overview
-
-    files = [RUNS / f"{one}.jsonl" for one in data]
-    return make_overview(files, ["word_error_rate", "exact_match"], "beam 5")
 
 
 def score(text: str) -> str:
@@ -336,7 +311,7 @@ def setup(app):
 
         return run
 
-    for function in (leaderboard, overview, dev_accuracy, trials, choices, measurement):
+    for function in (dev_accuracy, trials, choices, measurement):
         app.add_directive(function.__name__.replace("_", "-"), directive(function))
     for function in (score, epoch, trial, largest_difference):
         app.add_role(function.__name__.replace("_", "-"), role(function))

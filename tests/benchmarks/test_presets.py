@@ -18,6 +18,7 @@ pytestmark = pytest.mark.shared("torch")
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
+import preset_texts  # noqa: E402
 import presets as maker  # noqa: E402
 
 SOURCE = {
@@ -52,8 +53,8 @@ def made(tmp_path_factory):
     run = folder / "rnn_seq2seq_small_letters"
     train(settings, PAIRS, PAIRS, run, verbose=0)
     (figures,) = maker.measure(
-        run / "preset", ["--data", str(folder / "test.tsv.gz")], ["word_error_rate"], ["greedy"]
-    ).values()
+        run / "preset", ["--data", str(folder / "test.tsv.gz")], ["word_error_rate"], [[]]
+    )
     (run / "greedy.json").write_text(json.dumps(figures))
     texts = {"presets": {run.name: ABOUT}, "data": {"letters": SOURCE}}
     maker.make_preset(read_folder(run), folder, texts, folder / "presets")
@@ -107,13 +108,22 @@ def test_arrays_of_other_types_and_attributes_are_kept(tmp_path):
         assert group["0"][0, 0] == 0.5 and group["2"][()] == 1.5
 
 
+def test_a_preset_that_was_started_from_another_names_it_in_its_recipe():
+    options = make_settings(task="classifier", model="transformer", preset="runs/one/preset")
+    recipe = {**options.as_options(), "preset": "one"}
+    text = preset_texts.recipe(RunRecord("a", recipe, {}, {}), {"train": ["a"], "dev": ["b"]})
+    assert text.endswith(" --output RUN --task classifier --model transformer --preset one")
+    more = preset_texts.fine_tuning(RunRecord("two", recipe, {}, {}), [])
+    assert more.endswith(" --learning-rate 0.0005 --task classifier --model transformer")
+
+
 def test_a_loss_is_in_points_and_larger_is_worse():
     before = {"decoding": "greedy", "word_error_rate": 0.25, "exact_match": 0.75}
     record = RunRecord("a", {}, {}, {"greedy": before})
-    worse = {"greedy": {"word_error_rate": 0.26, "exact_match": 0.74}}
+    worse = {"decoding": "greedy", "word_error_rate": 0.26, "exact_match": 0.74}
     assert maker.loss(record, worse, "word_error_rate") == pytest.approx(1)
     assert maker.loss(record, worse, "exact_match") == pytest.approx(1)
-    with pytest.raises(ValueError, match="needs a greedy evaluation .* Received: run=None"):
+    with pytest.raises(ValueError, match="run=None, without decoding='greedy'"):
         maker.loss(RunRecord("a", {}, {}, {}), worse, "exact_match")
 
 

@@ -4,13 +4,15 @@ import io
 import json
 import shutil
 
+import keras
 import matplotlib.image
 import numpy as np
 import pytest
 
 import attnzoo
-from attnzoo.cli import main, make_parser, predict
+from attnzoo.cli import evaluate, main, make_parser, predict
 from attnzoo.cli.leaderboard import draw_curves
+from tests import tools
 from tests.models import tiny
 
 WORDS = ("ab", "ba", "abc", "cab")
@@ -265,6 +267,34 @@ def test_predict_tags_words(tagger, monkeypatch, capsys):
     assert tags.split() == live["labels"][0] and lines[1] == ""
     expected = [f"{row.max():.4f}" for row in live["probabilities"][0]]
     assert scores.split() == expected
+
+
+def test_evaluate_counts_masked_tokens_that_are_filled_in_right(tmp_path, monkeypatch, capsys):
+    task = tiny.make_transformer("MaskedLM")
+    (bias,) = (w for w in task.output_head.weights if w.shape == (tiny.TEXT_VOCABULARY + 1,))
+    bias.assign(
+        100.0 * (np.arange(bias.shape[0]) == 4)
+    )  # It says the most frequent word everywhere.
+    monkeypatch.setattr(evaluate, "load_any_task", lambda arguments: task)
+    texts = 5 * tiny.TEXTS
+    (tmp_path / "texts.txt").write_text("".join(f"{text}\n" for text in texts))
+    command = ["evaluate", "preset", "--data", str(tmp_path / "texts.txt")]
+    found = []
+    for name in ("one.json", "two.json"):
+        assert main([*command, "--json", str(tmp_path / name)]) == 0
+        found.append(json.loads((tmp_path / name).read_text()))
+    assert found[0] == found[1] and found[0]["sources"] == len(texts)
+    right = count = 0.0
+    for inputs, targets, weights in attnzoo.data.MaskedBatches(
+        texts, task.preprocessor, batch_size=64, shuffle=False
+    ):
+        logits = task(keras.tree.map_structure(keras.ops.convert_to_tensor, inputs))
+        best = tools.to_numpy(logits).argmax(axis=-1)
+        right += np.sum((best == targets) * weights)
+        count += np.sum(weights)
+    assert 0 < right < count and found[0]["accuracy"] == pytest.approx(right / count, abs=1e-6)
+    assert main([*command, "--metrics", "bleu"]) == 2
+    assert "is measured by accuracy. Received: metrics=['bleu']" in capsys.readouterr().err
 
 
 class Filling:

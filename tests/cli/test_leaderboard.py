@@ -5,6 +5,7 @@ import json
 import pytest
 
 from attnzoo.cli import main
+from attnzoo.cli.table_pages import END
 
 pytestmark = pytest.mark.backend_free
 
@@ -91,3 +92,47 @@ def test_columns_side_by_side_have_each_their_own_metric(tmp_path, capsys):
     head, _, row = capsys.readouterr().out.splitlines()
     assert head == "| run | spoken, word_error_rate | films, accuracy |"
     assert row == "| one | 25.0 % | 75.0 % |"
+
+
+# === Pages ===
+
+
+def test_the_tables_of_a_page_are_made_anew_by_their_commands(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    make_run(tmp_path / "one", "classifier", greedy={"accuracy": 0.5})
+    page = tmp_path / "page.md"
+    begin = "<!-- attnzoo leaderboard one --metrics\n     accuracy -->"
+    page.write_text(f"# Runs\n\n{begin}\nold\n{END}\n\nMore.\n\n{begin}{END}\n")
+    assert main(["leaderboard", "--update", "page.md"]) == 0
+    assert main(["leaderboard", "one", "--metrics", "accuracy"]) == 0
+    table = capsys.readouterr().out
+    assert "50.0 %" in table
+    expected = f"# Runs\n\n{begin}\n\n{table}\n{END}\n\nMore.\n\n{begin}\n\n{table}\n{END}\n"
+    assert page.read_text() == expected
+    assert main(["leaderboard", "--update", "page.md"]) == 0
+    assert page.read_text() == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("# Runs\n", "needs a comment with its command, <!-- attnzoo leaderboard ... -->"),
+        ("<!-- attnzoo leaderboard one -->", f"must end with {END}. Received: <!-- attnzoo lead"),
+        (2 * "<!-- attnzoo leaderboard one -->" + END, f"must end with {END}. Received: <!-- att"),
+        (f"<!-- attnzoo leaderboard one --size 3 -->{END}", "must be right: unrecognized arg"),
+        (f"<!-- attnzoo leaderboard nowhere -->{END}", "A run must be in a .jsonl file"),
+    ],
+)
+def test_a_page_that_cannot_be_updated_is_told(text, message, tmp_path, capsys):
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    assert main(["leaderboard", "--update", str(page)]) == 2
+    told = capsys.readouterr().err
+    assert message in told and f"Received: {page}" in told
+    assert page.read_text() == text
+
+
+def test_a_table_needs_runs_or_pages(capsys):
+    for words in ([], ["one", "--update", "page.md"]):
+        assert main(["leaderboard", *words]) == 2
+        assert "A table needs runs, or `--update`" in capsys.readouterr().err

@@ -75,7 +75,13 @@ def test_a_file_that_is_missing_is_no_text(name, capsys):
     )
 
 
-def test_texts_with_points_and_strokes_are_texts():
+def test_texts_with_points_and_strokes_are_texts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("a\n")
+    assert predict._texts_or_file(["file"]) == (None, "file")
+    assert predict._texts_or_file(["folder"]) == (["folder"], None)
+    assert predict._texts_or_file(["file", "folder"]) == (["file", "folder"], None)
     for text in ("e.g. this", "3.5", "und/oder so", "hello.", "example.hello"):
         assert predict._texts_or_file([text]) == ([text], None)
 

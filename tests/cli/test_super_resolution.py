@@ -43,7 +43,7 @@ def test_predict_writes_a_larger_picture(task, preset, picture, tmp_path, capsys
 def test_predict_refuses_what_it_cannot_do_before_it_works(preset, picture, tmp_path, capsys):
     for arguments, message in (
         ([preset, picture], "needs the file of a picture, and `--output`"),
-        ([preset, "--output", str(tmp_path / "a.png")], "Received: files .*, --output"),
+        ([preset, "--output", str(tmp_path / "a.png")], "Received: files [], --output"),
         ([preset, picture, "--output", str(tmp_path / "a.txt")], "must end as a picture does"),
         ([preset, picture, "--output", str(tmp_path / "no" / "a.png")], "a folder that exists"),
         (

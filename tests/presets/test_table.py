@@ -1,11 +1,13 @@
 """The table of built-in presets: names, cards, sizes, and what a search finds."""
 
 import json
+import pathlib
 import re
 import shlex
 
 import pytest
 
+import attnzoo
 from attnzoo import presets
 from attnzoo.cli import make_parser
 from attnzoo.cli.run_records import read_runs
@@ -18,7 +20,8 @@ pytestmark = pytest.mark.backend_free
 
 MEBIBYTE = 2**20
 EVERY = pytest.mark.parametrize("name", sorted(presets.PRESETS))
-FAMILIES = ("rnn_seq2seq", "rnn_encoder", "transformer_seq2seq", "transformer_encoder")
+MODELS = pathlib.Path(attnzoo.__file__).parent / "models"
+FAMILIES = {path.parent.name for path in MODELS.glob("*/backbone.py")}
 # Data sets that no preset may be trained on: they are for research or not for commerce.
 FORBIDDEN = ("multi30k", "sst-2", "sst2")
 
@@ -57,8 +60,8 @@ def test_an_alias_is_of_a_preset_and_no_preset_itself():
 
 @EVERY
 def test_a_name_is_family_size_data(name):
-    family = next(family for family in FAMILIES if name.startswith(family))
-    assert re.fullmatch(r"(_\w+)?_(small|medium|large)_[a-z0-9_]+", name.removeprefix(family))
+    (family,) = (family for family in FAMILIES if name.startswith(f"{family}_"))
+    assert re.fullmatch(r"(_\w+)?_(tiny|small|medium|large)_[a-z0-9_]+", name.removeprefix(family))
     config = json.loads((presets.PRESETS[name] / "config.json").read_text())
     assert config["module"].split(".")[-2] == family
 

@@ -13,6 +13,10 @@ class Format:
     product = "graph"  # What messages call the result.
     marker = ""  # A file that every result holds.
 
+    def takes(self, spec, given) -> bool:
+        """Return whether the graph takes an input of the comparison, which may be too long."""
+        return True
+
     def write(self, spec, directory: str):
         """Write the graph of a `ServingSpec` under TensorFlow.
 
@@ -30,10 +34,6 @@ class Format:
             feeds: Inputs by their names in `ServingSpec.signature`: lists or arrays, batch first.
 
         Returns:
-            Two dicts of NumPy arrays.
+            Two dicts of NumPy arrays, by the names of `ServingSpec.compute`.
         """
         raise NotImplementedError
-
-    def restore(self, spec, outputs: dict) -> dict:
-        """Return outputs of `run` by the names of `ServingSpec.compute`."""
-        return outputs

@@ -3,10 +3,12 @@
 import dataclasses
 
 from attnzoo.export.formats.base import Format
+from attnzoo.export.formats.litert import LiteRT
 from attnzoo.export.formats.onnx import Onnx
 from attnzoo.export.formats.saved_model import SavedModel
+from attnzoo.export.formats.steps import LiteRTSteps, OnnxSteps
 
-FORMATS = {one.__name__: one for one in (SavedModel, Onnx)}
+FORMATS = {one.__name__: one for one in (SavedModel, Onnx, LiteRT, OnnxSteps, LiteRTSteps)}
 
 
 def to_json(form: Format) -> dict:

@@ -49,7 +49,6 @@ def write_onnx(compute, signature: dict, path: str) -> list[dict]:
     """
     import onnx
     import tensorflow as tf
-    import tf2onnx
 
     outputs: dict = {}
 
@@ -58,9 +57,8 @@ def write_onnx(compute, signature: dict, path: str) -> list[dict]:
         return dict(outputs)
 
     with _quiet():
-        model, _ = tf2onnx.convert.from_function(
-            tf.function(run, autograph=False), list(signature.values()), opset=_OPSET
-        )
+        traced = tf.function(run, autograph=False).get_concrete_function(*signature.values())
+        model = _convert(traced)
     unknown = sorted(_operations(model.graph) - {one.name for one in onnx.defs.get_all_schemas()})
     if unknown:  # tf2onnx only logs this.
         raise ValueError(
@@ -69,6 +67,56 @@ def write_onnx(compute, signature: dict, path: str) -> list[dict]:
         )
     onnx.save(model, path)
     return describe_tensors(outputs)
+
+
+def _convert(traced):
+    """Return the ONNX model of a concrete function, named as its inputs and outputs."""
+    import tensorflow as tf
+    from tf2onnx import convert, optimizer, tf_loader, tfonnx
+
+    inputs = [one.name for one in traced.inputs if one.dtype != tf.resource]
+    outputs = [one.name for one in traced.outputs]
+    names = convert.tensor_names_from_structed(traced, inputs, outputs)
+    # Not all of its optimizers: that of reshapes takes a tensor for another (tf2onnx 1.17).
+    chosen = {
+        "fold_constants": optimizer.ConstFoldOptimizer,
+        "loop": optimizer.LoopOptimizer,
+        "merge_duplicates": optimizer.MergeDuplicatedNodesOptimizer,
+        "remove_identity": optimizer.IdentityOptimizer,
+    }
+    frozen = tf_loader.from_function(traced, inputs, outputs)
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(frozen, name="")
+        converted = tfonnx.process_tf_graph(
+            graph,
+            continue_on_error=True,
+            opset=_OPSET,
+            input_names=inputs,
+            output_names=outputs,
+            tensors_to_rename=names,
+            custom_op_handlers={"Erfc": (_convert_erfc, [])},
+        )
+        optimized = optimizer.optimize_graph(converted, catch_errors=False, optimizers=chosen)
+        return optimized.make_model("attnzoo")
+
+
+def _convert_erfc(graph, node, name, args):
+    """Convert erfc(x), which an exact gelu has, to 1 - erf(x)."""
+    import numpy as np
+
+    output, dtype = node.output[0], graph.get_dtype(node.output[0])
+    shape, given = graph.get_shape(output), node.input[0]
+    graph.remove_node(node.name)
+    erf = graph.make_node("Erf", [given], shapes=[shape], dtypes=[dtype])
+    one = graph.make_const(f"{name}/one", np.array(1.0, "float32"))
+    graph.make_node(
+        "Sub",
+        [one.output[0], erf.output[0]],
+        outputs=[output],
+        shapes=[shape],
+        dtypes=[dtype],
+        name=name,
+    )
 
 
 def _operations(graph) -> set[str]:

@@ -37,34 +37,28 @@ class PortableFormat(Format):
         with open(os.path.join(directory, ABOUT), encoding="utf-8") as file:
             about = json.load(file)
         run = open_graphs(directory, about)
-        feeds = {spec.portable_name(name): rows for name, rows in feeds.items()}
         inputs = {one["name"]: one for one in about["inputs"]}
-        feeds = {name: np.asarray(rows, inputs[name]["dtype"]) for name, rows in feeds.items()}
 
         def run_rows(rows):
-            given = {name: value[rows] for name, value in feeds.items()}
-            sizes = {name: one["shape"] for name, one in inputs.items()}
-            size = next(iter(sizes.values()))[0]
+            given = {}
+            for name, value in feeds.items():
+                wanted = inputs[spec.portable_name(name)]
+                length = wanted["shape"][1]  # What is cut off here is padding.
+                value = np.asarray(value[rows], wanted["dtype"])[:, :length]
+                sizes = [len(value), length or value.shape[1]]
+                given[wanted["name"]] = pad_to(value, sizes, spec.padding_of(name))
+            size = next(iter(inputs.values()))["shape"][0]
             if size is None:
-                return run(given)
-            # With fixed sizes one row after the other, padded.
+                return spec.from_portable(run(given))
+            count = len(next(iter(given.values())))
             found = []
-            for row in range(len(next(iter(given.values())))):
-                padded = {
-                    name: pad_to(
-                        value[row : row + 1],
-                        [size, sizes[name][1] or value.shape[1]],
-                        spec.padding_of(name),
-                    )
-                    for name, value in given.items()
-                }
-                found.append({name: value[:1] for name, value in run(padded).items()})
-            return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+            for row in range(count):  # Each with others, if the graph takes more than one.
+                chosen = [(row + more) % count for more in range(size)]
+                outputs = run({name: value[chosen] for name, value in given.items()})
+                found.append({name: value[:1] for name, value in outputs.items()})
+            return _join([spec.from_portable(one) for one in found], spec.padding)
 
         return run_rows(slice(None)), run_rows(slice(1))
-
-    def restore(self, spec, outputs):
-        return spec.from_portable(outputs)
 
     def write_about(self, spec, directory, *, files: dict, inputs: list, outputs: list):
         """Write `attnzoo.json`.
@@ -92,6 +86,17 @@ class PortableFormat(Format):
         }
         with open(os.path.join(directory, ABOUT), "w", encoding="utf-8") as file:
             json.dump(about, file, ensure_ascii=False)
+
+
+def _join(rows: list[dict], padding: dict) -> dict:
+    """Return outputs of one row each as outputs of all, padded to one shape."""
+    joined = {}
+    for name in rows[0]:
+        parts = [one[name] for one in rows]
+        shape = [max(sizes) for sizes in zip(*(part.shape for part in parts), strict=True)]
+        parts = [pad_to(part, shape, padding.get(name, 0)) for part in parts]
+        joined[name] = np.concatenate(parts)
+    return joined
 
 
 def describe_tensors(specs: dict) -> list[dict]:

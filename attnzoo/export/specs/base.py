@@ -110,6 +110,14 @@ class ServingSpec:
         names = {other: name for name, other in self.portable_names.items()}
         return {names.get(name, name): value for name, value in outputs.items()}
 
+    def count_ids(self, given) -> int:
+        """Return the number of ids of an input of the comparison, special ones counted."""
+        raise NotImplementedError
+
+    def padding_of(self, name: str):
+        """Return the value that pads an input of `signature`."""
+        raise NotImplementedError
+
     def decoding(self) -> dict | None:
         """Return how outputs are decoded, in a form that JSON can hold; None if they are not."""
         return None

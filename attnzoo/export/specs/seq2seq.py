@@ -139,6 +139,21 @@ class Seq2SeqSpec(ServingSpec):
 
     def compute(self, packed):
         """Decode sources with `attnzoo.models.tasks.decoding.decode`."""
+        special = self.special
+        decoded = self.task.generate_step(
+            self.add_prompt(packed),
+            stop_token_ids=(special.end,),
+            return_alignments=True,
+            steps_of=_longest,
+        )
+        results = name_outputs(decoded, special.pad)
+        if "encoder_text" in packed:
+            tokens, kept = decoded["decoder_token_ids"], decoded["decoder_padding_mask"]
+            results["text"] = self._detokenize(tokens, kept, packed["encoder_text"])
+        return results
+
+    def add_prompt(self, packed):
+        """Return the model's inputs with the start token of each output, [B, L]."""
         import tensorflow as tf
 
         special = self.special
@@ -150,21 +165,11 @@ class Seq2SeqSpec(ServingSpec):
         memory = {name: tf.pad(value, if_none) for name, value in memory.items()}
         first = tf.range(self.max_length) == 0  # [L]
         prompt = tf.where(first, special.start, special.pad)
-        decoded = self.task.generate_step(
-            {
-                **memory,
-                "decoder_token_ids": tf.tile(prompt[None, :], [batch, 1]),  # [B, L]
-                "decoder_padding_mask": tf.tile(first[None, :], [batch, 1]),
-            },
-            stop_token_ids=(special.end,),
-            return_alignments=True,
-            steps_of=_longest,
-        )
-        results = name_outputs(decoded, special.pad)
-        if "encoder_text" in packed:
-            tokens, kept = decoded["decoder_token_ids"], decoded["decoder_padding_mask"]
-            results["text"] = self._detokenize(tokens, kept, packed["encoder_text"])
-        return results
+        return {
+            **memory,
+            "decoder_token_ids": tf.tile(prompt[None, :], [batch, 1]),  # [B, L]
+            "decoder_padding_mask": tf.tile(first[None, :], [batch, 1]),
+        }
 
     def _detokenize(self, tokens, kept, text):
         """Return strings [...] for ids [..., L]."""
@@ -204,10 +209,18 @@ class Seq2SeqSpec(ServingSpec):
 
     def from_portable(self, outputs):
         outputs = {"token_ids": outputs["ids"], **outputs}
+        if outputs["alignments"].ndim == 4:  # Of a loop outside, for every hypothesis.
+            outputs["alignments"] = outputs["alignments"][:, 0]
         if getattr(self.sampler, "num_hypotheses", 1) == 1:
             one = {name: outputs[name][:, 0] for name in ("token_ids", "scores")}
             outputs = {**outputs, **one}
         return outputs
+
+    def count_ids(self, given):
+        return int(self._pack_live([given])["encoder_padding_mask"].sum())
+
+    def padding_of(self, name):
+        return self.special.source_pad
 
     def decoding(self):
         """Return the sampler, its options, the largest length and the special ids."""

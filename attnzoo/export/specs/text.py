@@ -101,8 +101,10 @@ class TextSpec(ServingSpec):
         """Return the model's inputs in the graph, for ids and their mask."""
         return packed
 
+    def count_ids(self, given):
+        return int(np.sum(self.pack_live([given])["padding_mask"]))
+
     def padding_of(self, name):
-        """Return the padding of an input."""
         return self.pad if name == "token_ids" else False
 
     def compute(self, packed):

@@ -364,6 +364,8 @@ class BoundCell:
         """Return the outputs of the layer for those of `step`, any number of steps at once."""
         if not self.reads_out_later:
             return output
+        if self.layer.attention_layer is not None:
+            return self.layer.attention_layer(output)
         width = output_size(self.layer.cell)
         return self.result(output[..., :width], output[..., width:])
 

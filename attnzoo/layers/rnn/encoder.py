@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from attnzoo.backend import ON_TORCH
 from attnzoo.checks import check_rate
 from attnzoo.layers.base import SpecLayer
 from attnzoo.layers.loop import run_loop
 from attnzoo.layers.rnn.equations import bind, output_size, state_sizes
+from attnzoo.layers.rnn.torch_rnn import can_fuse, fused_rnn
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -87,6 +89,9 @@ class RNNEncoder(SpecLayer):
         for i, layer in enumerate(self._layers_of_cells()):
             if i > 0:
                 inputs = self.dropouts[i - 1](inputs, training=training)
+            if ON_TORCH and can_fuse(layer, bool(training), mask, self.compute_dtype):
+                inputs, states = fused_rnn(layer, inputs, mask)
+                continue
             outputs, states = [], []
             for cell, backward in zip(layer, (False, True), strict=False):
                 output, state = self._run(cell, inputs, mask, bool(training), backward)

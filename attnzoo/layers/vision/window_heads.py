@@ -6,8 +6,8 @@ from keras import ops
 
 from attnzoo.layers.base import SpecLayer
 from attnzoo.layers.dense import apply_dense
-from attnzoo.ops import align_heads, dot_product_attention, dot_product_scores
 from attnzoo.ops.image_windows import merge_windows
+from attnzoo.ops.window_attention import align_windows, attend_in_windows
 
 
 class WindowHeads(SpecLayer):
@@ -61,14 +61,13 @@ class WindowHeads(SpecLayer):
         count = (height // self.window_size) * (width // self.window_size)  # Nw
         bias = ops.take(self.bias_table, self.places.reshape(-1), axis=0)
         bias = ops.reshape(ops.transpose(bias), (self.num_heads, *self.places.shape))  # [N, T, S]
-        terms = {"bias": bias, "attention_mask": _for_each_image(mask, query)}
         if return_alignments:
-            alignments = align_heads(dot_product_scores(query, key), **terms)
+            alignments = align_windows(query, key, bias, mask)
             context = ops.matmul(alignments, ops.cast(value, alignments.dtype))
             alignments = ops.cast(alignments, self.compute_dtype)
             alignments = ops.reshape(alignments, (-1, count, *alignments.shape[1:]))
         else:
-            context = dot_product_attention(query, key, value, **terms)
+            context = attend_in_windows(query, key, value, bias, mask)
         context = ops.cast(context, self.compute_dtype)
         context = ops.transpose(context, (0, 2, 1, 3))  # [B Nw, T, N, d]
         context = ops.reshape(context, (-1, context.shape[1], self.output_dense.units))
@@ -129,14 +128,3 @@ class WindowHeads(SpecLayer):
 
 def _initializer():
     return keras.initializers.TruncatedNormal(stddev=0.02)
-
-
-def _for_each_image(mask, query):
-    """Repeat the mask of an image's windows for each image: bool [B * Nw, 1, T, S], or None."""
-    if mask is None:
-        return None
-    windows, queries, keys = ops.shape(mask)
-    repeated = ops.broadcast_to(
-        mask[None], (ops.shape(query)[0] // windows, windows, queries, keys)
-    )
-    return ops.reshape(repeated, (-1, 1, queries, keys))

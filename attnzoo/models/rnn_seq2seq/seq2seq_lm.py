@@ -135,33 +135,26 @@ class RNNSeq2SeqLM(Seq2SeqTask):
             return self.logits(inputs, outputs, memory, alignments, return_alignments=True)
         return self.logits(inputs, outputs, memory), alignments
 
-    def make_next(self, inputs, with_alignments: bool, encoded=None, hypotheses: int | None = None):
-        """Encode and prepare once; return a function `next` that decodes one step.
-
-        Args:
-            inputs: The task's inputs.
-            with_alignments: Whether the cache has the alignments of the last step.
-            encoded: `encode(inputs)`, or None to encode here.
-            hypotheses: K, the rows of each source, or None if it is not known.
-
-        Returns:
-            `next`, as samplers call it, and the cache before the first step. The memory is not in
-            the cache: the hypotheses of a beam share it.
-        """
-        backbone = self.backbone
+    def prepare_decoding(self, inputs, with_alignments: bool, encoded=None):
+        """Return what depends on the source alone, and the cache before the first step."""
         memory_mask = inputs["encoder_padding_mask"]
         memory, decoder_state = self.encode(inputs) if encoded is None else encoded
-        cell = backbone.decoder.cell
-        prepared = cell.prepare(memory, memory_mask)
-        bound = cell.bind(prepared, hypotheses=hypotheses)
-        source = self.output_layer.prepare(memory, memory_mask, inputs.get("copy_token_ids"))
+        cell = self.backbone.decoder.cell
+        attention = cell.prepare(memory, memory_mask)
+        output = self.output_layer.prepare(memory, memory_mask, inputs.get("copy_token_ids"))
         cache = {
-            "state": cell.initial_state(prepared, cell_state=decoder_state),
-            "output": self.output_layer.initial_state(source),
+            "state": cell.initial_state(attention, cell_state=decoder_state),
+            "output": self.output_layer.initial_state(output),
         }
         if with_alignments:
-            cache["alignments"] = ops.zeros(ops.shape(memory)[:2], dtype=backbone.compute_dtype)
+            cache["alignments"] = ops.zeros(ops.shape(memory)[:2], dtype=cell.compute_dtype)
             cache["memory_mask"] = ops.cast(memory_mask, "bool")
+        return {"attention": attention, "output": output}, cache
+
+    def bind_next(self, prepared, hypotheses: int | None = None):
+        """Return the function `next` that decodes one step, for a prepared source."""
+        backbone = self.backbone
+        bound = backbone.decoder.cell.bind(prepared["attention"], hypotheses=hypotheses)
 
         def next(prompt, cache, index):
             previous = ops.take(prompt, index - 1, axis=1)  # [R]
@@ -169,14 +162,13 @@ class RNNSeq2SeqLM(Seq2SeqTask):
             outputs, alignments, state = bound.step(projected, cache["state"])
             hidden = backbone.readout(bound.read_out(outputs))
             logits, alignments, remembered = self.output_layer.step(
-                hidden, alignments, previous, source, cache["output"]
+                hidden, alignments, previous, prepared["output"], cache["output"]
             )
-            cache = {**cache, "state": state, "output": remembered}
-            if with_alignments:
-                cache["alignments"] = alignments
-            return logits, hidden, cache
+            if "alignments" in cache:
+                cache = {**cache, "alignments": alignments}
+            return logits, hidden, {**cache, "state": state, "output": remembered}
 
-        return next, cache
+        return next
 
 
 def make_output_layer(backbone):

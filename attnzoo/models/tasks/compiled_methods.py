@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from attnzoo.models.tasks.batch_sizes import check_distribution, data_layout, fill_rows
+from attnzoo.models.tasks.traced_search import TracedSearch, is_traceable
 
 # Largest number of compiled methods in the cache, for methods, arguments, and batch sizes.
 _MOST = 256
@@ -55,7 +56,9 @@ class CompiledMethods:
         """Return the compiled method for inputs of these shapes."""
         task = self._task
         sampler = task.sampler if method in _LOOPS else None
-        compiles = not task.run_eagerly and keras.backend.backend() != "torch"
+        compiles = not task.run_eagerly
+        if keras.backend.backend() == "torch":
+            compiles = compiles and sampler is not None and is_traceable(sampler)
         jit_compile = compiles and method in _LOOPS and task.jit_compile
         shapes = [(name, x.shape, x.dtype.str) for name, x in sorted(inputs.items())]
         key = (method, *arguments.items(), compiles, jit_compile, sampler, *compiles * shapes)
@@ -90,7 +93,7 @@ class _CompiledMethod:
         self.sampled = getattr(sampler, "variables", [])
         self.variables = [*task.variables, *self.sampled]
         # Looked up while tracing, and not stored.
-        self.method = lambda inputs: getattr(task, method)(inputs, **arguments)
+        self.method = lambda inputs, **more: getattr(task, method)(inputs, **arguments, **more)
         self.call = self.method
 
     def compile(self, compiles: bool, jit_compile: bool):
@@ -105,10 +108,19 @@ class _CompiledMethod:
         elif backend == "torch":
             import torch
 
-            self.call = torch.no_grad()(self.method)
+            self.call = torch.no_grad()(self._trace_on_torch() if compiles else self.method)
 
     def __call__(self, inputs):
         return self.call({name: _as_tensor(value) for name, value in inputs.items()})
+
+    def _trace_on_torch(self):
+        traced = TracedSearch()
+
+        def call(inputs):
+            # A trace takes longer than a call: it is for shapes that come again.
+            return self.method(inputs, **({"search_with": traced} if self.is_warm else {}))
+
+        return call
 
     def _compile_with_jax(self):
         import jax

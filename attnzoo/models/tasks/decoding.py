@@ -13,7 +13,15 @@ from attnzoo.samplers import BeamSampler, GreedySampler
 from attnzoo.samplers.greedy import search_greedily
 
 
-def decode(task, inputs: dict, stop_token_ids=None, *, return_alignments=False, steps_of=None):
+def decode(
+    task,
+    inputs: dict,
+    stop_token_ids=None,
+    *,
+    return_alignments=False,
+    steps_of=None,
+    search_with=None,
+):
     """Decode one batch with the task's sampler.
 
     Args:
@@ -23,6 +31,8 @@ def decode(task, inputs: dict, stop_token_ids=None, *, return_alignments=False, 
         return_alignments: Whether to also return scores and alignments.
         steps_of: Function of the outputs' mask, bool [B, L] or [B, N, L], to the number of steps to
             keep; None keeps L. It needs a graph without fixed shapes.
+        search_with: What runs the search, with the arguments and results of `search`; None is
+            `search` itself.
 
     Returns:
         dict of `decoder_token_ids` int [B, T] and `decoder_padding_mask` bool [B, T], T = L unless
@@ -33,34 +43,12 @@ def decode(task, inputs: dict, stop_token_ids=None, *, return_alignments=False, 
     """
     sampler = sampler_of(task)
     encoded = task.encode(inputs)
-    is_beam = isinstance(sampler, BeamSampler)
-    is_greedy = type(sampler) is GreedySampler
-    records = (is_beam or is_greedy) and return_alignments
-    covers = bool(getattr(sampler, "coverage_penalty", 0.0))
-    hypotheses = sampler.num_beams if is_beam else 1
-    next, cache = task.make_next(inputs, records or covers, encoded, hypotheses)
-    arguments = {
-        "prompt": inputs["decoder_token_ids"],
-        "cache": cache,
-        "index": 1,  # Position 0 is the start token; a longer prompt is read step by step.
-        "mask": inputs["decoder_padding_mask"],
-        "stop_token_ids": stop_token_ids,
-        "model": task,
-    }
-    given, scores, alignments = inputs["decoder_padding_mask"], None, None
-    if is_beam:
-        found = sampler.search(
-            next, **arguments, resize_cache=task.resize_cache, return_alignments=records
-        )
-        token_ids, scores, *recorded = found  # [B, N, L], [B, N], [B, N, L, S]
-        given = given[:, None]  # [B, 1, L]
-        alignments = recorded[0][:, 0] if records else None  # [B, L, S]
-        if sampler.num_hypotheses == 1:
-            token_ids, scores, given = token_ids[:, 0], scores[:, 0], given[:, 0]
-    elif records:
-        token_ids, scores, alignments = search_greedily(sampler, next, **arguments)
-    else:
-        token_ids = sampler(next, **arguments)
+    found = (search_with or search)(
+        task, sampler, inputs, encoded, stop_token_ids, return_alignments
+    )
+    token_ids, alignments = found["token_ids"], found.get("alignments")
+    given = inputs["decoder_padding_mask"]
+    given = given if len(token_ids.shape) == 2 else given[:, None]  # [B, L] or [B, 1, L].
     mask = until_stop(token_ids, given, stop_token_ids)
     if steps_of is not None:
         steps = steps_of(mask)
@@ -73,9 +61,54 @@ def decode(task, inputs: dict, stop_token_ids=None, *, return_alignments=False, 
     elif return_alignments:
         known = {**inputs, "decoder_token_ids": token_ids, "decoder_padding_mask": mask}
         results.update(replay(task, known, encoded))
-    if scores is not None:
-        results["scores"] = ops.cast(scores, "float32")
+    if "scores" in found:
+        results["scores"] = ops.cast(found["scores"], "float32")
     return results
+
+
+def search(
+    task, sampler, inputs: dict, encoded, stop_token_ids=None, return_alignments: bool = False
+):
+    """Run a sampler on an encoded batch.
+
+    Args:
+        task: A `Seq2SeqTask`.
+        sampler: `sampler_of(task)`, or a copy of it with another `run_loop`.
+        inputs: As in `decode`.
+        encoded: `task.encode(inputs)`.
+        stop_token_ids: Ids that end an output, or None.
+        return_alignments: Whether to record the alignments, if the sampler can.
+
+    Returns:
+        dict of `token_ids` int [B, L]; of what was recorded `scores` float [B] and `alignments`
+        float [B, L, S] of the best hypothesis. For a sampler that returns N hypotheses `token_ids`
+        is [B, N, L], and `scores` [B, N].
+    """
+    is_beam = isinstance(sampler, BeamSampler)
+    records = return_alignments and (is_beam or type(sampler) is GreedySampler)
+    covers = bool(getattr(sampler, "coverage_penalty", 0.0))
+    hypotheses = sampler.num_beams if is_beam else 1
+    next, cache = task.make_next(inputs, records or covers, encoded, hypotheses)
+    arguments = {
+        "prompt": inputs["decoder_token_ids"],
+        "cache": cache,
+        "index": 1,  # Position 0 is the start token; a longer prompt is read step by step.
+        "mask": inputs["decoder_padding_mask"],
+        "stop_token_ids": stop_token_ids,
+        "model": task,
+    }
+    if is_beam:
+        token_ids, scores, *recorded = sampler.search(
+            next, **arguments, resize_cache=task.resize_cache, return_alignments=records
+        )  # [B, N, L], [B, N], [B, N, L, S]
+        if sampler.num_hypotheses == 1:
+            token_ids, scores = token_ids[:, 0], scores[:, 0]
+        recorded = {"alignments": recorded[0][:, 0]} if records else {}
+        return {"token_ids": token_ids, "scores": scores, **recorded}
+    if records:
+        names = "token_ids", "scores", "alignments"
+        return dict(zip(names, search_greedily(sampler, next, **arguments), strict=True))
+    return {"token_ids": sampler(next, **arguments)}
 
 
 def replay(task, inputs: dict, encoded=None) -> dict:

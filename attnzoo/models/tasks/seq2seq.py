@@ -25,8 +25,8 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
     """Base of the sequence-to-sequence tasks.
 
     A subclass defines `encode(inputs)`; `decode(inputs, encoded)`, the teacher-forced pass with its
-    alignments; `make_next(inputs, with_alignments, encoded, hypotheses)`, for one step of decoding;
-    and, if its cache grows with the number of steps, `resize_cache(cache, max_length)`.
+    alignments; `prepare_decoding` and `bind_next`, for one step of decoding; and, if its cache
+    grows with the number of steps, `resize_cache(cache, max_length)`.
     """
 
     text_kinds = ("source", "target")
@@ -217,6 +217,35 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
         return weights_of_ids(class_weight, self.backbone.target_vocabulary_size)
 
     # === Generation ===
+
+    def prepare_decoding(self, inputs, with_alignments: bool, encoded=None):
+        """Prepare a source for decoding.
+
+        Args:
+            inputs: The task's inputs.
+            with_alignments: Whether the cache has the alignments of the last step.
+            encoded: `encode(inputs)`, or None to encode here.
+
+        Returns:
+            What depends on the source alone, a pytree of tensors [B, ...] and None; and the cache
+            before the first step, a pytree of tensors [B, ...]. The memory is not in the cache: the
+            hypotheses of a beam share it.
+        """
+        raise NotImplementedError(f"`{type(self).__name__}` must implement `prepare_decoding`.")
+
+    def bind_next(self, prepared, hypotheses: int | None = None) -> Callable:
+        """Return the function that decodes one step, `next`, as samplers call it.
+
+        Args:
+            prepared: The first result of `prepare_decoding`.
+            hypotheses: K, the rows of each source, or None if it is not known.
+        """
+        raise NotImplementedError(f"`{type(self).__name__}` must implement `bind_next`.")
+
+    def make_next(self, inputs, with_alignments: bool, encoded=None, hypotheses: int | None = None):
+        """Return `bind_next` and the cache of `prepare_decoding`, for the same arguments."""
+        prepared, cache = self.prepare_decoding(inputs, with_alignments, encoded)
+        return self.bind_next(prepared, hypotheses), cache
 
     def generate_step(self, inputs, stop_token_ids=None, **options):
         """Decode one batch of ids, in one graph; see `attnzoo.models.tasks.decoding.decode`."""

@@ -142,19 +142,8 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
         """Raise if this length is above the table of a learned position."""
         check_table(self.backbone, "In `generate`, ", **lengths)
 
-    def make_next(self, inputs, with_alignments: bool, encoded=None, hypotheses: int | None = None):
-        """Encode and prepare once; return a function `next` that decodes one step.
-
-        Args:
-            inputs: The task's inputs.
-            with_alignments: Whether the cache has the alignments of the last step.
-            encoded: `encode(inputs)`, or None to encode here.
-            hypotheses: K, the rows of each source. A Transformer finds it from the shapes.
-
-        Returns:
-            `next`, as samplers call it, and the cache before the first step. The memory is not in
-            the cache: the hypotheses of a beam share it.
-        """
+    def prepare_decoding(self, inputs, with_alignments: bool, encoded=None):
+        """Return what depends on the source alone, and the cache before the first step."""
         backbone, mask = self.backbone, inputs["encoder_padding_mask"]
         memory = self.encode(inputs) if encoded is None else encoded
         prepared = [block.prepare(memory, mask) for block in backbone.decoder_blocks]
@@ -165,19 +154,22 @@ class TransformerSeq2SeqLM(Seq2SeqTask):
         if with_alignments:
             cache["alignments"] = ops.zeros(ops.shape(memory)[:2], dtype=backbone.compute_dtype)
             cache["memory_mask"] = ops.cast(mask, "bool")
+        return prepared, cache
+
+    def bind_next(self, prepared, hypotheses: int | None = None):
+        """Return the function `next` that decodes one step, for a prepared source."""
 
         def next(prompt, cache, index):
             previous = ops.take(prompt, index - 1, axis=1)[:, None]  # [R, 1]
-            outputs, alignments, blocks = backbone.step(
+            outputs, alignments, blocks = self.backbone.step(
                 previous, prepared, cache["blocks"], index - 1
             )
             hidden = outputs[:, 0]  # [R, D]
-            cache = {**cache, "blocks": blocks}
-            if with_alignments:
-                cache["alignments"] = ops.mean(alignments, axis=1)[:, 0]  # [R, S]
-            return self.output_layer(hidden), hidden, cache
+            if "alignments" in cache:
+                cache = {**cache, "alignments": ops.mean(alignments, axis=1)[:, 0]}  # [R, S]
+            return self.output_layer(hidden), hidden, {**cache, "blocks": blocks}
 
-        return next, cache
+        return next
 
     def resize_cache(self, cache: dict, max_length: int) -> dict:
         """Return a cache from `make_next` or `next` with room for `max_length` steps."""
