@@ -19,6 +19,7 @@ from attnzoo.data.pictures import read_idx, read_image_folder
 from attnzoo.data.questions import Question, read_questions
 from attnzoo.data.span_batches import SpanBatches
 from attnzoo.data.subword_sampling import SubwordSampler
+from attnzoo.data.summaries import read_json_lines, read_stories
 from attnzoo.data.super_resolution_batches import SuperResolutionBatches, shrink_image
 from attnzoo.data.tagged import read_conll, read_conllu, read_tagged
 from attnzoo.data.tagged_batches import TaggedBatches
@@ -44,10 +45,12 @@ __all__ = [
     "read_idx",
     "read_image_folder",
     "read_inflections",
+    "read_json_lines",
     "read_labelled",
     "read_lines",
     "read_parallel",
     "read_questions",
+    "read_stories",
     "read_tagged",
     "read_texts",
     "read_tsv",
