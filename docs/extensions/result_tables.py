@@ -178,6 +178,7 @@ def _side_by_side(found) -> str:
     """Of models: a row for each case, and in brackets the ratios to the peers."""
     cases = {"train": "training step, B=64", "greedy1": "greedy, B=1", "greedy64": "greedy, B=64"}
     cases.update({"beam1": "beam 5, B=1", "beam64": "beam 5, B=64"})
+    cases["train_small"] = "training step, B=64, V=64"
     names = list(found["contestants"])
     peers = [name for name in names if not name.startswith("attnzoo ")]
     rows = []
