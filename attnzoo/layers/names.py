@@ -20,6 +20,8 @@ from attnzoo.layers.attention.reinforce import ReinforceAttention
 from attnzoo.layers.attention.self_attention import MultiHeadSelfAttention
 from attnzoo.layers.attention.soft import BahdanauAttention, LuongAttention, SoftAttention
 from attnzoo.layers.attention.straight_through import StraightThroughAttention
+from attnzoo.layers.audio.log_mel import LogMelSpectrogram
+from attnzoo.layers.audio.spec_augment import SpecAugment
 from attnzoo.layers.output.crf import LinearChainCRF
 from attnzoo.layers.output.marginal_logits import MarginalLogits
 from attnzoo.layers.output.monotonic_marginal_logits import MonotonicMarginalLogits
@@ -96,6 +98,7 @@ __all__ = [
     "LocationScore",
     "LocationSensitiveAttention",
     "LocationSensitiveScore",
+    "LogMelSpectrogram",
     "LuongAttention",
     "MarginalLogits",
     "MonotonicAttention",
@@ -117,6 +120,7 @@ __all__ = [
     "Score",
     "SinusoidalPosition",
     "SoftAttention",
+    "SpecAugment",
     "SqueezeExcitation",
     "StraightThroughAttention",
     "T5Position",
