@@ -561,6 +561,13 @@ LAYERS = [
         call_arguments=_ALIGNMENTS,
         variant="entmax15",
     ),
+    Row(
+        layers.DoublyStochasticPenalty,
+        lambda: {"weight": 0.5},
+        {"alignments": "float BTS"},
+        "BTS",
+        permutable=False,
+    ),
     *(
         Row(
             layers.LogMelSpectrogram,

@@ -7,6 +7,7 @@ line in the table of its kind too.
 from attnzoo.layers.attention.base import Attention
 from attnzoo.layers.attention.chunkwise import ChunkwiseAttention
 from attnzoo.layers.attention.coverage import CoverageAttention
+from attnzoo.layers.attention.doubly_stochastic import DoublyStochasticPenalty
 from attnzoo.layers.attention.exact import ExactHardAttention
 from attnzoo.layers.attention.exact_monotonic import ExactMonotonicAttention
 from attnzoo.layers.attention.gumbel_softmax import GumbelSoftmaxAttention
@@ -83,6 +84,7 @@ __all__ = [
     "CoverageAttention",
     "CoverageScore",
     "DotScore",
+    "DoublyStochasticPenalty",
     "EfficientChannelAttention",
     "ExactHardAttention",
     "ExactMonotonicAttention",
