@@ -1,6 +1,8 @@
 """Tokenizers, readers of data files, and batches."""
 
 from attnzoo.data.batching import BucketedBatches
+from attnzoo.data.caption_batches import CaptionBatches
+from attnzoo.data.captions import read_captions
 from attnzoo.data.datasets import (
     cmudict_split,
     group_references,
@@ -23,6 +25,7 @@ from attnzoo.data.tagged_batches import TaggedBatches
 
 __all__ = [
     "BucketedBatches",
+    "CaptionBatches",
     "CharacterTokenizer",
     "LabelledBatches",
     "MaskedBatches",
@@ -35,6 +38,7 @@ __all__ = [
     "cmudict_split",
     "group_references",
     "load_cmudict",
+    "read_captions",
     "inflection_source",
     "read_conll",
     "read_conllu",
