@@ -2,12 +2,14 @@
 
 Lines with the same source are one item with several references, of which the best match counts. The
 data of a classifier has lines of a label, white space and a text; that of a masked language model
-has texts, of which always the same tokens are masked. The metric of both is accuracy.
+has texts, of which always the same tokens are masked. The metric of both is accuracy. The data of a
+captioner is a folder or an NPZ file of pictures, and a TSV file.
 
   attnzoo evaluate runs/g2p/preset --data test.tsv.gz
   attnzoo evaluate runs/finnish/preset --inflections --data finnish.test.tsv --metrics exact_match
   attnzoo evaluate runs/en-de/preset --data test.en test.de --metrics bleu --beam 5
   attnzoo evaluate runs/sentiment/preset --data test.txt
+  attnzoo evaluate runs/captions --data test.npz test.tsv.gz --metrics exact_match chrf
   attnzoo evaluate runs/questions/preset --data dev-v1.1.json --max-words 20
 """
 
@@ -18,7 +20,12 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from attnzoo.cli.data_files import add_inflections_argument, read_data, read_pairs
+from attnzoo.cli.data_files import (
+    add_caption_argument,
+    add_inflections_argument,
+    read_data,
+    read_pairs,
+)
 from attnzoo.cli.presets import inflects
 from attnzoo.cli.run_records import METRICS, RECORD
 from attnzoo.cli.startup import announce_compiling
@@ -29,7 +36,7 @@ from attnzoo.cli.tasks import (
     load_any_task,
     name_decoding,
 )
-from attnzoo.cli.texts import join_symbols, warn_unknown
+from attnzoo.cli.texts import captions_pictures, join_symbols, warn_unknown
 
 if TYPE_CHECKING:
     import keras
@@ -44,9 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser):
         nargs="+",
         required=True,
         metavar="FILE",
-        help="one TSV or two parallel files; - is standard input",
+        help="one TSV or two parallel files; pictures and a TSV; - is standard input",
     )
     add_inflections_argument(parser)
+    add_caption_argument(parser)
     parser.add_argument(
         "--metrics",
         nargs="+",
@@ -101,18 +109,16 @@ def _check_json(path):
 
 def _measure_texts(task, arguments) -> dict:
     """Compare generated texts with the references."""
-    from attnzoo.data import group_references
     from attnzoo.training import bleu, evaluate_predictions, format_predictions
     from attnzoo.training.metrics import METRICS
 
     unknown = [name for name in arguments.metrics or () if name not in METRICS]
     if unknown:
         raise ValueError(f"`metrics` must be among {list(METRICS)}. Received: {unknown[0]!r}")
-    references = group_references(read_pairs(arguments.data, arguments.inflections))
-    sources = list(references)
+    names, sources, right = _read_items(task, arguments)
     warn_unknown(task, sources, "evaluate")
     announce_compiling()
-    predictions, right = generate_all(task, sources), list(references.values())
+    predictions = generate_all(task, sources)
     if arguments.inflections:
         predictions = [join_symbols(text) for text in predictions]
         right = [[join_symbols(text) for text in texts] for texts in right]
@@ -125,8 +131,27 @@ def _measure_texts(task, arguments) -> dict:
         figures[name], figures[f"{name}_signature"] = bleu(predictions, right, lowercase=lowercase)
     if arguments.show:
         shown = slice(arguments.show)
-        print(format_predictions(sources[shown], predictions[shown], right[shown]))
+        print(format_predictions(names[shown], predictions[shown], right[shown]))
     return {"decoding": name_decoding(arguments), "sources": len(sources), **figures}
+
+
+def _read_items(task, arguments) -> tuple[list, list, list]:
+    """Return the name, the source and the references of each item."""
+    from attnzoo.data import group_references
+
+    if not captions_pictures(task):
+        references = group_references(read_pairs(arguments.data, arguments.inflections))
+        return list(references), list(references), list(references.values())
+    pairs = read_data(
+        arguments.data,
+        "captioner",
+        arguments.inflections,
+        caption_column=arguments.caption_column,
+    )
+    names = [
+        image if isinstance(image, str) else f"picture {n}" for n, (image, _) in enumerate(pairs)
+    ]
+    return names, [image for image, _ in pairs], [[caption] for _, caption in pairs]
 
 
 def _measure_classes(task, arguments) -> dict:

@@ -4,8 +4,9 @@ Data is one TSV file (source, tab, target) or two parallel files, plain or .gz, 
 input; with --inflections one TSV file of lemma, form and tags, as SIGMORPHON and UniMorph have
 them; with --task classifier one file whose lines are a label, white space and a text; with --task
 tagger one file of words, tab, tags, or of a word a line (.conll, .conllu); with --task masked_lm
-files with one text a line; with --task span_qa files of questions, SQuAD's .json or JSON lines. The
-run folder then holds recipe.json (the settings),
+files with one text a line; with --task span_qa files of questions, SQuAD's .json or JSON lines;
+with --task captioner a folder or an NPZ file of pictures, and a TSV file. The run folder then holds
+recipe.json (the settings),
 history.csv (one line an epoch), best.weights.h5, and at the end metrics.json and preset/: the model
 of the best epoch, or with --average the mean of the best ones, for the other commands and for
 --preset. The same command resumes an interrupted run.
@@ -20,6 +21,8 @@ of the best epoch, or with --average the mean of the best ones, for the other co
       --attention monotonic --attention-options sigmoid_noise=1 inference_mode=hard
   attnzoo train --inflections --train finnish.train.tsv --dev finnish.dev.tsv --output runs/finnish
   attnzoo train --task classifier --train train.txt --dev dev.txt --output runs/sentiment
+  attnzoo train --task captioner --train train.npz train.tsv.gz --dev dev.npz dev.tsv.gz \\
+      --caption-column 1 --output runs/captions
   attnzoo train --task tagger --train train.conllu --dev dev.conllu --output runs/tags \\
       --spelling-dim 64 --min-count 2
   attnzoo train --task masked_lm --model transformer --train news.txt --dev other.txt \\
@@ -70,7 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser):
         "--train",
         nargs="+",
         metavar="FILE",
-        help="one TSV or two parallel files; any number for a masked language model",
+        help="one TSV or two parallel files; any number for a masked language model; for a "
+        "captioner pictures (a folder or an NPZ file) and a TSV file",
     )
     parser.add_argument("--dev", nargs="+", metavar="FILE", help="likewise")
     add_inflections_argument(parser)
@@ -98,7 +102,12 @@ def run(arguments: argparse.Namespace):
     if files.count("-") > 1:
         raise ValueError(f"Standard input can be read once. Received: {files}")
     data, dev_data = (
-        read_data(paths, settings.kind.task, arguments.inflections)
+        read_data(
+            paths,
+            settings.kind.task,
+            arguments.inflections,
+            **settings.data.reading_arguments(),
+        )
         for paths in (arguments.train, arguments.dev)
     )
     load_tensorflow()
@@ -149,7 +158,7 @@ def train(
         settings: The settings.
         data: (source, target) pairs of strings; for a classifier (text, label) pairs; for a tagger
             (words, tags) pairs; for a masked language model texts; for question answering
-            `attnzoo.data.Question`s.
+            `attnzoo.data.Question`s; for a captioner (picture, caption) pairs.
         dev_data: Data of the same form, for early stopping.
         output: The run folder.
         overwrite: Whether to replace a run in the folder.
