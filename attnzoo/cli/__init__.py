@@ -52,6 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
         publish,
         retrain,
         train,
+        train_super_resolution,
     )
     from attnzoo.cli.tasks import advise_start
 
@@ -66,6 +67,7 @@ def make_parser() -> argparse.ArgumentParser:
         predict,
         demo,
         train,
+        train_super_resolution,
         retrain,
         evaluate,
         leaderboard,

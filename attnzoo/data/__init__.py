@@ -1,6 +1,8 @@
 """Tokenizers, readers of data files, and batches."""
 
 from attnzoo.data.batching import BucketedBatches
+from attnzoo.data.caption_batches import CaptionBatches
+from attnzoo.data.captions import read_captions
 from attnzoo.data.datasets import (
     cmudict_split,
     group_references,
@@ -10,10 +12,12 @@ from attnzoo.data.datasets import (
     read_texts,
     read_tsv,
 )
+from attnzoo.data.image_batches import ImageBatches
 from attnzoo.data.inflections import inflection_source, read_inflections
 from attnzoo.data.labelled_batches import LabelledBatches
 from attnzoo.data.lines import read_lines
 from attnzoo.data.masked_batches import MaskedBatches
+from attnzoo.data.pictures import read_idx, read_image_folder
 from attnzoo.data.questions import Question, read_questions
 from attnzoo.data.span_batches import SpanBatches
 from attnzoo.data.subword_sampling import SubwordSampler
@@ -24,7 +28,9 @@ from attnzoo.data.tagged_batches import TaggedBatches
 
 __all__ = [
     "BucketedBatches",
+    "CaptionBatches",
     "CharacterTokenizer",
+    "ImageBatches",
     "LabelledBatches",
     "MaskedBatches",
     "Question",
@@ -35,10 +41,13 @@ __all__ = [
     "TaggedBatches",
     "cmudict_split",
     "group_references",
-    "load_cmudict",
+    "read_captions",
     "inflection_source",
+    "load_cmudict",
     "read_conll",
     "read_conllu",
+    "read_idx",
+    "read_image_folder",
     "read_inflections",
     "read_json_lines",
     "read_labelled",

@@ -2,7 +2,19 @@
 
 from attnzoo.models.hat.backbone import HATBackbone
 from attnzoo.models.hat.super_resolution import HATSuperResolution
+from attnzoo.models.image_captioner.backbone import ImageCaptionerBackbone
+from attnzoo.models.image_captioner.captioner import ImageCaptioner
+from attnzoo.models.image_captioner.preprocessor import ImageCaptionerPreprocessor
 from attnzoo.models.objectives.reinforce import ReinforceMixin, ReinforceModel
+from attnzoo.models.resnet.backbone import AttentionResNetBackbone, BoTNetBackbone
+from attnzoo.models.resnet.image_classifier import (
+    AttentionResNetImageClassifier,
+    BoTNetImageClassifier,
+)
+from attnzoo.models.resnet.preprocessor import (
+    AttentionResNetImageClassifierPreprocessor,
+    BoTNetImageClassifierPreprocessor,
+)
 from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
 from attnzoo.models.rnn_encoder.preprocessor import (
     RNNSpanQAPreprocessor,
@@ -33,6 +45,15 @@ from attnzoo.models.transformer_seq2seq.preprocessor import TransformerSeq2SeqLM
 from attnzoo.models.transformer_seq2seq.seq2seq_lm import TransformerSeq2SeqLM
 
 __all__ = [
+    "AttentionResNetBackbone",
+    "AttentionResNetImageClassifier",
+    "AttentionResNetImageClassifierPreprocessor",
+    "BoTNetBackbone",
+    "BoTNetImageClassifier",
+    "BoTNetImageClassifierPreprocessor",
+    "ImageCaptioner",
+    "ImageCaptionerBackbone",
+    "ImageCaptionerPreprocessor",
     "HATBackbone",
     "HATSuperResolution",
     "RNNEncoderBackbone",

@@ -4,6 +4,7 @@ import gzip
 import json
 import shutil
 import types
+from pathlib import Path
 
 import keras
 import pytest
@@ -151,11 +152,16 @@ def hub(tmp_path, monkeypatch):
         "file_exists",
         lambda repo_id, filename: (home / repo_id / filename).is_file(),
     )
-    monkeypatch.setattr(
-        huggingface_hub,
-        "snapshot_download",
-        lambda repo_id, allow_patterns: str(home / repo_id),
-    )
+
+    def snapshot_download(repo_id, allow_patterns):
+        place, cache = home / repo_id, tmp_path / "cache" / repo_id
+        files = [path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()]
+        for name in huggingface_hub.utils.filter_repo_objects(files, allow_patterns=allow_patterns):
+            (cache / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(place / name, cache / name)
+        return str(cache)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     return home
 
 
@@ -184,6 +190,19 @@ def test_a_preset_without_a_card_is_published_as_it_is(hub, tmp_path, capsys):
     run("publish", tmp_path / "mine", "hf://user/mine")
     config = json.loads((hub / "user/mine/config.json").read_text())
     assert config["class_name"] == "RNNSeq2SeqBackbone"
+
+
+def test_a_preset_is_published_to_kaggle_with_its_card(monkeypatch, capsys):
+    kagglehub = pytest.importorskip("kagglehub")
+    uploaded = {}
+    monkeypatch.setattr(
+        kagglehub,
+        "model_upload",
+        lambda handle, folder: uploaded.update({handle: (Path(folder) / "README.md").read_text()}),
+    )
+    run("publish", ALIAS, "kaggle://user/greek/keras/small")
+    card = presets.read_card(presets.PRESETS[NAME])
+    assert card.to_markdown() in uploaded["user/greek/keras/small"]
 
 
 @pytest.mark.parametrize("handle", ["user/name", "hf://", "gs://bucket/name"])
