@@ -1,6 +1,8 @@
 """Tokenizers, readers of data files, and batches."""
 
 from attnzoo.data.batching import BucketedBatches
+from attnzoo.data.caption_batches import CaptionBatches
+from attnzoo.data.captions import read_captions
 from attnzoo.data.datasets import (
     cmudict_split,
     group_references,
@@ -19,12 +21,14 @@ from attnzoo.data.pictures import read_idx, read_image_folder
 from attnzoo.data.questions import Question, read_questions
 from attnzoo.data.span_batches import SpanBatches
 from attnzoo.data.subword_sampling import SubwordSampler
+from attnzoo.data.summaries import read_json_lines, read_stories
 from attnzoo.data.super_resolution_batches import SuperResolutionBatches, shrink_image
 from attnzoo.data.tagged import read_conll, read_conllu, read_tagged
 from attnzoo.data.tagged_batches import TaggedBatches
 
 __all__ = [
     "BucketedBatches",
+    "CaptionBatches",
     "CharacterTokenizer",
     "ImageBatches",
     "LabelledBatches",
@@ -37,6 +41,7 @@ __all__ = [
     "TaggedBatches",
     "cmudict_split",
     "group_references",
+    "read_captions",
     "inflection_source",
     "load_cmudict",
     "read_conll",
@@ -44,10 +49,12 @@ __all__ = [
     "read_idx",
     "read_image_folder",
     "read_inflections",
+    "read_json_lines",
     "read_labelled",
     "read_lines",
     "read_parallel",
     "read_questions",
+    "read_stories",
     "read_tagged",
     "read_texts",
     "read_tsv",
