@@ -66,12 +66,15 @@ docs: $(VENV)/installed-docs
 	  --doctree-dir docs/_build/doctrees docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-# The page that runs models in the browser: ONNX Runtime beside it, and the exported preset.
+# The page that runs models in the browser, with ONNX Runtime and the exported preset beside it.
+PAGE := docs/_build/playground
 playground: export KERAS_BACKEND ?= tensorflow
 
 playground: $(VENV)/installed
-	cd docs/playground && npm install --no-audit --no-fund --no-package-lock
-	$(RUN) docs/playground/build.py
+	mkdir -p $(PAGE)
+	cp -R docs/playground/. $(PAGE)
+	cd $(PAGE) && npm install --no-audit --no-fund --no-package-lock
+	$(RUN) docs/playground/build.py $(PAGE)
 
 # torch goes first and pinned: a plain `torch` brings gigabytes of CUDA libraries along.
 $(VENV)/installed: pyproject.toml constraints.txt

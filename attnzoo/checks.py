@@ -2,8 +2,6 @@
 
 from collections.abc import Collection
 
-import keras
-
 # === Python values ===
 
 
@@ -150,6 +148,8 @@ def check_attention_inputs(query, memory, memory_mask=None, attention_mask=None)
 
 
 def _check_boolean(name, mask, true):
+    import keras  # Here: what starts a command checks arguments too.
+
     if keras.backend.standardize_dtype(mask.dtype) != "bool":
         raise ValueError(
             f"`{name}` must be boolean, True = {true}. Received: {name}.dtype={mask.dtype}"

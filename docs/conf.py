@@ -28,7 +28,7 @@ extensions = [
     "result_tables",
     "reference",
 ]
-exclude_patterns = ["_build", "extensions"]
+exclude_patterns = ["_build", "extensions", "playground"]
 html_theme = "furo"
 html_static_path = ["static"]
 html_css_files = ["style.css"]

@@ -711,6 +711,8 @@ LAYERS = [
         ["BD", "BM"],
         variant="copy",
     ),
+    Row(layers.LinearChainCRF, dict, {"emissions": "float BSU"}, "BSU"),
+    Row(layers.WordSpelling, lambda: {"units": 7}, {"word_bytes": "int BSD"}, "BSU"),
     Row(
         layers.RNNEncoder,
         lambda: {"cells": [keras.layers.LSTMCell(7)]},

@@ -58,6 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
         publish,
         retrain,
         train,
+        train_super_resolution,
     )
     from attnzoo.cli.tasks import advise_start
 
@@ -72,6 +73,7 @@ def make_parser() -> argparse.ArgumentParser:
         predict,
         demo,
         train,
+        train_super_resolution,
         retrain,
         evaluate,
         leaderboard,

@@ -1,6 +1,7 @@
 """Data files on the command line, read for a task."""
 
 import argparse
+import os
 from collections.abc import Sequence
 
 
@@ -14,11 +15,30 @@ def add_inflections_argument(parser: argparse.ArgumentParser):
     )
 
 
-def read_data(paths: Sequence[str], task: str = "seq2seq", inflections: bool = False) -> list:
+def add_fields_argument(parser: argparse.ArgumentParser):
+    """Add `--fields`, for all commands that read pairs."""
+    parser.add_argument(
+        "--fields",
+        nargs="+",
+        metavar="NAME",
+        help="the data is one file of JSON lines: the names of the fields with source and target",
+    )
+
+
+def read_data(
+    paths: Sequence[str],
+    task: str = "seq2seq",
+    inflections: bool = False,
+    fields: Sequence[str] | None = None,
+) -> list:
     """Return pairs of texts, pairs of a text and its label or tags, texts, or questions,
     by task."""
     if task == "seq2seq":
-        return read_pairs(paths, inflections)
+        return read_pairs(paths, inflections, fields)
+    if fields:
+        raise ValueError(
+            f"`--fields` is for pairs of texts. Received: fields={list(fields)} with task={task!r}"
+        )
     from attnzoo.data import read_labelled, read_tagged, read_texts
 
     if task == "masked_lm":
@@ -43,10 +63,27 @@ def read_data(paths: Sequence[str], task: str = "seq2seq", inflections: bool = F
     return list(read_tagged(*paths) if task == "tagger" else read_labelled(*paths))
 
 
-def read_pairs(paths: Sequence[str], inflections: bool = False) -> list[tuple[str, str]]:
-    """Return the pairs of one TSV file or of two parallel files."""
-    from attnzoo.data import read_inflections, read_parallel, read_tsv
+def read_pairs(
+    paths: Sequence[str], inflections: bool = False, fields: Sequence[str] | None = None
+) -> list[tuple[str, str]]:
+    """Return the pairs of a TSV file, two parallel files, JSON lines, or a folder of stories."""
+    from attnzoo.data import (
+        read_inflections,
+        read_json_lines,
+        read_parallel,
+        read_stories,
+        read_tsv,
+    )
 
+    if fields:
+        if len(paths) != 1 or len(fields) != 2 or inflections:
+            raise ValueError(
+                "`--fields` names source and target in one file of JSON lines. Received: "
+                f"fields={list(fields)}, {paths}, inflections={inflections}"
+            )
+        return list(read_json_lines(*paths, *fields))
+    if len(paths) == 1 and os.path.isdir(paths[0]) and not inflections:
+        return list(read_stories(*paths))
     if inflections:
         if len(paths) != 1:
             raise ValueError(f"Inflections are one TSV file. Received: {paths}")

@@ -2,12 +2,16 @@
 
 Lines with the same source are one item with several references, of which the best match counts. The
 data of a classifier has lines of a label, white space and a text; that of a masked language model
-has texts, of which always the same tokens are masked. The metric of both is accuracy.
+has texts, of which always the same tokens are masked. The metric of both is accuracy. The data of a
+tagger is as in `attnzoo train`; tags such as B-PER and I-PER are measured by entities too.
 
   attnzoo evaluate runs/g2p/preset --data test.tsv.gz
   attnzoo evaluate runs/finnish/preset --inflections --data finnish.test.tsv --metrics exact_match
   attnzoo evaluate runs/en-de/preset --data test.en test.de --metrics bleu --beam 5
+  attnzoo evaluate runs/summaries/preset --fields description summary --data test.jsonl \\
+      --metrics rouge1 rouge2 rougeL --beam 5 --no-repeat-ngram-size 3
   attnzoo evaluate runs/sentiment/preset --data test.txt
+  attnzoo evaluate runs/tags/preset --data test.conllu
   attnzoo evaluate runs/questions/preset --data dev-v1.1.json --max-words 20
 """
 
@@ -18,7 +22,12 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from attnzoo.cli.data_files import add_inflections_argument, read_data, read_pairs
+from attnzoo.cli.data_files import (
+    add_fields_argument,
+    add_inflections_argument,
+    read_data,
+    read_pairs,
+)
 from attnzoo.cli.presets import inflects
 from attnzoo.cli.run_records import METRICS, RECORD
 from attnzoo.cli.startup import announce_compiling
@@ -34,6 +43,7 @@ from attnzoo.cli.texts import join_symbols, warn_unknown
 if TYPE_CHECKING:
     import keras
 
+_ENTITIES = ("entity_precision", "entity_recall", "entity_f1")
 _METRICS = ("exact_match", "word_error_rate", "phoneme_error_rate")
 
 
@@ -47,12 +57,14 @@ def add_arguments(parser: argparse.ArgumentParser):
         help="one TSV or two parallel files; - is standard input",
     )
     add_inflections_argument(parser)
+    add_fields_argument(parser)
     parser.add_argument(
         "--metrics",
         nargs="+",
         metavar="NAME",
         help=f"default: {' '.join(_METRICS)}; accuracy alone for a classifier or masked tokens; "
-        "for answers answer_exact_match answer_f1 answer_f1_characters",
+        f"for a tagger accuracy, and of entities in BIO tags {' '.join(_ENTITIES)}; for answers "
+        "answer_exact_match answer_f1 answer_f1_characters",
     )
     parser.add_argument(
         "--max-words", type=int, metavar="N", help="longest answer to a question, in units"
@@ -70,13 +82,15 @@ def run(arguments: argparse.Namespace):
         record = _measure_texts(task, arguments)
     elif hasattr(task, "classify"):
         record = _measure_classes(task, arguments)
+    elif hasattr(task, "tag"):
+        record = _measure_tags(task, arguments)
     elif hasattr(task, "answer"):
         record = _measure_answers(task, arguments)
     elif hasattr(task, "fill"):
         record = _measure_masks(task, arguments)
     else:
         raise ValueError(
-            "A task to measure must generate or classify texts, answer questions, or fill in "
+            "A task to measure must generate, classify or tag texts, answer questions, or fill in "
             "tokens. "
             f"Received: a {type(task).__name__} in {arguments.preset}"
         )
@@ -104,11 +118,15 @@ def _measure_texts(task, arguments) -> dict:
     from attnzoo.data import group_references
     from attnzoo.training import bleu, evaluate_predictions, format_predictions
     from attnzoo.training.metrics import METRICS
+    from attnzoo.training.rouge_scores import METRICS as ROUGE
+    from attnzoo.training.rouge_scores import rouge_metrics
 
-    unknown = [name for name in arguments.metrics or () if name not in METRICS]
+    known = [*METRICS, *ROUGE]
+    unknown = [name for name in arguments.metrics or () if name not in known]
     if unknown:
-        raise ValueError(f"`metrics` must be among {list(METRICS)}. Received: {unknown[0]!r}")
-    references = group_references(read_pairs(arguments.data, arguments.inflections))
+        raise ValueError(f"`metrics` must be among {known}. Received: {unknown[0]!r}")
+    pairs = read_pairs(arguments.data, arguments.inflections, arguments.fields)
+    references = group_references(pairs)
     sources = list(references)
     warn_unknown(task, sources, "evaluate")
     announce_compiling()
@@ -118,8 +136,9 @@ def _measure_texts(task, arguments) -> dict:
         right = [[join_symbols(text) for text in texts] for texts in right]
     figures = dict.fromkeys(arguments.metrics or _METRICS)  # In the order asked for.
     bleus = [name for name in figures if name in ("bleu", "bleu_lowercase")]
-    others = [name for name in figures if name not in bleus]
+    others = [name for name in figures if name in METRICS and name not in bleus]
     figures.update(evaluate_predictions(predictions, right, metrics=others))
+    figures.update(rouge_metrics(predictions, right, list(figures)))
     for name in bleus:
         lowercase = name == "bleu_lowercase"
         figures[name], figures[f"{name}_signature"] = bleu(predictions, right, lowercase=lowercase)
@@ -134,7 +153,7 @@ def _measure_classes(task, arguments) -> dict:
     from attnzoo.training import format_predictions
 
     _check_accuracy("A classifier", arguments.metrics)
-    pairs = read_data(arguments.data, "classifier", arguments.inflections)
+    pairs = read_data(arguments.data, "classifier", arguments.inflections, arguments.fields)
     texts, labels = zip(*pairs, strict=True)
     right = task.label_ids(list(labels))
     warn_unknown(task, list(texts), "evaluate")
@@ -146,6 +165,35 @@ def _measure_classes(task, arguments) -> dict:
         print(format_predictions(texts[shown], *([str(one) for one in row] for row in names)))
     accuracy = sum(one == other for one, other in zip(found, right, strict=True)) / len(right)
     return {"decoding": "most probable", "sources": len(right), "accuracy": accuracy}
+
+
+def _measure_tags(task, arguments) -> dict:
+    """Compare predicted tags with the right ones: accuracy, and F1 of entities in BIO tags."""
+    from attnzoo.training import entity_scores, format_predictions, tag_accuracy
+    from attnzoo.training.tag_metrics import are_bio
+
+    known = ["accuracy", *(_ENTITIES if are_bio(task.class_names or []) else ())]
+    for name in arguments.metrics or ():
+        if name not in known:
+            raise ValueError(f"`metrics` must be among {known}. Received: {name!r}")
+    pairs: list = read_data(arguments.data, "tagger", arguments.inflections, arguments.fields)
+    texts = [text for text, _ in pairs]
+    right = [tags.split() for _, tags in pairs]
+    warn_unknown(task, texts, "evaluate")
+    announce_compiling()
+    found = [[str(tag) for tag in tags] for tags in task.tag(texts)]
+    if arguments.show:
+        shown = slice(arguments.show)
+        names = [[" ".join(tags) for tags in rows[shown]] for rows in (found, right)]
+        print(format_predictions(texts[shown], *names))
+    figures = dict.fromkeys(arguments.metrics or known)
+    if "accuracy" in figures:
+        figures["accuracy"] = tag_accuracy(found, right)
+    if set(_ENTITIES) & set(figures):
+        scores = dict(zip(_ENTITIES, entity_scores(found, right), strict=True))
+        figures.update({name: scores[name] for name in _ENTITIES if name in figures})
+    decoding = "most probable" if task.crf is None else "best path"
+    return {"decoding": decoding, "sources": len(right), **figures}
 
 
 def _measure_masks(task, arguments) -> dict:

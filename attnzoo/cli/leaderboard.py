@@ -40,12 +40,14 @@ from attnzoo.cli.tasks import check_output
 NEEDS_BACKEND = False  # It reads records alone.
 
 # Metrics whose larger values are better. For all others smaller values are better.
-_LARGER_IS_BETTER = {"accuracy", "exact_match", "bleu", "bleu_lowercase"}
+_ENTITIES = {"entity_precision", "entity_recall", "entity_f1"}
+_ROUGE = {f"rouge{kind}{words}" for kind in "12L" for words in ("", "_unicode")}
+_LARGER_IS_BETTER = {"accuracy", "exact_match", "bleu", "bleu_lowercase", *_ENTITIES, *_ROUGE}
 # Numbers in an evaluation that are not metrics.
 _FACTS = {"decoding", "sources"}
 # The default metrics, if the evaluations have them.
 _USUAL = ("word_error_rate", "phoneme_error_rate")
-_RATES = {"accuracy", "exact_match", "word_error_rate", "phoneme_error_rate"}
+_RATES = {"accuracy", "exact_match", "word_error_rate", "phoneme_error_rate", *_ENTITIES, *_ROUGE}
 
 
 def add_arguments(parser: argparse.ArgumentParser):
@@ -354,8 +356,8 @@ def _attention(recipe):
     """Return the attention of a run; older records have recurrent text-to-text models only."""
     if recipe.get("model") == "transformer":
         return "multi_head"
-    if recipe.get("task") == "classifier":
-        return "pooling"
+    if recipe.get("task") in ("classifier", "tagger"):
+        return "pooling" if recipe["task"] == "classifier" else "none"
     options = recipe.get("attention_options") or {}
     return ", ".join([recipe.get("attention", "?"), *(f"{k}={v}" for k, v in options.items())])
 

@@ -19,7 +19,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from attnzoo.cli.data_files import add_inflections_argument
+from attnzoo.cli.data_files import add_fields_argument, add_inflections_argument
 from attnzoo.cli.enlarging import (
     add_picture_arguments,
     check_picture_arguments,
@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser):
     )
     add_picture_arguments(parser)
     add_inflections_argument(parser)
+    add_fields_argument(parser)
     parser.add_argument(
         "--scores",
         action="store_true",
@@ -110,9 +111,15 @@ def advise(arguments: argparse.Namespace) -> str:
 
 def _read(arguments):
     """Return the texts, or the lines of the file; a blank line has a blank output."""
-    from attnzoo.data import inflection_source, read_inflections, read_lines
+    from attnzoo.data import inflection_source, read_inflections, read_json_lines, read_lines
 
     texts, file = _texts_or_file(arguments.inputs)
+    if arguments.fields:
+        if file is None:
+            raise ValueError(
+                f"`--fields` is for a file of JSON lines. Received: {arguments.inputs}"
+            )
+        return (source for source, _ in read_json_lines(file, arguments.fields[0]))
     if not arguments.inflections:
         return iter(texts) if file is None else read_lines(file)
     if file is None:

@@ -1,14 +1,14 @@
 """Train a model on pairs of strings, on texts with labels, or on texts alone.
 
 Data is one TSV file (source, tab, target) or two parallel files, plain or .gz, or - for standard
-input; with --inflections one TSV file of lemma, form and tags, as SIGMORPHON and UniMorph have
-them; with --task classifier one file whose lines are a label, white space and a text; with --task
-tagger one file of words, tab, tags, or of a word a line (.conll, .conllu); with --task masked_lm
-files with one text a line; with --task span_qa files of questions, SQuAD's .json or JSON lines. The
-run folder then holds recipe.json (the settings),
-history.csv (one line an epoch), best.weights.h5, and at the end metrics.json and preset/: the model
-of the best epoch, or with --average the mean of the best ones, for the other commands and for
---preset. The same command resumes an interrupted run.
+input, or one folder of CNN / Daily Mail stories; with --fields one file of JSON lines; with
+--inflections one TSV file of lemma, form and tags, as SIGMORPHON and UniMorph have them; with
+--task classifier one file whose lines are a label, white space and a text; with --task tagger one
+file of words, tab, tags, or of a word a line (.conll, .conllu); with --task masked_lm files with
+one text a line; with --task span_qa files of questions, SQuAD's .json or JSON lines. The run folder
+then holds recipe.json (the settings), history.csv (one line an epoch), best.weights.h5, and at the
+end metrics.json and preset/: the model of the best epoch, or with --average the mean of the best
+ones, for the other commands and for --preset. The same command resumes an interrupted run.
 
   attnzoo train --train train.tsv.gz --dev dev.tsv.gz --output runs/g2p
   attnzoo train --train train.en train.de --dev val.en val.de --output runs/en-de \\
@@ -19,6 +19,8 @@ of the best epoch, or with --average the mean of the best ones, for the other co
   attnzoo train --train train.tsv.gz --dev dev.tsv.gz --output runs/monotonic \\
       --attention monotonic --attention-options sigmoid_noise=1 inference_mode=hard
   attnzoo train --inflections --train finnish.train.tsv --dev finnish.dev.tsv --output runs/finnish
+  attnzoo train --fields description summary --train train.jsonl --dev dev.jsonl \\
+      --attention coverage --pointer-generator --output runs/summaries
   attnzoo train --task classifier --train train.txt --dev dev.txt --output runs/sentiment
   attnzoo train --task tagger --train train.conllu --dev dev.conllu --output runs/tags \\
       --spelling-dim 64 --min-count 2
@@ -39,7 +41,7 @@ import shutil
 import time
 from collections.abc import Sequence
 
-from attnzoo.cli.data_files import add_inflections_argument, read_data
+from attnzoo.cli.data_files import add_fields_argument, add_inflections_argument, read_data
 from attnzoo.cli.interrupts import stopping_within_a_step
 from attnzoo.cli.pretrained import check_preset
 from attnzoo.cli.run_folder import check_folder, claim_folder, save_preset, write_metrics
@@ -48,7 +50,7 @@ from attnzoo.cli.settings.arguments import add_settings_arguments, given_options
 from attnzoo.cli.settings.config_file import read_config, write_config
 from attnzoo.cli.startup import announce_compiling, load_tensorflow
 
-_FILES = ("train", "dev", "output", "inflections")  # Allowed in a file of settings too.
+_FILES = ("train", "dev", "output", "inflections", "fields")  # Allowed in a file of settings too.
 
 
 def add_arguments(parser: argparse.ArgumentParser):
@@ -74,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser):
     )
     parser.add_argument("--dev", nargs="+", metavar="FILE", help="likewise")
     add_inflections_argument(parser)
+    add_fields_argument(parser)
     parser.add_argument("--output", metavar="DIR", help="the run folder")
     parser.add_argument("--overwrite", action="store_true", help="start the run anew")
     parser.add_argument("--verbose", type=int, default=1, help="0 nothing, 1 a bar, 2 a line")
@@ -98,7 +101,7 @@ def run(arguments: argparse.Namespace):
     if files.count("-") > 1:
         raise ValueError(f"Standard input can be read once. Received: {files}")
     data, dev_data = (
-        read_data(paths, settings.kind.task, arguments.inflections)
+        read_data(paths, settings.kind.task, arguments.inflections, arguments.fields)
         for paths in (arguments.train, arguments.dev)
     )
     load_tensorflow()

@@ -10,13 +10,16 @@ from attnzoo.data.datasets import (
     read_texts,
     read_tsv,
 )
+from attnzoo.data.image_batches import ImageBatches
 from attnzoo.data.inflections import inflection_source, read_inflections
 from attnzoo.data.labelled_batches import LabelledBatches
 from attnzoo.data.lines import read_lines
 from attnzoo.data.masked_batches import MaskedBatches
+from attnzoo.data.pictures import read_idx, read_image_folder
 from attnzoo.data.questions import Question, read_questions
 from attnzoo.data.span_batches import SpanBatches
 from attnzoo.data.subword_sampling import SubwordSampler
+from attnzoo.data.summaries import read_json_lines, read_stories
 from attnzoo.data.super_resolution_batches import SuperResolutionBatches, shrink_image
 from attnzoo.data.tagged import read_conll, read_conllu, read_tagged
 from attnzoo.data.tagged_batches import TaggedBatches
@@ -24,6 +27,7 @@ from attnzoo.data.tagged_batches import TaggedBatches
 __all__ = [
     "BucketedBatches",
     "CharacterTokenizer",
+    "ImageBatches",
     "LabelledBatches",
     "MaskedBatches",
     "Question",
@@ -34,15 +38,19 @@ __all__ = [
     "TaggedBatches",
     "cmudict_split",
     "group_references",
-    "load_cmudict",
     "inflection_source",
+    "load_cmudict",
     "read_conll",
     "read_conllu",
+    "read_idx",
+    "read_image_folder",
     "read_inflections",
+    "read_json_lines",
     "read_labelled",
     "read_lines",
     "read_parallel",
     "read_questions",
+    "read_stories",
     "read_tagged",
     "read_texts",
     "read_tsv",

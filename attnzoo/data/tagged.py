@@ -137,8 +137,8 @@ def _read_blocks(file, columns):
 
 def _read_lines(file):
     for number, line in number_filled_lines(file):
-        words, separator, tags = line.partition("\t")
-        words, tags = split_words(words), split_words(tags)
+        left, separator, right = line.partition("\t")
+        words, tags = split_words(left), split_words(right)
         if not separator or len(words) != len(tags) or not words:
             raise ValueError(
                 "A line must have words, TAB, and as many tags; a file with a word a line must be "

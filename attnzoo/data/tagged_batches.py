@@ -47,7 +47,7 @@ class TaggedBatches(TextBatches):
                 "Words with tags keep the tokenizer's own pieces. "
                 f"Received: subword_sampling={subword_sampling}"
             )
-        texts, labels = list(texts), [list(row) for row in labels]
+        texts, labels = list(texts), list(labels)
         if len(texts) != len(labels):
             raise ValueError(
                 "There must be as many lists of tags as texts. "
@@ -58,7 +58,7 @@ class TaggedBatches(TextBatches):
         self._rows = preprocessor.tokenize_words(texts, labels)
 
     @property
-    def labels(self) -> list[list[int]]:
+    def labels(self) -> list[Sequence[int]]:
         """The ids of all tags, in the order of the argument."""
         return self._labels
 

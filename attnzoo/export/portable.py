@@ -12,6 +12,7 @@ from attnzoo.export.formats.portable import PortableFormat
 from attnzoo.export.formats.steps import LiteRTSteps, OnnxSteps
 from attnzoo.export.saving import save
 from attnzoo.models.tasks.seq2seq import Seq2SeqTask
+from attnzoo.samplers import BeamSampler
 
 
 def onnx(
@@ -107,6 +108,7 @@ def litert(
         >>> attnzoo.runtime.Model.load("g2p")(["cat"])["text"]
         ['K AE T']
     """
+    _refuse_quantized(task)
     form = LiteRT(batch_size=batch_size, length=_length(task, length))
     check_positive(length=form.length, batch_size=batch_size)
     return _save(form, task, path, overwrite, verify, options)
@@ -146,7 +148,8 @@ def step(
 
     Raises:
         ValueError: As in `onnx` and `litert`; if `format` is none of the two, `length` comes with
-            ONNX, the task is no sequence-to-sequence task, or the sampler has a coverage penalty.
+            ONNX, the task is no sequence-to-sequence task, or the sampler has an option that the
+            loop outside does not have.
         FileExistsError, ImportError, RuntimeError: As in `onnx`.
 
     Example:
@@ -160,19 +163,44 @@ def step(
             "Only a sequence-to-sequence task decodes in steps; export others with `onnx` or "
             f"`litert`. Received: task={task!r} of type {type(task).__name__}"
         )
-    sampler = options.get("sampler") or task.sampler
-    if getattr(sampler, "coverage_penalty", 0.0):
-        raise ValueError(
-            "The loop outside has no coverage penalty: set it to 0, or export with `onnx` or "
-            f"`litert`. Received: coverage_penalty={sampler.coverage_penalty}"
-        )
+    _check_loop(options.get("sampler") or task.sampler)
     if format == "litert":
+        _refuse_quantized(task)
         chosen = _length(task, length)
         check_positive(length=chosen)
         return _save(LiteRTSteps(length=chosen), task, path, overwrite, verify, options)
     if length is not None:
         raise ValueError(f"`length` is for LiteRT: ONNX takes any. Received: length={length}")
     return _save(OnnxSteps(), task, path, overwrite, verify, options)
+
+
+def _refuse_quantized(task):
+    """Raise if LiteRT would get the int8 products of Keras, which it cannot convert."""
+    layers = task._flatten_layers() if isinstance(task, keras.Model) else []
+    modes = {getattr(layer, "quantization_mode", None) for layer in layers} - {None}
+    if modes:
+        raise ValueError(
+            "LiteRT has no products of quantized weights as Keras makes them: write an ONNX model "
+            f"with `attnzoo.export.onnx`. Received: {', '.join(sorted(modes))} weights"
+        )
+
+
+def _check_loop(sampler):
+    """Raise if a beam search has an option that the loop of `attnzoo.runtime` does not have."""
+    if not isinstance(sampler, BeamSampler):
+        return
+    config, usual = sampler.get_config(), BeamSampler().get_config()
+    known = ("num_beams", "num_hypotheses", "length_penalty")
+    others = {
+        name: value
+        for name, value in config.items()
+        if name in usual and name not in known and value != usual[name]
+    }
+    if others:
+        raise ValueError(
+            f"The loop outside has the options {known} alone: leave out others, or write a whole "
+            f"decode with `onnx` or `litert`. Received: {others}"
+        )
 
 
 def _length(task, length: int | None) -> int:

@@ -27,13 +27,11 @@ def read_weights(path: str | os.PathLike) -> dict[str, np.ndarray]:
         ValueError: If the file's name has another end, or it holds no weights by name.
     """
     path = pathlib.Path(path)
+    weights: Mapping[str, Any]
     if path.suffix in _TORCH:
         weights = _read_torch(path)
     elif path.suffix == ".safetensors":
-        from safetensors import safe_open
-
-        with safe_open(path, framework="np") as file:
-            weights = {name: file.get_tensor(name) for name in file.keys()}
+        weights = _read_safetensors(path)
     elif path.suffix == ".npz":
         with np.load(path) as file:
             weights = {name: file[name] for name in file}
@@ -46,8 +44,10 @@ def read_weights(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def _read_torch(path) -> Mapping[str, Any]:
-    import torch
-
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError("Files of torch need torch: pip install 'attnzoo[torch]'") from error
     held = torch.load(path, map_location="cpu", weights_only=True)
     for name in _INNER:
         if isinstance(held, Mapping) and isinstance(held.get(name), Mapping):
@@ -63,6 +63,17 @@ def _read_torch(path) -> Mapping[str, Any]:
     if all(name.startswith(prefix) for name in held):
         held = {name.removeprefix(prefix): value for name, value in held.items()}
     return held
+
+
+def _read_safetensors(path) -> Mapping[str, Any]:
+    try:
+        from safetensors import safe_open
+    except ImportError as error:
+        raise ImportError(
+            "Files of safetensors need the package: pip install 'attnzoo[weights]'"
+        ) from error
+    with safe_open(path, framework="np") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}
 
 
 def _as_array(value) -> np.ndarray:

@@ -185,3 +185,14 @@ ATTENTIONS = {
         lambda units: {"score": "bilinear", "order": 0},
     ),
 }
+
+# The attentions over a map that keep its shape: what stands after a convolution.
+MAP_ATTENTIONS: dict[str, type] = {
+    "polarized": PolarizedSelfAttention,
+    "squeeze_excitation": SqueezeExcitation,
+    "efficient_channel": EfficientChannelAttention,
+    "cbam": CBAM,
+    "non_local": NonLocalBlock,
+    "external": ExternalAttention,
+    "global_context": GlobalContext,
+}

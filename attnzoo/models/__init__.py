@@ -3,6 +3,15 @@
 from attnzoo.models.hat.backbone import HATBackbone
 from attnzoo.models.hat.super_resolution import HATSuperResolution
 from attnzoo.models.objectives.reinforce import ReinforceMixin, ReinforceModel
+from attnzoo.models.resnet.backbone import AttentionResNetBackbone, BoTNetBackbone
+from attnzoo.models.resnet.image_classifier import (
+    AttentionResNetImageClassifier,
+    BoTNetImageClassifier,
+)
+from attnzoo.models.resnet.preprocessor import (
+    AttentionResNetImageClassifierPreprocessor,
+    BoTNetImageClassifierPreprocessor,
+)
 from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
 from attnzoo.models.rnn_encoder.preprocessor import (
     RNNSpanQAPreprocessor,
@@ -33,6 +42,12 @@ from attnzoo.models.transformer_seq2seq.preprocessor import TransformerSeq2SeqLM
 from attnzoo.models.transformer_seq2seq.seq2seq_lm import TransformerSeq2SeqLM
 
 __all__ = [
+    "AttentionResNetBackbone",
+    "AttentionResNetImageClassifier",
+    "AttentionResNetImageClassifierPreprocessor",
+    "BoTNetBackbone",
+    "BoTNetImageClassifier",
+    "BoTNetImageClassifierPreprocessor",
     "HATBackbone",
     "HATSuperResolution",
     "RNNEncoderBackbone",

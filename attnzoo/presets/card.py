@@ -9,6 +9,7 @@ from collections.abc import Sequence
 CARD = "card.json"
 RUN = "run.jsonl"  # The record of the run: recipe, training, history and evaluations.
 HELD_OUT = "held_out.tsv"  # A few lines of the test data, to check the preset on.
+HELD_OUT_PICTURE = "held_out.png"  # A part of a test picture, for the same.
 # Words in the recipe of a card that stand for a folder of data, and for the folder of the run.
 DATA, OUTPUT = "DATA", "RUN"
 
@@ -19,7 +20,8 @@ class Score:
 
     Args:
         metric: Name of the metric, as in `attnzoo evaluate --metrics`.
-        value: The score: BLEU from 0 to 100, all others as shares, 0.25 for 25 %.
+        value: The score: BLEU from 0 to 100, PSNR and its gain in dB, all others as shares, 0.25
+            for 25 %.
         data: Name of the data, such as `"test"`; `"held out"` is the file in the preset.
         sources: Number of items.
         decoding: `"greedy"`, `"beam 5"`, or another decoding of `attnzoo evaluate`.
@@ -35,8 +37,8 @@ class Score:
 
     @property
     def points(self) -> float:
-        """The score on a scale of 100 points."""
-        return self.value if self.metric.startswith("bleu") else 100 * self.value
+        """The score on a scale of 100 points; PSNR in dB."""
+        return self.value if self.metric.startswith(("bleu", "psnr")) else 100 * self.value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Card:
     Args:
         name: Name of the preset: family_size_data.
         task: Task in a word or two, such as `"pronunciation"`.
-        languages: ISO 639-1 codes, such as `("en",)`.
+        languages: ISO 639-1 codes, such as `("en",)`; none for a model of pictures.
         model: Class that loads the preset, of `attnzoo.models`.
         summary: One sentence for a list.
         data: Name and source of the data, and how to make its files.

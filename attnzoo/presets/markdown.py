@@ -12,7 +12,7 @@ def render_card(card: Card, heading: str = "#") -> str:
     minutes = "unknown time" if card.minutes is None else f"{card.minutes:.0f} minutes"
     facts = {
         "task": card.task,
-        "language": ", ".join(card.languages),
+        "language": ", ".join(card.languages) or "none",
         "alias": ", ".join(f"`{name}`" for name in names) or "none",
         "class": f"`attnzoo.models.{card.model}`",
         "parameters": f"{card.parameters:,}, stored as {card.precision}",
@@ -20,10 +20,11 @@ def render_card(card: Card, heading: str = "#") -> str:
         "reads": card.reads,
     }
     given, output = card.example
+    given = f'"{given}"' if card.languages else given  # A text, or files.
     name = names[0] if names else card.name
     sections = {
         "Scores": render_scores(card.scores),
-        "Example": f'```text\n$ attnzoo predict {name} "{given}"\n{output}\n```',
+        "Example": f"```text\n$ attnzoo predict {name} {given}\n{output}\n```",
         "Data": f"{card.data} Licence: {card.licence}",
         "Limits": "\n".join(f"- {one}" for one in card.limits),
         "Biases": "\n".join(f"- {one}" for one in card.biases),
@@ -75,6 +76,8 @@ def show(score: Score) -> str:
     """Return a score in points, as a percentage where it is a share."""
     if score.metric.startswith("bleu"):
         return f"{score.value:.1f}"
+    if score.metric.startswith("psnr"):
+        return f"{score.value:.2f} dB"
     if score.metric == "mean_edit_distance":
         return f"{score.value:.2f}"
     return f"{score.points:.1f} %"

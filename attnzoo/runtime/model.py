@@ -47,8 +47,9 @@ class Model:
 
     Raises:
         FileNotFoundError: If the folder holds no model.
-        ValueError: If its format is unknown, there is no input, a text is blank or no string, or is
-            too long for the graph, or for a model that was trained with `truncate="error"`.
+        ValueError: If its format or task is unknown, a number is below 1, there is no input, or a
+            text is blank, no string, or too long for the graph or, with `truncate="error"`, for the
+            preprocessor.
         ImportError: If its runtime is not installed.
 
     Example:
@@ -75,6 +76,10 @@ class Model:
         if threads < 1:
             raise ValueError(f"`threads` must be at least 1. Received: threads={threads}")
         self.task = self.about["task"]
+        if self.task not in TASKS:
+            raise ValueError(
+                f"The model's task must be one of {list(TASKS)}. Received: task={self.task!r}"
+            )
         text = self.about["text"]
         self._maker = None if text is None else RowMaker(text, self.task)
         self._padding = 0 if text is None else text["source"]["padding"]
@@ -123,7 +128,7 @@ class Model:
     def _pad(self, rows):
         """Return the graph's inputs: rows, padded to one length, or to the sizes of the graph."""
         size, length = self._shapes[self._ids][:2]
-        size, length = size or len(rows), length or max(len(row["ids"]) for row in rows)
+        size, length = size or len(rows), length or max(1, *(len(row["ids"]) for row in rows))
         inputs = {self._ids: np.full((size, length), self._padding, "int32")}
         if "span_mask" in self._shapes:
             inputs["span_mask"] = np.zeros((size, length), "bool")

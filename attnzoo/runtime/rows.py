@@ -55,10 +55,7 @@ class RowMaker:
         for word in _WORD.finditer(_check(given, place)):
             ids = self.tokenizer.tokenize(word.group())
             if not ids:
-                raise ValueError(
-                    "A word must have at least one token. "
-                    f"Received: {word.group()!r} at position {place}"
-                )
+                _refuse("A word must have at least one token", repr(word.group()), place)
             row["ids"] += ids
             row["starts"] += [1] + [0] * (len(ids) - 1)
             row["words"].append(word.span())
@@ -73,16 +70,11 @@ class RowMaker:
 
     def _pair(self, given, place):
         if not isinstance(given, (tuple, list)) or len(given) != 2:
-            raise ValueError(
-                "An input must be a pair of strings, (question, context). "
-                f"Received: {given!r} at position {place}"
-            )
+            _refuse("An input must be a pair of strings, (question, context)", repr(given), place)
         ids = [*self.tokenizer.tokenize(_check(given[0], place)), self._separator]
         if len(ids) >= self._room():
-            raise ValueError(
-                f"A question must leave room for a context in {self.source['length']} tokens. "
-                f"Received: a question of {len(ids) - 1} tokens at position {place}"
-            )
+            rule = f"A question must leave room for a context in {self.source['length']} tokens"
+            _refuse(rule, f"a question of {len(ids) - 1} tokens", place)
         return self._words(given[1], place, {"ids": ids, "starts": [0] * len(ids)})
 
     def _room(self):
@@ -94,25 +86,22 @@ class RowMaker:
         start, end = ([] if self.source[n] is None else [self.source[n]] for n in ("start", "end"))
         room = self._room()
         if self._refuses and len(row["ids"]) > room:
-            raise ValueError(
-                f"A text must have at most {self.source['length']} tokens, special ones counted. "
-                f"Received: {len(row['ids']) + len(start) + len(end)} tokens at position {place}"
-            )
+            rule = f"A text must have at most {self.source['length']} tokens, special ones counted"
+            _refuse(rule, f"{len(row['ids']) + len(start) + len(end)} tokens", place)
         packed = {**row, "ids": [*start, *row["ids"][:room], *end]}
         if "starts" in row:
             packed["starts"] = [*[0] * len(start), *row["starts"][:room], *[0] * len(end)]
         if self.mask and self.mask["id"] not in packed["ids"]:
-            raise ValueError(
-                f"A text must have a {self.mask['token']} within its first "
-                f"{self.source['length']} tokens. Received: none at position {place}"
-            )
+            token, length = self.mask["token"], self.source["length"]
+            _refuse(f"A text must have a {token} within its first {length} tokens", "none", place)
         return packed
 
 
 def _check(text, place: int) -> str:
     if not isinstance(text, str) or not text.strip():
-        raise ValueError(
-            "A text must be a string with at least one symbol. "
-            f"Received: {text!r} at position {place}"
-        )
+        _refuse("A text must be a string with at least one symbol", repr(text), place)
     return text
+
+
+def _refuse(rule: str, received: str, place: int):
+    raise ValueError(f"{rule}. Received: {received} at position {place}")

@@ -204,8 +204,7 @@ class BeamSampler(keras_hub.samplers.Sampler):
             return ops.logical_not(ops.all(self._is_decided(state, length - index)))
 
         def body(state, index):
-            given = mask[:, index, None]
-            return self._grow(next, state, start, index, given, stops), index + 1
+            return self._grow(next, state, start, index, mask[:, index, None], stops), index + 1
 
         def run(state, index, rooms):
             room, *larger = rooms
@@ -229,16 +228,16 @@ class BeamSampler(keras_hub.samplers.Sampler):
 
         found = run(state, ops.cast(index, "int32"), rooms)
         # At the maximal length, open hypotheses are results too.
-        opened = found["scores"] + self.rules.lacks(found["tokens"][:, beams:], start)
-        opened = ops.where(found["index"] >= length, opened, -float("inf"))
+        lacks = self.rules.lacks(found["tokens"][:, beams:], start)
+        opened = ops.where(found["index"] >= length, found["scores"] + lacks, -float("inf"))
         scores = ops.concatenate([found["finished"], opened], axis=1)  # [B, 2 * K]
         scores, chosen = ops.top_k(scores, self.num_hypotheses)
         chosen = ops.cast(chosen, "int32")
         tokens = take_places(found["tokens"], chosen)
         if not return_alignments:
             return tokens, scores
-        paths = take_places(found["paths"], chosen)
-        return tokens, scores, _along_paths(found["alignments"], paths)
+        along = _along_paths(found["alignments"], take_places(found["paths"], chosen))
+        return tokens, scores, along
 
     def _first_beams(self, prompt):
         """Return the search's part of the state: K open beams, and no finished hypothesis."""

@@ -20,18 +20,21 @@ from attnzoo.training.metrics import (
 )
 from attnzoo.training.peak_signal_to_noise import PeakSignalToNoise
 from attnzoo.training.reports import format_predictions
+from attnzoo.training.rouge_scores import UnicodeTokenizer, rouge
 from attnzoo.training.schedules import (
     VariableSchedule,
     exponential_decay,
     inverse_sigmoid_decay,
     linear_decay,
 )
+from attnzoo.training.tag_metrics import EntityScores, entity_scores, tag_accuracy
 from attnzoo.training.token_accuracy import TokenAccuracy
 
 __all__ = [
     "METRICS",
     "BestCheckpoints",
     "BleuScore",
+    "EntityScores",
     "InBatchNegatives",
     "InverseSquareRootDecay",
     "PartnerAccuracy",
@@ -39,12 +42,14 @@ __all__ = [
     "SmoothedCrossEntropy",
     "TokenAccuracy",
     "TrainingBackup",
+    "UnicodeTokenizer",
     "VariableSchedule",
     "answer_exact_match",
     "answer_f1",
     "average_checkpoints",
     "bleu",
     "character_error_rate",
+    "entity_scores",
     "evaluate_predictions",
     "exact_match",
     "exponential_decay",
@@ -54,6 +59,8 @@ __all__ = [
     "mean_edit_distance",
     "normalize_answer",
     "phoneme_error_rate",
+    "rouge",
+    "tag_accuracy",
     "token_error_rate",
     "word_error_rate",
 ]

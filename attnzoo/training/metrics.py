@@ -45,7 +45,7 @@ def exact_match(predictions: Sequence[str], references: Sequence) -> float:
         >>> exact_match(["K AE T", "D AO"], ["K AE T", ["D AO G", "D AA G"]])
         0.5
     """
-    pairs = _pairs(predictions, references)
+    pairs = pairs_of(predictions, references)
     return sum(prediction in answers for prediction, answers in pairs) / len(pairs)
 
 
@@ -71,7 +71,7 @@ def word_error_rate(predictions: Sequence[str], references: Sequence) -> float:
         >>> word_error_rate(["K AE T", "D AO"], ["K AE T", ["D AO G", "D AA G"]])
         0.5
     """
-    pairs = _pairs(predictions, references)
+    pairs = pairs_of(predictions, references)
     return sum(prediction not in answers for prediction, answers in pairs) / len(pairs)
 
 
@@ -176,7 +176,7 @@ def mean_edit_distance(predictions: Sequence[str], references: Sequence) -> floa
         0.5
     """
     distance = _levenshtein("mean_edit_distance")
-    pairs = _pairs(predictions, references)
+    pairs = pairs_of(predictions, references)
     return sum(min(distance(text, answer) for answer in a) for text, a in pairs) / len(pairs)
 
 
@@ -217,7 +217,7 @@ def bleu(
     known = BLEU.TOKENIZERS
     if tokenize not in known:
         raise ValueError(f"`tokenize` must be one of {list(known)}. Received: tokenize={tokenize}")
-    pairs = _pairs(predictions, references)
+    pairs = pairs_of(predictions, references)
     count = max(len(answers) for _, answers in pairs)
     # Where there are fewer references, sacrebleu takes None.
     streams: list[list[Any]] = [
@@ -294,14 +294,14 @@ def _best_edits(function, predictions, references, *, split):
     """Return for each item (distance, length) of the reference with the smallest quotient."""
     distance = _levenshtein(function)
     best = []
-    for prediction, answers in _pairs(predictions, references):
+    for prediction, answers in pairs_of(predictions, references):
         symbols = split(prediction)
         edits = [(distance(symbols, split(answer)), len(split(answer))) for answer in answers]
         best.append(min(edits, key=lambda edit: (edit[0] / edit[1], edit[0])))
     return best
 
 
-def _pairs(predictions, references):
+def pairs_of(predictions, references):
     """Validate the items, and return a list of (prediction, list of references)."""
     for name, texts in (("predictions", predictions), ("references", references)):
         if isinstance(texts, (str, bytes)):

@@ -20,6 +20,7 @@ MODULES = (
     "data",
     "training",
     "export",
+    "runtime",
     "importing",
     "plotting",
     "analysis",

@@ -138,7 +138,11 @@ def _percent(value) -> str:
 def measurement(name: str) -> str:
     """Return a table of a benchmark, from what it wrote with `--json`, in Markdown."""
     found = measurement_record(name)
-    if "beside" in found or "growth" in found:
+    if "exports" in found:
+        table = _exports(found)
+    elif "format" in found["records"][0]:
+        table = _formats(found)
+    elif "beside" in found or "growth" in found:
         table = _decoding(found)
     elif "contestants" in found:
         table = _side_by_side(found)
@@ -161,8 +165,8 @@ def measurement_record(name):
 
 
 def _versions(found) -> list[str]:
-    facts = found.get("records") or list(found["contestants"].values())
-    every = [part for fact in facts for part in fact["versions"].split(", ") if part]
+    facts = found.get("records", []) or list(found.get("contestants", {}).values())
+    every = [part for fact in facts for part in fact.get("versions", "").split(", ") if part]
     return list(dict.fromkeys(every))
 
 
@@ -174,6 +178,7 @@ def _side_by_side(found) -> str:
     """Of models: a row for each case, and in brackets the ratios to the peers."""
     cases = {"train": "training step, B=64", "greedy1": "greedy, B=1", "greedy64": "greedy, B=64"}
     cases.update({"beam1": "beam 5, B=1", "beam64": "beam 5, B=64"})
+    cases["train_small"] = "training step, B=64, V=64"
     names = list(found["contestants"])
     peers = [name for name in names if not name.startswith("attnzoo ")]
     rows = []
@@ -241,6 +246,36 @@ def _decoding(found) -> str:
         tokens = [_median(one["milliseconds"][name]) / one["length"] for one in found["growth"]]
         rows.append((name.removeprefix("attnzoo "), *(f"{time:.1f}" for time in tokens)))
     return _table(("ms a token", *(f"{one['length']} tokens" for one in found["growth"])), rows)
+
+
+def _exports(found) -> str:
+    """Of exports: a row for each task and decoding, a column for each backend and format."""
+    results = {
+        (one["task"], one["decoding"], one["backend"], one["format"]): one["result"]
+        for one in found["exports"]
+    }
+    tasks = list(dict.fromkeys(key[:2] for key in results))
+    columns = list(dict.fromkeys(key[2:] for key in results))
+    rows = []
+    for task, decoding in tasks:
+        name, *variant = task.split(", ")
+        said = ", ".join([f"`{name}`", *variant, *([decoding] if decoding else [])])
+        rows.append((said, *(results.get((task, decoding, *one), "") for one in columns)))
+    return _table(("task, decoding", *(f"{form}, {on}" for on, form in columns)), rows)
+
+
+def _formats(found) -> str:
+    """Of formats of one model: milliseconds a word, and in brackets the ratio to the first."""
+    times = {(one["format"], one["sampler"]): one for one in found["records"]}
+    formats = list(dict.fromkeys(name for name, _ in times))
+    rows = []
+    for name in formats:
+        ones = [times[name, sampler] for sampler in ("greedy", "beam")]
+        cells = [
+            _cell(_middle(one["milliseconds"], 2), [_middle(one["ratios"], 2)]) for one in ones
+        ]
+        rows.append((name, *cells, f"{ones[0]['megabytes']:.2f}"))
+    return _table(("ms a word", "greedy", "five beams", "MB"), rows)
 
 
 def _median(values) -> float:

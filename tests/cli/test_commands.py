@@ -42,6 +42,7 @@ def preset(tmp_path_factory):
         "evaluate",
         "export",
         "import-weights",
+        "train-super-resolution",
         "leaderboard",
         "plot",
         "predict",
@@ -351,6 +352,43 @@ def test_export_writes_whatever_task_it_is(tagger, monkeypatch, tmp_path, capsys
     assert isinstance(task, attnzoo.models.RNNTokenTagger)
     assert arguments == {"inputs": "ids", "overwrite": False}
     assert capsys.readouterr().out == f"{tmp_path / 'model'}\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "expected"),
+    [
+        ("--format onnx", "onnx", {}),
+        ("--format litert --length 7", "litert", {"length": 7}),
+        ("--format onnx-step --max-length 9", "step", {"format": "onnx", "max_length": 9}),
+        ("--format litert-step --overwrite", "step", {"format": "litert", "overwrite": True}),
+    ],
+)
+def test_export_has_a_format(options, name, expected, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr("attnzoo.cli.export.load_any_task", lambda arguments: "the task")
+    monkeypatch.setattr(attnzoo.export, name, lambda *args, **more: asked.append((args, more)))
+    assert main(["export", "preset", str(tmp_path / "model"), *options.split()]) == 0
+    assert asked == [(("the task", str(tmp_path / "model")), {"overwrite": False, **expected})]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--format onnx --length 7", "Received: --length 7 with --format onnx"),
+        ("--format litert --inputs text", "Received: --inputs text with --format litert"),
+    ],
+)
+def test_an_option_of_another_format_is_named(options, message, tmp_path, capsys):
+    assert main(["export", "preset", str(tmp_path / "model"), *options.split()]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_weights_are_quantized_before_they_are_exported(tagger, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(attnzoo.export, "onnx", lambda task, *args, **more: asked.append(task))
+    line = f"export {tagger} {tmp_path / 'model'} --format onnx --quantize int8"
+    assert main(line.split()) == 0
+    assert "int8" in {keras.backend.standardize_dtype(one.dtype) for one in asked[0].weights}
 
 
 def test_a_beam_is_for_a_task_that_generates(tagger, capsys):

@@ -18,6 +18,7 @@ COMMANDS = (
     "evaluate",
     "export",
     "import-weights",
+    "train-super-resolution",
     "leaderboard",
     "plot",
     "predict",
@@ -132,6 +133,7 @@ ARGUMENTS = {
     "plot": ["preset", "a", "--output", "a.png"],
     "export": ["preset", "model"],
     "import-weights": ["hat", "weights.pth", "preset"],
+    "train-super-resolution": ["--train", "a.png", "--test", "b.png", "--output", "runs/x2"],
 }
 
 

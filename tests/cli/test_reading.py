@@ -155,6 +155,23 @@ def test_hidden_forms_are_made_and_not_learned(echo, tmp_path, capsys):
         assert "must have their forms" in told and f"Received: ['{path}']" in told
 
 
+def test_fields_of_json_lines_are_sources_and_targets(echo, tmp_path, capsys):
+    path = tmp_path / "dev.jsonl"
+    path.write_text('{"a": "x y", "b": "x"}\n{"a": "z", "b": "z"}\n')
+    assert predicted(path, capsys, "--fields", "a") == "x y\nz\n"
+    run("evaluate", "preset", "--data", path, "--fields", "a", "b", "--metrics", "exact_match")
+    assert "exact_match          0.5000" in capsys.readouterr().out
+    run("evaluate", "preset", "--data", path, "--fields", "a", status=2)
+    assert "Received: fields=['a'], " in capsys.readouterr().err
+    with pytest.raises(ValueError, match=r"fields=\['a'\] with task='tagger'"):
+        read_data([str(path)], "tagger", fields=["a"])
+
+
+def test_a_folder_of_stories_is_read(tmp_path):
+    (tmp_path / "a.story").write_text("It rained.\n\n@highlight\n\nRain.\n")
+    assert read_data([str(tmp_path)]) == [("It rained.", "Rain.")]
+
+
 # === Symbols that are not known ===
 
 

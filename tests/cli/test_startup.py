@@ -36,6 +36,18 @@ def test_a_command_prints_what_it_is_asked_for_and_nothing_of_tensorflow():
     assert child.stderr == (b"" if backend == "torch" else compiling)
 
 
+@pytest.mark.shared("torch")
+def test_a_command_that_reads_text_loads_its_backend_alone():
+    program = (
+        "import sys; sys.argv = ['attnzoo']; from attnzoo.cli.startup import load_backend; "
+        "load_backend(alone=True); import keras; print(keras.backend.backend(), "
+        "*(name for name in ('tensorflow', 'jax', 'torch', 'matplotlib') if sys.modules.get(name)))"
+    )
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    backend = keras.backend.backend()
+    assert child.stdout.split() == [backend, backend], child.stderr
+
+
 @pytest.mark.backend_free
 def test_only_what_tensorflow_logs_is_kept_back(capfd, monkeypatch):
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -5,6 +5,8 @@ import pytest
 from PIL import Image
 
 from attnzoo.cli import main
+from attnzoo.cli.run_records import read_folder
+from attnzoo.data import shrink_image
 from attnzoo.models import HATSuperResolution
 from tests.models.hat import tiny
 from tests.tools import assert_close
@@ -68,6 +70,39 @@ def test_import_weights_makes_a_preset(task, tmp_path, capsys):
     assert_close(loaded.backbone.last_norm.gamma, gamma, tolerance=0.0)
     assert main(["import-weights", "hat", file, output]) == 2
     assert "`output` must be new. Received: " in capsys.readouterr().err
+
+
+def test_training_writes_a_run_and_its_gains(task, preset, picture, tmp_path, capsys):
+    pixels = np.random.default_rng(1).integers(0, 256, (20, 24, 3)).astype("uint8")
+    Image.fromarray(pixels).save(tmp_path / "large.png")
+    output = tmp_path / "run"
+    command = ["train-super-resolution", "--train", str(tmp_path / "large.png"), "--test", picture]
+    command += ["--output", str(output), "--preset", preset, "--steps", "2", "--epochs", "2"]
+    command += ["--batch-size", "2", "--patch-size", "4"]
+    assert main(command) == 0
+    record = read_folder(output)
+    assert record.training["parameters"] == task.count_params()
+    assert record.recipe["train"] == ["large.png"] and record.recipe["preset"] == preset
+    assert len(record.history["psnr"]) == 2
+    found = record.evaluations["test"]
+    trained = HATSuperResolution.from_preset(output / "preset")
+    small = shrink_image(np.asarray(Image.open(picture)), 2)
+    target = np.asarray(Image.open(picture))[:6, :8]
+    error = np.mean((trained.predict(small) / 255.0 - target / 255.0) ** 2)
+    assert found["small_psnr"] == pytest.approx(-10.0 * np.log10(error), abs=2e-3)
+    bicubic = np.asarray(Image.fromarray(small).resize((8, 6), Image.Resampling.BICUBIC))
+    error = np.mean((bicubic / 255.0 - target / 255.0) ** 2)
+    gain = found["small_psnr"] + 10.0 * np.log10(error)
+    assert found["small_gain"] == pytest.approx(gain, abs=3e-3)
+    assert main(command) == 2
+    assert f"`--output` must be new. Received: {output}" in capsys.readouterr().err
+
+
+def test_training_needs_a_step_for_each_epoch(preset, picture, tmp_path, capsys):
+    command = ["train-super-resolution", "--train", picture, "--test", picture, "--preset", preset]
+    command += ["--output", str(tmp_path / "run"), "--steps", "1", "--epochs", "2"]
+    assert main(command) == 2
+    assert "must be at least `--epochs`" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["scale=2", "convolution_scale=much", "convolution_scale"])

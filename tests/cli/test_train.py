@@ -127,6 +127,58 @@ def test_a_classifier_is_trained_measured_and_compared(options, labelled, tmp_pa
     assert f"| run | {mechanism} | most probable | {100 * accuracy:.1f} % |" in row
 
 
+@pytest.fixture(scope="module")
+def tagged(tmp_path_factory):
+    """A file of a letter a line, with a tag that tells which c is the first of its word."""
+    path = tmp_path_factory.mktemp("tagged") / "words.conll"
+    texts = []
+    for word, _ in PAIRS:
+        first = word.find("c")
+        tags = ["B-C" if i == first else "I-C" if i == first + 1 > 0 else "O" for i in range(9)]
+        texts.append("\n".join(map(" ".join, zip(word, tags, strict=False))))
+    path.write_text("\n\n".join(texts) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--spelling-dim", "7", "--embedding-dim", "5", "--head", "crf"],
+        ["--model", "transformer", "--num-heads", "2", "--learning-rate", "0.02"],
+    ],
+)
+def test_a_tagger_is_trained_measured_and_compared(options, tagged, tmp_path, capsys):
+    run, data = str(tmp_path / "run"), ["--train", str(tagged), "--dev", str(tagged)]
+    options = [*SMALL, "--learning-rate", "0.05", "--verbose", "0", *options, "--epochs", "8"]
+    assert main(["train", "--task", "tagger", *data, "--output", run, *options]) == 0
+    monitored = "val_loss" if "crf" in options else "val_accuracy"
+    first, *_, last = [row[monitored] for row in history(tmp_path / "run")]
+    assert last < first if "crf" in options else last > first
+    record = ["--json", f"{run}/test.json", "--metrics", "accuracy"]
+    assert main(["evaluate", f"{run}/preset", "--data", str(tagged), *record]) == 0
+    figures = json.loads((tmp_path / "run" / "test.json").read_text())
+    task = task_class(f"{run}/preset").from_preset(f"{run}/preset")
+    texts, tags = zip(*read_data([str(tagged)], "tagger"), strict=True)
+    right = [tag for row in tags for tag in row.split()]
+    found = [tag for row in task.tag(list(texts)) for tag in row]
+    assert figures["accuracy"] == np.mean([a == b for a, b in zip(found, right, strict=True)])
+    assert figures["decoding"] == ("best path" if "crf" in options else "most probable")
+    assert main(["leaderboard", run, "--metrics", "accuracy"]) == 0
+    assert f"| {100 * figures['accuracy']:.1f} % |" in capsys.readouterr().out
+    wrong = ["--metrics", "bleu", "--show", "0"]
+    assert main(["evaluate", f"{run}/preset", "--data", str(tagged), *wrong]) == 2
+    assert "'entity_f1']. Received: 'bleu'" in capsys.readouterr().err
+
+
+def test_a_tagger_tells_what_it_cannot_have():
+    with pytest.raises(ValueError, match="Received: head='crf', monitor='accuracy'"):
+        make_settings(task="tagger", head="crf", monitor="accuracy")
+    assert make_settings(task="tagger", head="crf").training.monitored == ("val_loss", "min")
+    assert make_settings(task="tagger").training.monitored == ("val_accuracy", "max")
+    with pytest.raises(ValueError, match="own pieces. Received: subword_sampling=0.3"):
+        make_settings(task="tagger", source_tokenizer="unigram", subword_sampling=0.3)
+
+
 def test_what_is_monitored_tells_when_to_stop():
     recipe = make_settings(task="classifier", patience=2)
     rows = zip((0.5, 0.9, 0.8, 0.7), (0.9, 0.8, 0.7, 0.6), strict=True)

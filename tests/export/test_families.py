@@ -21,7 +21,7 @@ SMALL = {"encoder": {"num_layers": 1}}
 QUESTIONS = [("film", "a bad, (good) film"), ("bad film at all", "not, a"), ("at", "at")]
 CASES = {
     "classifier": (lambda: tiny.make_classifier(num_hops=2), {}),
-    "tagger": (lambda: tiny.make_transformer("TokenTagger", **SMALL), {}),
+    "tagger": (tiny.make_spelled_tagger, {}),
     "embedder": (
         lambda: tiny.make_transformer("SentenceEmbedder", **SMALL),
         {"return_alignments": True},
@@ -131,6 +131,10 @@ def test_ids_go_in_and_what_is_no_text_comes_out(name, tasks):
     if name == "numbers":
         numbers = {"class_names": None, "num_classes": 5}
         spec = make_spec(tiny.make_transformer("TokenTagger", **numbers, **SMALL), "ids")
+    elif name == "tagger":
+        with pytest.raises(ValueError, match='Received: inputs="ids", spelling_dim=7'):
+            make_spec(tasks[name], "ids")
+        spec = make_spec(tiny.make_transformer("TokenTagger", head="crf", **SMALL), "ids")
     else:
         spec = make_spec(tasks[name], "ids", **CASES[name][1])
     with spec.as_exported():

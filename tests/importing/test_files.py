@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,16 @@ def test_files_of_numpy_and_safetensors(tmp_path):
     numpy = pytest.importorskip("safetensors.numpy")
     numpy.save_file(WEIGHTS, tmp_path / "weights.safetensors")
     assert_same(read_weights(tmp_path / "weights.safetensors"))
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    ("name", "package"), [("weights.safetensors", "safetensors"), ("weights.pth", "torch")]
+)
+def test_a_missing_package_is_told_with_its_remedy(monkeypatch, name, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match="pip install 'attnzoo"):
+        read_weights(name)
 
 
 @pytest.mark.backend_free

@@ -110,6 +110,17 @@ def make_tagger(preprocessor="its own", *, scale: float = 1.0, **arguments):
     return task
 
 
+def make_spelled_tagger():
+    """A tagger that reads the spelling of words, and tags a text as a whole."""
+    preprocessor = models.RNNTokenTaggerPreprocessor(
+        make_text_tokenizer(), sequence_length=S, word_length=5
+    )
+    encoder = make_encoder(spelling_dim=7)
+    task = models.RNNTokenTagger(encoder, preprocessor, class_names=TAG_NAMES, head="crf")
+    tools.set_weights(task, scale=0.7)
+    return task
+
+
 def make_transformer_encoder(**arguments):
     arguments = {"hidden_dim": 8, "num_heads": 2, "num_layers": 3, "dropout": 0.0, **arguments}
     # One token more than the texts have: the mask.

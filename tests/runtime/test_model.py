@@ -180,6 +180,14 @@ def test_a_tagger_gives_each_word_its_tag(write):
     np.testing.assert_allclose(found["probabilities"][1], live["probabilities"][1], atol=1e-6)
 
 
+def test_a_word_without_a_token_is_refused(write):
+    text = describe(tiny.make_transformer("TokenTagger", **SMALL).preprocessor)
+    text["source"]["tokenizer"]["words"] = "[a-z]+"  # As a tokenizer that drops control characters.
+    model = write("token_tagger", None, text=text, name="ids")
+    with pytest.raises(ValueError, match=r"at least one token. Received: '\\x07' at position 1"):
+        model(["a film", "a \x07 film"])
+
+
 def test_masks_are_filled(write):
     task = tiny.make_transformer("MaskedLM", **SMALL)
     spec = make_spec(task, "ids", num_candidates=3)
@@ -273,6 +281,8 @@ def test_numbers_out_of_range_are_refused(task, write, tmp_path):
         runtime.Model.load(tmp_path, threads=0)
     with pytest.raises(ValueError, match="must be 1; .* Received: format=2"):
         write("seq2seq", None, text=None, format=2)
+    with pytest.raises(ValueError, match="one of .*'span_qa'.. Received: task='other'"):
+        write("other", None, text=None)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):

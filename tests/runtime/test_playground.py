@@ -17,7 +17,7 @@ from attnzoo.runtime import Model
 
 pytestmark = [pytest.mark.shared("torch"), pytest.mark.slow]
 
-PAGE = pathlib.Path(__file__).parents[2] / "docs" / "playground"
+PAGE = pathlib.Path(__file__).parents[2] / "docs" / "_build" / "playground"
 WORDS = """
 thoughtful cat a attention knight psychology rhythm queue choir colonel island yacht schedule
 through although bureaucracy mississippi xylophone don't zzyzx

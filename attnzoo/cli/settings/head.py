@@ -36,9 +36,15 @@ class ClassifierHead(Head):
 class TaggerHead(Head):
     """Tagger"""
 
+    head: str = option(
+        "softmax",
+        "a distribution for each word, or a conditional random field over all tags of a text",
+        choices=("softmax", "crf"),
+    )
+
     def arguments(self, data: Sequence, dropout: float) -> dict:
         names = {tag for _, tags in data for tag in tags.split()}
-        return {"class_names": sorted(names), "dropout": dropout}
+        return {"class_names": sorted(names), "dropout": dropout, "head": self.head}
 
 
 @dataclasses.dataclass(frozen=True)

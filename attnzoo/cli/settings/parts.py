@@ -195,6 +195,7 @@ GROUPS = (
     TransformerEncoder,
     RNNClassifierHead,
     TransformerClassifierHead,
+    TaggerHead,
     RNNSpanHead,
     Optimizer,
     Training,

@@ -37,6 +37,14 @@ class Settings:
     tokenizers: TextTokenizer | None = None
 
     def __post_init__(self):
+        if getattr(self.head, "head", None) == "crf":
+            if self.training.monitor == "accuracy":
+                raise ValueError(
+                    "A conditional random field is chosen by its loss on dev: leave `--monitor` "
+                    "out. Received: head='crf', monitor='accuracy'"
+                )
+            training = dataclasses.replace(self.training, monitor="loss")
+            object.__setattr__(self, "training", training)
         if self.tokenizers is None:
             return
         joint = getattr(self.tokenizers, "joint_tokenizer", False)

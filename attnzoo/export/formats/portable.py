@@ -43,8 +43,9 @@ class PortableFormat(Format):
             given = {}
             for name, value in feeds.items():
                 wanted = inputs[spec.portable_name(name)]
-                value = np.asarray(value[rows], wanted["dtype"])
-                sizes = [len(value), wanted["shape"][1] or value.shape[1]]
+                length = wanted["shape"][1]  # What is cut off here is padding.
+                value = np.asarray(value[rows], wanted["dtype"])[:, :length]
+                sizes = [len(value), length or value.shape[1]]
                 given[wanted["name"]] = pad_to(value, sizes, spec.padding_of(name))
             size = next(iter(inputs.values()))["shape"][0]
             if size is None:

@@ -227,12 +227,12 @@ def pad_to(array, shape, value=0):
 
 
 def cut_padding_in_graph(packed: dict, mask) -> dict:
-    """Return packed tensors [B, S] without the columns that are padding in every row."""
+    """Return packed tensors [B, S, ...] without the columns that are padding in every row."""
     import tensorflow as tf
 
     lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
     longest = tf.maximum(tf.reduce_max(lengths), 1)  # Also where all are empty.
     return {
-        name: value[:, :longest] if value.shape.rank == 2 else value
+        name: value[:, :longest] if value.shape.rank > 1 else value
         for name, value in packed.items()
     }

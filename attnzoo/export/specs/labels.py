@@ -22,13 +22,21 @@ class _LabelSpec(TextSpec):
         """Return the most probable labels for probabilities float [..., C]."""
         import tensorflow as tf
 
-        ids = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
-        names = self.task.class_names
+        return self.name_in_graph(tf.argmax(probabilities, axis=-1, output_type=tf.int32))
+
+    def name_in_graph(self, ids):
+        """Return the labels for ids [...]."""
+        import tensorflow as tf
+
+        ids, names = tf.cast(ids, tf.int32), self.task.class_names
         return ids if names is None else tf.gather(tf.constant(names), ids)
 
     def label(self, probabilities):
         """Return the most probable labels for an array of probabilities."""
-        ids = probabilities.argmax(axis=-1)
+        return self.name(probabilities.argmax(axis=-1))
+
+    def name(self, ids):
+        """Return the labels for an array of ids."""
         return np.array(self.task.labels.names(ids.ravel())).reshape(ids.shape)
 
     def expected(self, live, row, exported):
@@ -86,8 +94,36 @@ class TokenTaggerSpec(_LabelSpec):
     task_cls = TokenTaggerTask
     kind = "token_tagger"
 
+    def __init__(self, task, inputs, *, return_alignments: bool = False):
+        if inputs == "ids" and getattr(task.backbone, "spelling_dim", None) is not None:
+            raise ValueError(
+                'A backbone that reads the spelling of words needs texts: use `inputs="text"`. '
+                f'Received: inputs="ids", spelling_dim={task.backbone.spelling_dim}'
+            )
+        super().__init__(task, inputs, return_alignments=return_alignments)
+
     def pack_text(self, given):
         return {**super().pack_text(given), "text": given["text"]}
+
+    def complete_inputs(self, packed):
+        return {**packed, "is_tagged": packed["padding_mask"]}
+
+    def pack_live(self, verify):
+        packed = super().pack_live(verify)
+        # Without texts there are no words: all real tokens have tags.
+        return self.complete_inputs(packed) if self.inputs == "ids" else packed
+
+    def label_of_results(self, results):
+        """Return the labels in the graph; those of a CRF are the best together."""
+        if "tags" not in results:
+            return self.label_in_graph(results["probabilities"])
+        return self.name_in_graph(results["tags"])
+
+    def expected(self, live, row, exported):
+        """Return the live model's row; only without a CRF do probabilities select labels."""
+        if self.task.crf is None:
+            return super().expected(live, row, exported)
+        return super(_LabelSpec, self).expected(live, row, exported)
 
     def graph_outputs(self, results):
         import tensorflow as tf
@@ -95,14 +131,14 @@ class TokenTaggerSpec(_LabelSpec):
         probabilities = results["probabilities"]  # [B, S, C]
         if self.inputs == "ids":
             real = results["padding_mask"]
-            labels = tf.where(real, self.label_in_graph(probabilities), self.none)
+            labels = tf.where(real, self.label_of_results(results), self.none)
             return {
                 "labels": labels,
                 "probabilities": tf.where(real[:, :, None], probabilities, 0.0),
             }
         tagged = results["is_tagged"]
         by_word = tf.ragged.boolean_mask(probabilities, tagged)  # [B, (W), C]
-        labels = tf.ragged.boolean_mask(self.label_in_graph(probabilities), tagged)
+        labels = tf.ragged.boolean_mask(self.label_of_results(results), tagged)
         lengths = tf.reduce_sum(tf.cast(tagged, tf.int32), axis=1)
         words = form().split_words(results["text"]).to_tensor("")
         words = words[:, : tf.reduce_max(lengths)]
@@ -117,9 +153,10 @@ class TokenTaggerSpec(_LabelSpec):
     def live_outputs(self, results, verify):
         ids = self.inputs == "ids"
         tagged = results["padding_mask" if ids else "is_tagged"].astype(bool)
+        tags = results.get("tags", results["probabilities"].argmax(axis=-1))  # [B, S]
         if ids:
             probabilities = results["probabilities"] * tagged[:, :, None]
-            labels = np.where(tagged, self.label(probabilities), self.none)
+            labels = np.where(tagged, self.name(tags), self.none)
             return {"labels": labels, "probabilities": probabilities}
         lengths = tagged.sum(axis=1)
         by_word = [row[real] for row, real in zip(results["probabilities"], tagged, strict=True)]
@@ -129,7 +166,9 @@ class TokenTaggerSpec(_LabelSpec):
         ]
         return {
             "words": pad_ragged(words, ""),
-            "labels": pad_ragged([self.label(row) for row in by_word], self.none),
+            "labels": pad_ragged(
+                [self.name(row[real]) for row, real in zip(tags, tagged, strict=True)], self.none
+            ),
             "probabilities": pad_ragged(by_word),
             "lengths": lengths,
         }

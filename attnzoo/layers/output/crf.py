@@ -40,6 +40,10 @@ class LinearChainCRF(SpecLayer):
         [Lample et al., 2016](https://arxiv.org/abs/1603.01360), section 2.2.
     """
 
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
     def build(self, emissions_shape):
         count = emissions_shape[-1]
         arguments = {"initializer": "zeros", "dtype": "float32"}

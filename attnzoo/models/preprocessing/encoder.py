@@ -52,7 +52,7 @@ class EncoderPreprocessor(keras_hub.models.Preprocessor):
     presets = BuiltInPresets()
     # Arguments that are taken from the preprocessor in another task's preset.
     tokenizer_cls = keras_hub.tokenizers.Tokenizer
-    packing_arguments = ("sequence_length", "add_start", "add_end", "truncate")
+    packing_arguments: tuple[str, ...] = ("sequence_length", "add_start", "add_end", "truncate")
     built: bool  # As in every layer.
 
     def __init__(

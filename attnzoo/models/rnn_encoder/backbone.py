@@ -98,9 +98,8 @@ class RNNEncoderBackbone(Backbone):
         )
         self.spelling = None
         if spelling_dim is not None:
-            self.spelling = WordSpelling(
-                spelling_dim, name="spelling", dtype=policy_for(dtype, "spelling")
-            )
+            policy = policy_for(dtype, "spelling")
+            self.spelling = WordSpelling(spelling_dim, name="spelling", dtype=policy)
         self.embedding_dropout = keras.layers.Dropout(
             dropout, name="embedding_dropout", dtype=policy_for(dtype, "embedding_dropout")
         )

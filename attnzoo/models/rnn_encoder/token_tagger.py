@@ -2,12 +2,12 @@
 
 import keras
 
-from attnzoo.checks import check_rate
+from attnzoo.checks import check_choice, check_rate
 from attnzoo.models.preprocessing.class_labels import ClassLabels
 from attnzoo.models.rnn_encoder.backbone import RNNEncoderBackbone
 from attnzoo.models.rnn_encoder.preprocessor import RNNTokenTaggerPreprocessor
 from attnzoo.models.tasks.labelled import make_class_layers
-from attnzoo.models.tasks.token_tagger import TokenTaggerTask
+from attnzoo.models.tasks.token_tagger import HEADS, TokenTaggerTask, make_crf
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -20,16 +20,18 @@ class RNNTokenTagger(TokenTaggerTask):
         class_names: The tags, in the order of ids; or None for numeric tags.
         num_classes: Number of tags, if they have no names. At least 1.
         dropout: Probability of dropping a feature of the encoder's output. In [0, 1).
+        head: `"softmax"`, a distribution for each word, or `"crf"`, one for all tags of a text
+            together (see `LinearChainCRF`). Its loss is the CRF's, in nats a word.
 
     Call arguments:
         The backbone's inputs.
 
     Returns:
-        float [B, S, C]. Logits of each token's tag.
+        float [B, S, C]. Logits of each token's tag; with `head="crf"` the emissions.
 
     Raises:
-        ValueError: If a number is out of range, both `class_names` and `num_classes` are missing, a
-            name has white space, or the tokenizer has more tokens than the backbone.
+        ValueError: If a number or `head` is out of range, both `class_names` and `num_classes` are
+            missing, a name has white space, or the tokenizer has more tokens than the backbone.
 
     Example:
         >>> task = attnzoo.models.RNNTokenTagger(
@@ -53,9 +55,11 @@ class RNNTokenTagger(TokenTaggerTask):
         class_names: list[str] | None = None,
         num_classes: int | None = None,
         dropout: float = 0.0,
+        head: str = "softmax",
         **kwargs,
     ):
         check_rate(dropout=dropout)
+        check_choice(HEADS, head=head)
 
         # === Layers ===
         if preprocessor is not None:
@@ -66,6 +70,7 @@ class RNNTokenTagger(TokenTaggerTask):
         self.output_dropout, self.output_dense = make_class_layers(
             backbone, self.num_classes, dropout, "tag_logits"
         )
+        self.crf = make_crf(backbone, head)
 
         # === Functional Model ===
         inputs = backbone.input
@@ -73,6 +78,7 @@ class RNNTokenTagger(TokenTaggerTask):
 
         # === Config ===
         self.dropout = dropout
+        self.head_kind = head
 
     def get_config(self):
-        return {**super().get_config(), "dropout": self.dropout}
+        return {**super().get_config(), "dropout": self.dropout, "head": self.head_kind}

@@ -132,7 +132,7 @@ class Task(KerasHubTask):
                 f"Received: label_smoothing={label_smoothing} with loss={loss!r}"
             )
         if isinstance(weighted_metrics, str) and weighted_metrics == "auto":
-            weighted_metrics = [self.make_accuracy()]
+            weighted_metrics = [one for one in [self.make_accuracy()] if one is not None]
         arguments = {
             "optimizer": keras.optimizers.get(optimizer),
             "loss": loss,
@@ -152,7 +152,7 @@ class Task(KerasHubTask):
         return SmoothedCrossEntropy(label_smoothing)
 
     def make_accuracy(self):
-        """Return the metric that "auto" stands for."""
+        """Return the metric that "auto" stands for, or None."""
         return TokenAccuracy()
 
     @property

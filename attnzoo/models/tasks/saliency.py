@@ -1,4 +1,4 @@
-"""Gradient times input: the contribution of each token of a text to a class."""
+"""Gradient times input: the contribution of each token or pixel to a class."""
 
 import keras
 from keras import ops
@@ -16,12 +16,12 @@ def saliency(score, embedded, fractions):
 
     Args:
         score: Function of a tensor like `embedded` to a scalar.
-        embedded: float [B, S, D]. Embedded tokens.
+        embedded: float [B, S, D]. Embedded tokens; or [B, H, W, C], pictures.
         fractions: float [B]. Factor of the embedded tokens at which the gradient is taken. In
             [0, 1].
 
     Returns:
-        float32 [B, S]. Signed, in the score's unit.
+        float32 [B, S], or [B, H, W]. Signed, in the score's unit.
 
     References:
         [Simonyan et al., 2014](https://arxiv.org/abs/1312.6034), section 3.
@@ -29,7 +29,8 @@ def saliency(score, embedded, fractions):
         [Shrikumar et al., 2016](https://arxiv.org/abs/1605.01713) (times the input).
         [Sundararajan et al., 2017](https://arxiv.org/abs/1703.01365), section 3.
     """
-    x = embedded * ops.cast(fractions, embedded.dtype)[:, None, None]
+    of_rows = (-1, *[1] * (len(embedded.shape) - 1))
+    x = embedded * ops.reshape(ops.cast(fractions, embedded.dtype), of_rows)
     gradient = _GRADIENTS[keras.backend.backend()](score, x)
     return ops.sum(ops.cast(embedded, "float32") * ops.cast(gradient, "float32"), axis=-1)
 

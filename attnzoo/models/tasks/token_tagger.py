@@ -1,11 +1,24 @@
 """Base of token taggers: a tag for each word with its probability."""
 
 import keras_hub
+from keras import ops
 
+from attnzoo.layers.output.crf import LinearChainCRF
+from attnzoo.models.parts.policies import policy_for
 from attnzoo.models.preprocessing.class_labels import ClassLabels
 from attnzoo.models.tasks.base import Task
 from attnzoo.models.tasks.labelled import check_labels_of, labelled_samples
 from attnzoo.models.tasks.reading import read_texts
+from attnzoo.training.losses import SmoothedCrossEntropy
+
+HEADS = ("softmax", "crf")
+
+
+def make_crf(backbone, head: str) -> LinearChainCRF | None:
+    """Return the layer that joins the tags of a text, or None."""
+    if head == "softmax":
+        return None
+    return LinearChainCRF(name="crf", dtype=policy_for(backbone.dtype_policy, "crf"))
 
 
 class TokenTaggerTask(Task, keras_hub.models.Task):
@@ -18,6 +31,7 @@ class TokenTaggerTask(Task, keras_hub.models.Task):
     targets_name = "Labels"
     has_classes = True
     labels: ClassLabels
+    crf: LinearChainCRF | None = None
 
     @property
     def class_names(self) -> list[str] | None:
@@ -39,8 +53,73 @@ class TokenTaggerTask(Task, keras_hub.models.Task):
         check_labels_of(self, dataset)
 
     def head(self, outputs, inputs: dict) -> dict:
-        """Return the logits float [B, S, C] for the backbone's output."""
-        return {"logits": self.output_dense(self.output_dropout(outputs))}
+        """Return the logits float [B, S, C] for the backbone's output; for a CRF the emissions."""
+        logits = self.output_dense(self.output_dropout(outputs))
+        return {"logits": logits if self.crf is None else self.crf(logits)}
+
+    # === Training with a CRF ===
+
+    def make_accuracy(self):
+        """Return the metric that "auto" stands for; none with a CRF, whose outputs are no tags."""
+        return super().make_accuracy() if self.crf is None else None
+
+    def compile_training(
+        self, optimizer, loss, weighted_metrics, jit_compile, label_smoothing=0.0, **kwargs
+    ):
+        """Compile; raise for a loss or for smoothed labels that a CRF cannot have."""
+        own = isinstance(loss, SmoothedCrossEntropy) or loss == "auto"  # The former in files.
+        if self.crf is not None and (label_smoothing or not own):
+            raise ValueError(
+                'With `head="crf"` the loss is that of the CRF, without smoothed labels. '
+                f"Received: loss={loss!r}, label_smoothing={label_smoothing}"
+            )
+        super().compile_training(
+            optimizer, loss, weighted_metrics, jit_compile, label_smoothing, **kwargs
+        )
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Return the compiled loss; with a CRF -log p of the tags, in nats a word."""
+        if self.crf is None:
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        if sample_weight is None:  # All tokens have tags.
+            sample_weight = ops.ones_like(y, dtype="float32")
+        weights = ops.cast(sample_weight, "float32")  # [B, S]
+        mask = weights > 0
+        words = ops.sum(ops.cast(mask, "float32"), axis=1)
+        of_texts = ops.sum(weights, axis=1) / ops.maximum(words, 1.0)
+        loss = -self.crf.log_likelihood(y_pred, ops.cast(y, "int32"), mask)
+        loss = ops.sum(of_texts * loss) / ops.maximum(ops.sum(words), 1.0)
+        return loss + sum(ops.cast(one, loss.dtype) for one in self.losses)
+
+    def class_weights(self, class_weight):
+        """Return the weights of all classes; raise with a CRF, which weighs texts alone."""
+        if self.crf is not None:
+            raise ValueError(
+                'With `head="crf"` the tags of a text are learned together: weigh texts, by '
+                f"`sample_weight`. Received: class_weight={class_weight!r}"
+            )
+        return super().class_weights(class_weight)
+
+    # === Reading ===
+
+    def inputs_of(self, method):
+        """Return the names of the inputs of a method such as `read`."""
+        more = [] if self.crf is None or method != "read" else ["is_tagged"]
+        return [*super().inputs_of(method), *more]
+
+    def compute_results(self, inputs, method):
+        """Return the results of a method; with a CRF marginals as `probabilities`, and `tags`."""
+        if self.crf is None or method != "read":
+            return super().compute_results(inputs, method)
+        logits, mask = self.read(inputs)["logits"], inputs["is_tagged"]
+        return {
+            "probabilities": ops.softmax(self.crf.log_marginals(logits, mask), axis=-1),
+            "tags": ops.cast(self.crf.decode(logits, mask), "float32"),
+        }
+
+    def read_on_batch(self, packed, method="read"):
+        """Return the NumPy results for one packed batch; without words all tokens have tags."""
+        return super().read_on_batch({"is_tagged": packed["padding_mask"], **packed}, method)
 
     def preprocess_samples(self, x, y=None, sample_weight=None):
         """Return packed ids of words and of their tags; without tags, all texts have one length."""
@@ -54,12 +133,13 @@ class TokenTaggerTask(Task, keras_hub.models.Task):
         return {**packed, "is_tagged": is_tagged}
 
     def tag(self, texts, *, return_probabilities: bool = False, batch_size: int = 32):
-        """Return the most probable tag of each word.
+        """Return the most probable tag of each word; with a CRF the most probable tags of a text.
 
         Args:
             texts: A string of words, or strings; without a preprocessor, the backbone's inputs, of
                 which all real tokens are tagged.
-            return_probabilities: Whether to also return the probability of each tag.
+            return_probabilities: Whether to also return the probability of each tag; with a CRF
+                its marginal.
             batch_size: Number of texts in a batch. At least 1.
 
         Returns:
@@ -78,7 +158,10 @@ class TokenTaggerTask(Task, keras_hub.models.Task):
         probabilities = [
             row[tagged] for row, tagged in zip(results["probabilities"], is_tagged, strict=True)
         ]
-        labels = [self.labels.names(row.argmax(axis=-1)) for row in probabilities]
+        tags = results.get("tags", results["probabilities"].argmax(axis=-1))  # [B, S]
+        labels = [
+            self.labels.names(row[tagged]) for row, tagged in zip(tags, is_tagged, strict=True)
+        ]
         if return_probabilities:
             return {"labels": labels, "probabilities": probabilities}
         return labels[0] if is_one else labels

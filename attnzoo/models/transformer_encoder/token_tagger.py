@@ -2,10 +2,10 @@
 
 import keras
 
-from attnzoo.checks import check_rate
+from attnzoo.checks import check_choice, check_rate
 from attnzoo.models.preprocessing.class_labels import ClassLabels
 from attnzoo.models.tasks.labelled import make_class_layers
-from attnzoo.models.tasks.token_tagger import TokenTaggerTask
+from attnzoo.models.tasks.token_tagger import HEADS, TokenTaggerTask, make_crf
 from attnzoo.models.transformer_encoder.backbone import TransformerEncoderBackbone
 from attnzoo.models.transformer_encoder.preprocessor import TransformerTokenTaggerPreprocessor
 
@@ -22,17 +22,19 @@ class TransformerTokenTagger(TokenTaggerTask):
         class_names: The tags, in the order of ids; or None for numeric tags.
         num_classes: Number of tags, if they have no names. At least 1.
         dropout: Probability of dropping a feature of the encoder's output. In [0, 1).
+        head: `"softmax"`, a distribution for each word, or `"crf"`, one for all tags of a text
+            together (see `LinearChainCRF`). Its loss is the CRF's, in nats a word.
 
     Call arguments:
         The backbone's inputs.
 
     Returns:
-        float [B, S, C]. Logits of each token's tag.
+        float [B, S, C]. Logits of each token's tag; with `head="crf"` the emissions.
 
     Raises:
-        ValueError: If a number is out of range, both `class_names` and `num_classes` are missing, a
-            name has white space, the tokenizer has more tokens than the backbone, or texts may be
-            longer than the table of a learned position.
+        ValueError: If a number or `head` is out of range, both `class_names` and `num_classes` are
+            missing, a name has white space, the tokenizer has more tokens than the backbone, or
+            texts may be longer than the table of a learned position.
 
     Example:
         >>> task = attnzoo.models.TransformerTokenTagger(
@@ -56,9 +58,11 @@ class TransformerTokenTagger(TokenTaggerTask):
         class_names: list[str] | None = None,
         num_classes: int | None = None,
         dropout: float = 0.0,
+        head: str = "softmax",
         **kwargs,
     ):
         check_rate(dropout=dropout)
+        check_choice(HEADS, head=head)
 
         # === Layers ===
         if preprocessor is not None:
@@ -69,6 +73,7 @@ class TransformerTokenTagger(TokenTaggerTask):
         self.output_dropout, self.output_dense = make_class_layers(
             backbone, self.num_classes, dropout, "tag_logits"
         )
+        self.crf = make_crf(backbone, head)
 
         # === Functional Model ===
         inputs = backbone.input
@@ -76,6 +81,7 @@ class TransformerTokenTagger(TokenTaggerTask):
 
         # === Config ===
         self.dropout = dropout
+        self.head_kind = head
 
     def get_config(self):
-        return {**super().get_config(), "dropout": self.dropout}
+        return {**super().get_config(), "dropout": self.dropout, "head": self.head_kind}

@@ -137,3 +137,35 @@ def test_a_word_that_gives_no_token_is_refused():
 def test_an_empty_text_is_refused():
     with pytest.raises(ValueError, match="at least one symbol. Received: ' ' at position 0"):
         make()([" "])
+
+
+@pytest.mark.parametrize("name", ["symbols", "word_piece"])
+def test_the_first_piece_of_a_word_has_its_bytes(name):
+    texts, tags = ["cats Größe", "the"], [[0, 1], [2]]
+    preprocessor = make(name, word_length=5, add_start=True, sequence_length=8)
+    x, y, weight = preprocessor(texts, tags)
+    assert x["word_bytes"].shape == (2, 8, 5) and x["word_bytes"].dtype == "int32"
+    spelled = x["word_bytes"][0][weight[0] > 0].tolist()
+    assert spelled == [[99, 97, 116, 115, 0], list("Größe".encode()[:5])]
+    assert not x["word_bytes"][weight == 0].any()
+    found = in_graph(preprocessor, texts, tags)
+    keras.tree.map_structure(np.testing.assert_array_equal, found, (x, y, weight))
+
+
+def test_a_cut_text_has_the_bytes_of_what_is_left():
+    preprocessor = make("symbols", word_length=5, sequence_length=3, truncate="silent")
+    x, y, weight = preprocessor(TEXTS, TAGS)
+    assert x["word_bytes"].shape == (3, 3, 5)
+    assert (x["word_bytes"].any(axis=-1) == (weight > 0)).all()
+
+
+def test_backbone_and_preprocessor_agree_on_spelling():
+    backbone = models.RNNEncoderBackbone(23, embedding_dim=5, hidden_dim=6, spelling_dim=7)
+    with pytest.raises(ValueError, match="Received: spelling_dim=7, word_length=None"):
+        models.RNNTokenTagger(backbone, make(), num_classes=2)
+    with pytest.raises(ValueError, match="Received: spelling_dim=None, word_length=3"):
+        models.RNNTokenTagger(tiny.make_encoder(), make(word_length=3), num_classes=2)
+    with pytest.raises(ValueError, match="`word_length` must be .* Received: word_length=0"):
+        make(word_length=0)
+    with pytest.raises(ValueError, match="`spelling_dim` must be .* Received: spelling_dim=0"):
+        models.RNNEncoderBackbone(23, spelling_dim=0)

@@ -119,3 +119,60 @@ def test_a_dataset_with_tags_that_do_not_fit_is_refused():
     dataset = tf.data.Dataset.from_tensors((["a film"], ["D N N"]))
     with pytest.raises(tf.errors.InvalidArgumentError, match="as many tags as words"):
         tiny.make_tagger().evaluate(dataset, verbose=0)
+
+
+# === A CRF, and the spelling of words ===
+
+
+@pytest.mark.everywhere
+def test_a_crf_trains_on_the_likelihood_of_all_tags_together(tmp_path):
+    task = tiny.make_spelled_tagger()
+    task.compile(keras.optimizers.Adam(0.1))
+    x, y, weight = task.preprocess_samples(TEXTS, TAGS)
+    emissions = tools.compiled(task)(x)
+    nats = -tools.to_numpy(task.crf.log_likelihood(emissions, y, weight > 0))
+    before = task.evaluate(TEXTS, TAGS, batch_size=6, verbose=0)
+    np.testing.assert_allclose(before, nats.sum() / weight.sum(), rtol=1e-4)
+    transitions = tools.to_numpy(task.crf.transitions)
+    task.fit(TEXTS, TAGS, batch_size=6, epochs=3, shuffle=False, verbose=0)
+    assert task.evaluate(TEXTS, TAGS, batch_size=6, verbose=0) < before
+    assert np.abs(tools.to_numpy(task.crf.transitions) - transitions).min() > 0
+    emissions = tools.compiled(lambda x: task(x))(x)  # Anew: the weights are others.
+    best = tools.to_numpy(task.crf.decode(emissions, weight > 0))
+    results = task.tag(TEXTS, return_probabilities=True)
+    for tags, ids, real in zip(results["labels"], best, weight > 0, strict=True):
+        assert tags == [tiny.TAG_NAMES[i] for i in ids[real]]
+    for probabilities in results["probabilities"]:
+        np.testing.assert_allclose(probabilities.sum(axis=-1), 1.0, atol=1e-5)
+    task.save_to_preset(str(tmp_path / "preset"))
+    again = models.RNNTokenTagger.from_preset(str(tmp_path / "preset"))
+    assert again.tag(TEXTS) == results["labels"]
+
+
+def test_without_a_preprocessor_all_tokens_of_a_crf_have_tags():
+    task = tiny.make_tagger(None, head="crf")
+    inputs = tiny.make_text_inputs()
+    assert [len(tags) for tags in task.tag(inputs)] == [5, 3]
+
+
+def test_what_a_crf_cannot_do_is_refused():
+    task = tiny.make_spelled_tagger()
+    with pytest.raises(ValueError, match="that of the CRF.* label_smoothing=0.1"):
+        task.compile(label_smoothing=0.1)
+    with pytest.raises(ValueError, match="that of the CRF.* Received: loss='mse'"):
+        task.compile(loss="mse")
+    task.compile()
+    with pytest.raises(ValueError, match="weigh texts.* Received: class_weight={'A': 2.0}"):
+        task.fit(TEXTS, TAGS, class_weight={"A": 2.0})
+    with pytest.raises(ValueError, match=r"`head` must be one of .* Received: head='hmm'"):
+        tiny.make_tagger(head="hmm")
+
+
+def test_weights_of_texts_weigh_the_loss_of_a_crf():
+    task = tiny.make_spelled_tagger()
+    task.compile("sgd", run_eagerly=True)
+    x, y, weight = task.preprocess_samples(TEXTS, TAGS)
+    nats = -tools.to_numpy(task.crf.log_likelihood(task(x), y, weight > 0))
+    of_texts = np.array([2.0, 0.5, 1.0, 1.0, 3.0, 1.0], dtype="float32")
+    found = task.evaluate(TEXTS, TAGS, sample_weight=of_texts, batch_size=6, verbose=0)
+    np.testing.assert_allclose(found, (of_texts * nats).sum() / weight.sum(), rtol=1e-4)

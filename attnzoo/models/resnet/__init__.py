@@ -1,0 +1,1 @@
+"""Residual networks with attention: backbones, and classifiers of pictures."""
