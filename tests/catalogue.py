@@ -192,6 +192,8 @@ _EQUAL_WIDTHS = {**_ATTENTION, "memory": "float BSD"}
 _RNN = {"inputs": "float BTD", "memory": "float BSM", "memory_mask": "bool BS"}
 _TOKENS = {"x": "float BTD"}
 _HEADS = {"query": "float BNTE", "key": "float BNSE"}
+# A frame begins at every sample.
+_SMALL = {"sampling_rate": 8000, "frame_length": 4, "frame_step": 1, "fft_length": 32}
 _ALIGNMENTS = {"return_alignments": True}
 _EVERYTHING = {"return_alignments": True, "return_state": True}
 _MAP = {"inputs": "float BTSC"}
@@ -558,6 +560,32 @@ LAYERS = [
         ("BTM", "BTS"),
         call_arguments=_ALIGNMENTS,
         variant="entmax15",
+    ),
+    Row(
+        layers.DoublyStochasticPenalty,
+        lambda: {"weight": 0.5},
+        {"alignments": "float BTS"},
+        "BTS",
+        permutable=False,
+    ),
+    *(
+        Row(
+            layers.LogMelSpectrogram,
+            lambda mels=mels, more=arguments: {"num_mels": mels, **_SMALL, **more},
+            {"audio": "float BS"},
+            returns,
+            variant=variant,
+        )
+        for variant, mels, returns, arguments in [
+            ("", 5, "BSD", {}),
+            ("deltas", 7, "BSE", {"deltas": 1, "normalization": "mean", "pre_emphasis": 0.0}),
+        ]
+    ),
+    Row(
+        layers.SpecAugment,
+        lambda: {"frequency_width": 2, "time_width": 2},
+        {"features": "float BSD"},
+        "BSD",
     ),
     *(
         Row(

@@ -5,6 +5,17 @@ import os
 from collections.abc import Sequence
 
 
+def add_caption_argument(parser: argparse.ArgumentParser):
+    """Add `--caption-column`, for commands that read pictures with captions."""
+    parser.add_argument(
+        "--caption-column",
+        type=int,
+        default=1,
+        metavar="N",
+        help="column of the captions of pictures in the TSV file, counted from 0",
+    )
+
+
 def add_inflections_argument(parser: argparse.ArgumentParser):
     """Add `--inflections`, for all commands that read pairs."""
     parser.add_argument(
@@ -30,15 +41,19 @@ def read_data(
     task: str = "seq2seq",
     inflections: bool = False,
     fields: Sequence[str] | None = None,
+    *,
+    caption_column: int = 1,
 ) -> list:
-    """Return pairs of texts, pairs of a text and its label or tags, texts, or questions,
-    by task."""
+    """Return pairs of texts, pairs of a text and its label or tags, texts, questions, or pairs of a
+    picture and its caption, by task."""
     if task == "seq2seq":
         return read_pairs(paths, inflections, fields)
     if fields:
         raise ValueError(
             f"`--fields` is for pairs of texts. Received: fields={list(fields)} with task={task!r}"
         )
+    if task == "captioner":
+        return _read_captions(paths, inflections, caption_column)
     from attnzoo.data import read_labelled, read_tagged, read_texts
 
     if task == "masked_lm":
@@ -97,3 +112,14 @@ def read_pairs(
     if len(paths) > 2:
         raise ValueError(f"Data is one TSV file or two parallel files. Received: {paths}")
     return list(read_tsv(*paths) if len(paths) == 1 else read_parallel(*paths))
+
+
+def _read_captions(paths, inflections, column):
+    from attnzoo.data import read_captions
+
+    if len(paths) != 2 or inflections:
+        raise ValueError(
+            "Captions are two paths, a folder or an NPZ file of pictures and a TSV file, and no "
+            f"inflections. Received: {paths}, inflections={inflections}"
+        )
+    return read_captions(*paths, column=column)

@@ -3,7 +3,8 @@
 Lines with the same source are one item with several references, of which the best match counts. The
 data of a classifier has lines of a label, white space and a text; that of a masked language model
 has texts, of which always the same tokens are masked. The metric of both is accuracy. The data of a
-tagger is as in `attnzoo train`; tags such as B-PER and I-PER are measured by entities too.
+tagger is as in `attnzoo train`; tags such as B-PER and I-PER are measured by entities too. The data
+of a captioner is a folder or an NPZ file of pictures, and a TSV file.
 
   attnzoo evaluate runs/g2p/preset --data test.tsv.gz
   attnzoo evaluate runs/finnish/preset --inflections --data finnish.test.tsv --metrics exact_match
@@ -12,6 +13,7 @@ tagger is as in `attnzoo train`; tags such as B-PER and I-PER are measured by en
       --metrics rouge1 rouge2 rougeL --beam 5 --no-repeat-ngram-size 3
   attnzoo evaluate runs/sentiment/preset --data test.txt
   attnzoo evaluate runs/tags/preset --data test.conllu
+  attnzoo evaluate runs/captions --data test.npz test.tsv.gz --metrics exact_match chrf
   attnzoo evaluate runs/questions/preset --data dev-v1.1.json --max-words 20
 """
 
@@ -23,6 +25,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from attnzoo.cli.data_files import (
+    add_caption_argument,
     add_fields_argument,
     add_inflections_argument,
     read_data,
@@ -38,7 +41,7 @@ from attnzoo.cli.tasks import (
     load_any_task,
     name_decoding,
 )
-from attnzoo.cli.texts import join_symbols, warn_unknown
+from attnzoo.cli.texts import captions_pictures, join_symbols, warn_unknown
 
 if TYPE_CHECKING:
     import keras
@@ -54,10 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser):
         nargs="+",
         required=True,
         metavar="FILE",
-        help="one TSV or two parallel files; - is standard input",
+        help="one TSV or two parallel files; pictures and a TSV; - is standard input",
     )
     add_inflections_argument(parser)
     add_fields_argument(parser)
+    add_caption_argument(parser)
     parser.add_argument(
         "--metrics",
         nargs="+",
@@ -115,7 +119,6 @@ def _check_json(path):
 
 def _measure_texts(task, arguments) -> dict:
     """Compare generated texts with the references."""
-    from attnzoo.data import group_references
     from attnzoo.training import bleu, evaluate_predictions, format_predictions
     from attnzoo.training.metrics import METRICS
     from attnzoo.training.rouge_scores import METRICS as ROUGE
@@ -125,12 +128,10 @@ def _measure_texts(task, arguments) -> dict:
     unknown = [name for name in arguments.metrics or () if name not in known]
     if unknown:
         raise ValueError(f"`metrics` must be among {known}. Received: {unknown[0]!r}")
-    pairs = read_pairs(arguments.data, arguments.inflections, arguments.fields)
-    references = group_references(pairs)
-    sources = list(references)
+    names, sources, right = _read_items(task, arguments)
     warn_unknown(task, sources, "evaluate")
     announce_compiling()
-    predictions, right = generate_all(task, sources), list(references.values())
+    predictions = generate_all(task, sources)
     if arguments.inflections:
         predictions = [join_symbols(text) for text in predictions]
         right = [[join_symbols(text) for text in texts] for texts in right]
@@ -144,8 +145,29 @@ def _measure_texts(task, arguments) -> dict:
         figures[name], figures[f"{name}_signature"] = bleu(predictions, right, lowercase=lowercase)
     if arguments.show:
         shown = slice(arguments.show)
-        print(format_predictions(sources[shown], predictions[shown], right[shown]))
+        print(format_predictions(names[shown], predictions[shown], right[shown]))
     return {"decoding": name_decoding(arguments), "sources": len(sources), **figures}
+
+
+def _read_items(task, arguments) -> tuple[list, list, list]:
+    """Return the name, the source and the references of each item."""
+    from attnzoo.data import group_references
+
+    if not captions_pictures(task):
+        references = group_references(
+            read_pairs(arguments.data, arguments.inflections, arguments.fields)
+        )
+        return list(references), list(references), list(references.values())
+    pairs = read_data(
+        arguments.data,
+        "captioner",
+        arguments.inflections,
+        caption_column=arguments.caption_column,
+    )
+    names = [
+        image if isinstance(image, str) else f"picture {n}" for n, (image, _) in enumerate(pairs)
+    ]
+    return names, [image for image, _ in pairs], [[caption] for _, caption in pairs]
 
 
 def _measure_classes(task, arguments) -> dict:

@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser):
         help="step: encoder and one step as two graphs, for a loop outside (default: savedmodel)",
     )
     parser.add_argument(
-        "--inputs", choices=("text", "ids"), help="of a SavedModel (default: text); others take ids"
+        "--inputs",
+        choices=("text", "ids", "images"),
+        help="of a SavedModel (default: text, or images for a captioner); others take ids",
     )
     parser.add_argument(
         "--length", type=int, metavar="S", help="longest source, in tokens, of a LiteRT model"
@@ -70,7 +72,7 @@ def run(arguments: argparse.Namespace):
     if part:
         export.step(task, arguments.path, format=kind, **options)
     elif kind == "savedmodel":
-        export.saved_model(task, arguments.path, inputs=arguments.inputs or "text", **options)
+        export.saved_model(task, arguments.path, inputs=arguments.inputs, **options)
     else:
         write = export.onnx if kind == "onnx" else export.litert
         write(task, arguments.path, **options)

@@ -4,6 +4,7 @@ attnzoo plot runs/demo/preset attention phoneme --output alignments.png
 attnzoo plot runs/demo/preset cough --target "K AO F" --output cough.png
 attnzoo plot runs/soft/preset cough phoneme --beside runs/hard/preset --output beside.png
 attnzoo plot runs/en-de/preset "a man sleeps ." --heads --output heads.png
+attnzoo plot runs/captions flag.png --output where.png
 """
 
 import argparse
@@ -21,7 +22,7 @@ from attnzoo.cli.tasks import (
     load_any_task,
     load_task,
 )
-from attnzoo.cli.texts import warn_unknown
+from attnzoo.cli.texts import captions_pictures, warn_unknown
 
 if TYPE_CHECKING:
     import keras
@@ -75,11 +76,33 @@ def run(arguments: argparse.Namespace):
         warn_unknown(tasks[arguments.preset], sources, arguments.command)
         announce_compiling()
         targets = targets or tasks[arguments.preset].generate(sources)
+        if captions_pictures(tasks[arguments.preset]):
+            return _save(plot_picture(tasks[arguments.preset], arguments, targets), arguments)
         for preset in arguments.beside:
             tasks[preset] = load_task(arguments, preset)
         figure = plot_tasks(tasks, sources, targets)
+    _save(figure, arguments)
+
+
+def _save(figure, arguments):
     figure.savefig(arguments.output)
     print(arguments.output)
+
+
+def plot_picture(task: "keras.Model", arguments: argparse.Namespace, targets: Sequence[str]):
+    """Return a figure of where in one picture each token of its caption looks."""
+    from attnzoo.plotting import plot_picture_alignments
+
+    sources = arguments.sources
+    if len(sources) > 1 or arguments.beside:
+        raise ValueError(
+            "A figure has one picture and one model. Received: "
+            f"{len(sources)} pictures, {1 + len(arguments.beside)} models"
+        )
+    _, images = task.preprocessor.read_sources(sources)
+    alignments = task.alignments((sources, targets))
+    tokens = task.preprocessor.tokens(targets[0])
+    return plot_picture_alignments(images[0], alignments[0], tokens, title=targets[0])
 
 
 def plot_task_heads(task: "keras.Model", sources: Sequence[str], targets: Sequence[str] | None):

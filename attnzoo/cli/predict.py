@@ -3,10 +3,12 @@
 attnzoo predict g2p_en hello
 attnzoo predict runs/en-de/preset sentences.en --beam 5 --scores > sentences.de
 attnzoo predict hat_tiny_x2 picture.png --output large.png
+attnzoo predict runs/captions flag.png judge.png
 attnzoo predict inflection_fi "talo N;IN+ESS;PL"
 
 The output depends on the task: a text, a class, a tag for each word, a token for each [MASK], an
-answer (for lines with a question, a tab and its context), or the numbers of an embedding. With
+answer (for lines with a question, a tab and its context), the numbers of an embedding, or the
+caption of the picture whose path the text is. With
 --inflections, or with a preset whose card says so, the lines have lemma and tags, with or without
 the form, and the output is a form; in a text, a space may stand before the tags. Text is converted
 to lower case only for a preset whose card says so. A preset for super-resolution takes a picture in
@@ -34,7 +36,7 @@ from attnzoo.cli.tasks import (
     advise_start,
     load_any_task,
 )
-from attnzoo.cli.texts import join_symbols, split_inflection, warn_unknown
+from attnzoo.cli.texts import captions_pictures, join_symbols, split_inflection, warn_unknown
 
 BACKEND_ALONE = True  # It reads text in Python.
 
@@ -73,6 +75,8 @@ def run(arguments: argparse.Namespace):
         enlarge(task, arguments)
         return
     refuse_picture_arguments(task, arguments)
+    if captions_pictures(task) and arguments.inputs not in ([], ["-"]):
+        lines = iter(arguments.inputs)  # Paths of pictures.
     predict = next(one for door, one in _PREDICTORS.items() if hasattr(task, door))
     if predict is _generate and not arguments.scores:
         predict = _generate_texts  # A score costs one more pass over each text.

@@ -15,6 +15,11 @@ def join_symbols(symbols: str) -> str:
     return symbols.replace(" ", "").replace("▁", " ")
 
 
+def captions_pictures(task: "keras.Model") -> bool:
+    """Return whether the sources of a task are pictures."""
+    return getattr(task.preprocessor, "source_key", None) == "images"
+
+
 def split_inflection(text: str) -> tuple[str, str]:
     """Return lemma and tags of a text, which a tab or the last space separates.
 
@@ -33,7 +38,8 @@ def warn_unknown(task: "keras.Model", texts: list[str], command: str) -> bool:
     """Warn on standard error about texts with symbols that a model does not know.
 
     Args:
-        task: A task; a task that copies symbols of its source knows all symbols.
+        task: A task; a task that copies symbols of its source knows all symbols, and one whose
+            sources are no texts reads none.
         texts: The task's input texts.
         command: The command's name.
 
@@ -42,6 +48,8 @@ def warn_unknown(task: "keras.Model", texts: list[str], command: str) -> bool:
     """
     preprocessor = getattr(task, "preprocessor", None)
     if preprocessor is None or getattr(preprocessor, "pointer_generator", False):
+        return False
+    if captions_pictures(task):
         return False
     tokenizer = getattr(preprocessor, "source_tokenizer", preprocessor.tokenizer)
     if hasattr(task, "fill"):  # A mask is not a symbol of the text.

@@ -5,10 +5,11 @@ input, or one folder of CNN / Daily Mail stories; with --fields one file of JSON
 --inflections one TSV file of lemma, form and tags, as SIGMORPHON and UniMorph have them; with
 --task classifier one file whose lines are a label, white space and a text; with --task tagger one
 file of words, tab, tags, or of a word a line (.conll, .conllu); with --task masked_lm files with
-one text a line; with --task span_qa files of questions, SQuAD's .json or JSON lines. The run folder
-then holds recipe.json (the settings), history.csv (one line an epoch), best.weights.h5, and at the
-end metrics.json and preset/: the model of the best epoch, or with --average the mean of the best
-ones, for the other commands and for --preset. The same command resumes an interrupted run.
+one text a line; with --task span_qa files of questions, SQuAD's .json or JSON lines; with --task
+captioner a folder or an NPZ file of pictures, and a TSV file. The run folder then holds recipe.json
+(the settings), history.csv (one line an epoch), best.weights.h5, and at the end metrics.json and
+preset/: the model of the best epoch, or with --average the mean of the best ones, for the other
+commands and for --preset. The same command resumes an interrupted run.
 
   attnzoo train --train train.tsv.gz --dev dev.tsv.gz --output runs/g2p
   attnzoo train --train train.en train.de --dev val.en val.de --output runs/en-de \\
@@ -22,6 +23,8 @@ ones, for the other commands and for --preset. The same command resumes an inter
   attnzoo train --fields description summary --train train.jsonl --dev dev.jsonl \\
       --attention coverage --pointer-generator --output runs/summaries
   attnzoo train --task classifier --train train.txt --dev dev.txt --output runs/sentiment
+  attnzoo train --task captioner --train train.npz train.tsv.gz --dev dev.npz dev.tsv.gz \\
+      --caption-column 1 --output runs/captions
   attnzoo train --task tagger --train train.conllu --dev dev.conllu --output runs/tags \\
       --spelling-dim 64 --min-count 2
   attnzoo train --task masked_lm --model transformer --train news.txt --dev other.txt \\
@@ -72,7 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser):
         "--train",
         nargs="+",
         metavar="FILE",
-        help="one TSV or two parallel files; any number for a masked language model",
+        help="one TSV or two parallel files; any number for a masked language model; for a "
+        "captioner pictures (a folder or an NPZ file) and a TSV file",
     )
     parser.add_argument("--dev", nargs="+", metavar="FILE", help="likewise")
     add_inflections_argument(parser)
@@ -101,7 +105,13 @@ def run(arguments: argparse.Namespace):
     if files.count("-") > 1:
         raise ValueError(f"Standard input can be read once. Received: {files}")
     data, dev_data = (
-        read_data(paths, settings.kind.task, arguments.inflections, arguments.fields)
+        read_data(
+            paths,
+            settings.kind.task,
+            arguments.inflections,
+            arguments.fields,
+            **settings.data.reading_arguments(),
+        )
         for paths in (arguments.train, arguments.dev)
     )
     load_tensorflow()
@@ -152,7 +162,7 @@ def train(
         settings: The settings.
         data: (source, target) pairs of strings; for a classifier (text, label) pairs; for a tagger
             (words, tags) pairs; for a masked language model texts; for question answering
-            `attnzoo.data.Question`s.
+            `attnzoo.data.Question`s; for a captioner (picture, caption) pairs.
         dev_data: Data of the same form, for early stopping.
         output: The run folder.
         overwrite: Whether to replace a run in the folder.

@@ -1,6 +1,8 @@
 """Tokenizers, readers of data files, and batches."""
 
 from attnzoo.data.batching import BucketedBatches
+from attnzoo.data.caption_batches import CaptionBatches
+from attnzoo.data.captions import read_captions
 from attnzoo.data.datasets import (
     cmudict_split,
     group_references,
@@ -26,6 +28,7 @@ from attnzoo.data.tagged_batches import TaggedBatches
 
 __all__ = [
     "BucketedBatches",
+    "CaptionBatches",
     "CharacterTokenizer",
     "ImageBatches",
     "LabelledBatches",
@@ -38,6 +41,7 @@ __all__ = [
     "TaggedBatches",
     "cmudict_split",
     "group_references",
+    "read_captions",
     "inflection_source",
     "load_cmudict",
     "read_conll",

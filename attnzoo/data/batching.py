@@ -6,13 +6,12 @@ import keras
 import numpy as np
 
 from attnzoo.checks import check_at_least
-from attnzoo.data.buckets import find_buckets
-from attnzoo.data.planned_batches import PlannedBatches
+from attnzoo.data.shaped_batches import ShapedBatches
 from attnzoo.data.subword_sampling import SubwordSampler, check_alpha, choose_ids
 from attnzoo.data.tokenized_pairs import pack_ids, special_id, tokenize_pairs
 
 
-class BucketedBatches(PlannedBatches):
+class BucketedBatches(ShapedBatches):
     """Tokenized pairs in batches of few shapes with little padding, for `fit` and `evaluate`.
 
     Each new batch shape (B, S, T) costs a compilation, so there are at most `num_buckets` shapes,
@@ -127,32 +126,6 @@ class BucketedBatches(PlannedBatches):
         self._make_buckets()
         self.epoch = 0
 
-    def _make_buckets(self):
-        """Find the shapes, and the batch size and the pairs of each."""
-        self._buckets = find_buckets(
-            self._source_lengths, self._target_lengths, num_buckets=self.num_buckets
-        )
-        self._batch_sizes = [
-            self._find_batch_size(max(bucket), "the length of the longest pair")
-            for bucket in self._buckets
-        ]
-        source_bounds, target_bounds = np.array(self._buckets).T
-        fits = (self._source_lengths[:, None] <= source_bounds) & (
-            self._target_lengths[:, None] <= target_bounds
-        )
-        smallest = fits.argmax(axis=1)
-        self._members = [np.flatnonzero(smallest == k) for k in range(len(self._buckets))]
-
-    @property
-    def buckets(self) -> list[tuple[int, int]]:
-        """The shapes (S, T) in tokens, from the smallest to the largest."""
-        return list(self._buckets)
-
-    @property
-    def batch_sizes(self) -> list[int]:
-        """Batch size B of each shape, in pairs."""
-        return list(self._batch_sizes)
-
     @property
     def padding_fraction(self) -> float:
         """Share of padding among the cells of source and target together. In [0, 1)."""
@@ -166,8 +139,7 @@ class BucketedBatches(PlannedBatches):
     def __getitem__(self, index):
         bucket, rows = self._planned(index)
         source_length, target_length = self._buckets[bucket]
-        copies = np.repeat(rows[:1], self._batch_sizes[bucket] - len(rows))
-        filled = np.concatenate([rows, copies])
+        filled = self._filled(bucket, rows)
         sources, targets = self._ids_of(bucket, filled)
         encoder_ids, encoder_mask = pack_ids(
             sources, length=source_length, pad_token_id=self._source_pad_id
@@ -241,23 +213,3 @@ class BucketedBatches(PlannedBatches):
         self._drawn_targets = [
             own[:1] + ids + own[-1:] for ids, own in zip(targets, self._targets, strict=True)
         ]
-
-    def _make_plan(self, epoch):
-        """Return the epoch's batches in order: (bucket, rows), at most B rows each."""
-        self._draw(epoch)
-        generator = np.random.default_rng((self.seed, epoch))
-        plan, left_over = [], np.zeros(0, "int64")
-        for bucket, members in enumerate(self._members):
-            if self.shuffle:
-                members = generator.permutation(members)
-            rows = np.concatenate([left_over, members])
-            batch_size = self._batch_sizes[bucket]
-            num_full = len(rows) - len(rows) % batch_size
-            plan += [
-                (bucket, rows[start : start + batch_size])
-                for start in range(0, num_full, batch_size)
-            ]
-            left_over = rows[num_full:]
-        if len(left_over):
-            plan.append((len(self._members) - 1, left_over))
-        return self._arrange(plan, generator)

@@ -121,6 +121,38 @@ def tokenize_pairs(
     return found
 
 
+def tokenize_targets(texts: Sequence[str], preprocessor: keras.layers.Layer) -> list[list[int]]:
+    """Tokenize targets of sources that are no texts, and truncate those that are too long.
+
+    Args:
+        texts: Strings, which may be empty.
+        preprocessor: Has the tokenizer, the largest length `decoder_sequence_length` and
+            `truncate`.
+
+    Returns:
+        The ids of each target, from `[START]` to `[END]`.
+
+    Raises:
+        ValueError: If there are none, one is no string, or is too long for `truncate="error"`.
+    """
+    if not len(texts) or not all(isinstance(text, str) for text in texts):
+        received = next((text for text in texts if not isinstance(text, str)), "none")
+        raise ValueError(f"Targets must be strings, one or more. Received: {received!r}")
+    tokenizer, limit = preprocessor.tokenizer, preprocessor.decoder_sequence_length - 1
+    start, end = special_id(tokenizer, "start"), special_id(tokenizer, "end")
+    rows = tokenize_all(tokenizer, list(texts))
+    num_long = sum(len(ids) > limit for ids in rows)
+    treatment = getattr(preprocessor, "truncate", "warn")
+    rule = f"{num_long} of {len(rows)} targets have more than {limit + 1} tokens, [END] counted"
+    if num_long and treatment == "error":
+        raise ValueError(
+            f"A target must have at most {limit + 1} tokens, [END] counted. Received: {rule}"
+        )
+    if num_long and treatment == "warn":
+        warnings.warn(f"{rule}, and were truncated.", stacklevel=3)
+    return [[start, *ids[:limit], end] for ids in rows]
+
+
 def special_id(tokenizer: keras.layers.Layer, name: str) -> int:
     """Return the id of "pad", "start" or "end", from an attribute or the token of that name."""
     id = getattr(tokenizer, f"{name}_token_id", None)

@@ -19,7 +19,7 @@ def write_graph(spec, directory):
     signature = spec.signature()
     module = tf.Module()
     resources = []
-    if spec.inputs == "text":
+    if spec.gives_text:
         _check_packing(spec, signature)
         resources = module.tokenizers = spec.resources()
 

@@ -18,7 +18,7 @@ def saved_model(
     task: keras.Model,
     path: str | os.PathLike,
     *,
-    inputs: str = "text",
+    inputs: str | None = None,
     overwrite: bool = False,
     verify: list | None = None,
     **options,
@@ -27,8 +27,8 @@ def saved_model(
 
     It has one signature, `"serving_default"`, dynamic in batch and length, and loads with
     TensorFlow alone. (A subword tokenizer of KerasHub leaves operations of TensorFlow Text in the
-    graph: then `import tensorflow_text` has to come first.) With `inputs="text"` it takes strings,
-    `text` [B], and returns
+    graph: then `import tensorflow_text` has to come first.) With `inputs="text"`, the default, it
+    takes strings, `text` [B], and returns
 
     ==================  =====================================================  ==================
     task                outputs                                                options
@@ -44,11 +44,14 @@ def saved_model(
     model               [B, M, K], `mask_positions` [B, M]
     question answering  (takes `question` and `context`) `answers`,            `max_words`
                         `probabilities` [B], `spans` [B, 2]
+    image captioner     (takes `images`, uint8 [B, height, width, C]) as the   `sampler`,
+                        first, `alignments` [B, T, H', W']                     `max_length`
     ==================  =====================================================  ==================
 
-    All tasks but the first also return the text's `token_ids` and `tokens` [B, S]. On a Transformer
-    encoder they take `return_alignments=True`, which adds `alignments` [B, L, N, S, S] of all heads
-    and, if the task pools a text into one vector, `pooling_alignments` [B, 1, S].
+    All tasks but the first and the last also return the text's `token_ids` and `tokens` [B, S]. On
+    a Transformer encoder they take `return_alignments=True`, which adds `alignments`
+    [B, L, N, S, S] of all heads and, if the task pools a text into one vector,
+    `pooling_alignments` [B, 1, S].
 
     With `inputs="ids"` it takes `token_ids`, int32 [B, S], packed as the preprocessor packs them,
     then padding, and returns the outputs that need no text of the input. Use it for a tokenizer
@@ -63,7 +66,8 @@ def saved_model(
     Args:
         task: A task of `attnzoo.models`.
         path: Directory to write.
-        inputs: `"text"` or `"ids"`.
+        inputs: `"text"` or `"ids"`, for a captioner `"images"`; None is the first that the task
+            takes.
         overwrite: Whether to replace a SavedModel at `path`. It is replaced only after the new one
             has passed the comparison.
         verify: Inputs for the comparison: texts (for question answering, pairs of a question and
@@ -110,7 +114,7 @@ def save(
     form: Format,
     task: keras.Model,
     path: str | os.PathLike,
-    inputs: str,
+    inputs: str | None,
     *,
     overwrite: bool,
     verify: list | None,

@@ -7,6 +7,7 @@ line in the table of its kind too.
 from attnzoo.layers.attention.base import Attention
 from attnzoo.layers.attention.chunkwise import ChunkwiseAttention
 from attnzoo.layers.attention.coverage import CoverageAttention
+from attnzoo.layers.attention.doubly_stochastic import DoublyStochasticPenalty
 from attnzoo.layers.attention.exact import ExactHardAttention
 from attnzoo.layers.attention.exact_monotonic import ExactMonotonicAttention
 from attnzoo.layers.attention.gumbel_softmax import GumbelSoftmaxAttention
@@ -20,6 +21,8 @@ from attnzoo.layers.attention.reinforce import ReinforceAttention
 from attnzoo.layers.attention.self_attention import MultiHeadSelfAttention
 from attnzoo.layers.attention.soft import BahdanauAttention, LuongAttention, SoftAttention
 from attnzoo.layers.attention.straight_through import StraightThroughAttention
+from attnzoo.layers.audio.log_mel import LogMelSpectrogram
+from attnzoo.layers.audio.spec_augment import SpecAugment
 from attnzoo.layers.output.crf import LinearChainCRF
 from attnzoo.layers.output.marginal_logits import MarginalLogits
 from attnzoo.layers.output.monotonic_marginal_logits import MonotonicMarginalLogits
@@ -81,6 +84,7 @@ __all__ = [
     "CoverageAttention",
     "CoverageScore",
     "DotScore",
+    "DoublyStochasticPenalty",
     "EfficientChannelAttention",
     "ExactHardAttention",
     "ExactMonotonicAttention",
@@ -96,6 +100,7 @@ __all__ = [
     "LocationScore",
     "LocationSensitiveAttention",
     "LocationSensitiveScore",
+    "LogMelSpectrogram",
     "LuongAttention",
     "MarginalLogits",
     "MonotonicAttention",
@@ -117,6 +122,7 @@ __all__ = [
     "Score",
     "SinusoidalPosition",
     "SoftAttention",
+    "SpecAugment",
     "SqueezeExcitation",
     "StraightThroughAttention",
     "T5Position",

@@ -2,6 +2,9 @@
 
 from attnzoo.models.hat.backbone import HATBackbone
 from attnzoo.models.hat.super_resolution import HATSuperResolution
+from attnzoo.models.image_captioner.backbone import ImageCaptionerBackbone
+from attnzoo.models.image_captioner.captioner import ImageCaptioner
+from attnzoo.models.image_captioner.preprocessor import ImageCaptionerPreprocessor
 from attnzoo.models.objectives.reinforce import ReinforceMixin, ReinforceModel
 from attnzoo.models.resnet.backbone import AttentionResNetBackbone, BoTNetBackbone
 from attnzoo.models.resnet.image_classifier import (
@@ -48,6 +51,9 @@ __all__ = [
     "BoTNetBackbone",
     "BoTNetImageClassifier",
     "BoTNetImageClassifierPreprocessor",
+    "ImageCaptioner",
+    "ImageCaptionerBackbone",
+    "ImageCaptionerPreprocessor",
     "HATBackbone",
     "HATSuperResolution",
     "RNNEncoderBackbone",

@@ -11,6 +11,7 @@ from attnzoo.plotting.curves import plot_curves
 from attnzoo.plotting.heads import plot_heads
 from attnzoo.plotting.highlights import highlight_html, highlight_terminal
 from attnzoo.plotting.images import plot_images
+from attnzoo.plotting.pictures import plot_picture_alignments
 
 __all__ = [
     "highlight_html",
@@ -19,5 +20,6 @@ __all__ = [
     "plot_alignments",
     "plot_curves",
     "plot_heads",
+    "plot_picture_alignments",
     "plot_images",
 ]

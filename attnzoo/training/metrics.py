@@ -218,15 +218,50 @@ def bleu(
     if tokenize not in known:
         raise ValueError(f"`tokenize` must be one of {list(known)}. Received: tokenize={tokenize}")
     pairs = pairs_of(predictions, references)
-    count = max(len(answers) for _, answers in pairs)
-    # Where there are fewer references, sacrebleu takes None.
-    streams: list[list[Any]] = [
-        [a[n] if n < len(a) else None for _, a in pairs] for n in range(count)
-    ]
     metric = BLEU(lowercase=lowercase, tokenize=tokenize)
-    score = metric.corpus_score([prediction for prediction, _ in pairs], streams)
+    score = metric.corpus_score(*_as_streams(pairs))
     # sacrebleu averages logarithms: clip 100.00000000000004 to the range.
     return BleuScore(min(float(score.score), 100.0), str(metric.get_signature()))
+
+
+def chrf(predictions: Sequence[str], references: Sequence) -> float:
+    """Return sacrebleu's corpus chrF, the F-score of character n-grams.
+
+    It is above 0 for short texts too, for which BLEU, which needs four words in a row, is 0.
+
+    Args:
+        predictions: A text for each item. At least one item.
+        references: A text, or a list of texts, for each item.
+
+    Returns:
+        A float from 0 to 100, where 100 is best.
+
+    Raises:
+        ImportError: If sacrebleu is missing.
+        TypeError: If predictions or references are not strings.
+        ValueError: If there are no items, their numbers differ, or a reference is empty.
+
+    Example:
+        >>> chrf(["a red flag"], ["a red flag"])
+        100.0
+
+    References:
+        [Popović, 2015](https://doi.org/10.18653/v1/W15-3049).
+    """
+    try:
+        from sacrebleu.metrics import CHRF
+    except ImportError as error:
+        raise ImportError(_MISSING.format("chrf", "sacrebleu")) from error
+    score = CHRF().corpus_score(*_as_streams(pairs_of(predictions, references))).score
+    return min(float(score), 100.0)
+
+
+def _as_streams(pairs) -> tuple[list[str], list[list[Any]]]:
+    """Return the predictions, and the n-th references of all, as sacrebleu takes them."""
+    count = max(len(answers) for _, answers in pairs)
+    # Where there are fewer references, sacrebleu takes None.
+    streams = [[a[n] if n < len(a) else None for _, a in pairs] for n in range(count)]
+    return [prediction for prediction, _ in pairs], streams
 
 
 METRICS = {
@@ -240,6 +275,7 @@ METRICS = {
     "bleu_lowercase": lambda predictions, references: (
         bleu(predictions, references, lowercase=True).score
     ),
+    "chrf": chrf,
 }
 
 
@@ -256,13 +292,13 @@ def evaluate_predictions(
         references: A string, or a list of strings, for each item.
         metrics: Names: "exact_match", "word_error_rate", "phoneme_error_rate",
             "character_error_rate", "token_error_rate", "mean_edit_distance", "bleu" (its score,
-            from 0 to 100), "bleu_lowercase" (the same without regard to case).
+            from 0 to 100), "bleu_lowercase" (the same without regard to case), "chrf".
 
     Returns:
         A dict from the name of each metric to its value, a float, in the order of `metrics`.
 
     Raises:
-        ImportError: If rapidfuzz, or for "bleu" sacrebleu, is missing.
+        ImportError: If rapidfuzz, or for "bleu" and "chrf" sacrebleu, is missing.
         TypeError: If predictions or references are not strings.
         ValueError: If a metric is unknown, there are no items, their numbers differ, or a reference
             is empty.

@@ -21,6 +21,7 @@ from attnzoo.cli.settings.arguments import add_settings_arguments
 from attnzoo.cli.train import train
 from attnzoo.models.parts.presets import task_class
 from tests.cli.settings.test_settings import OLD_RECORD
+from tests.models import tiny
 
 # The command is the same on every backend; what it rests on is tested on each.
 pytestmark = pytest.mark.shared("torch")
@@ -177,6 +178,35 @@ def test_a_tagger_tells_what_it_cannot_have():
     assert make_settings(task="tagger").training.monitored == ("val_accuracy", "max")
     with pytest.raises(ValueError, match="own pieces. Received: subword_sampling=0.3"):
         make_settings(task="tagger", source_tokenizer="unigram", subword_sampling=0.3)
+
+
+def test_a_captioner_is_trained_measured_and_drawn(tmp_path, capsys):
+    np.savez(tmp_path / "images.npz", images=tiny.make_images())
+    lines = [f"{n}\tx\t{caption}\n" for n, caption in enumerate(tiny.CAPTIONS)]
+    (tmp_path / "captions.tsv").write_text("".join(lines))
+    files = [str(tmp_path / "images.npz"), str(tmp_path / "captions.tsv")]
+    options = "--task captioner --image-size 7 --image-filters 3 --num-stages 2 --hidden-dim 6"
+    options += " --embedding-dim 5 --attention luong --alignment-penalty 0.1 --batch-size 3"
+    options += " --caption-column 2 --num-buckets 1 --epochs 1 --verbose 0"
+    run = str(tmp_path / "run")
+    main(["train", "--train", *files, "--dev", *files, "--output", run, *options.split()])
+    task = task_class(run).from_preset(run)
+    assert task.backbone.filters == [3, 6] and task.backbone.image_shape == (7, 7, 3)
+    assert task.backbone.vocabulary_size == 6 + 4
+    metrics = ["--metrics", "exact_match", "chrf", "--caption-column", "2", "--show", "1"]
+    main(["evaluate", run, "--data", *files, *metrics])
+    shown = capsys.readouterr().out
+    assert "6 sources" in shown and "picture 0" in shown and "chrf" in shown
+    assert main(["evaluate", run, "--data", files[1]]) == 2
+    assert "Captions are two paths, a folder or an NPZ file" in capsys.readouterr().err
+
+    pillow = pytest.importorskip("PIL.Image")
+    picture, figure = str(tmp_path / "one.png"), tmp_path / "where.png"
+    pillow.fromarray(tiny.make_images()[0]).save(picture)
+    main(["plot", run, picture, "--target", "a red flag", "--output", str(figure)])
+    assert figure.stat().st_size > 1000
+    assert main(["plot", run, picture, picture, "--output", str(figure)]) == 2
+    assert "A figure has one picture and one model. Received: 2" in capsys.readouterr().err
 
 
 def test_what_is_monitored_tells_when_to_stop():
@@ -557,7 +587,7 @@ def test_pieces_are_drawn_to_train_and_not_to_measure(options, tmp_path):
         ({"num_heads": 2}, "needs `--model transformer`. Received: num_heads=2 with model='rnn'"),
         (
             {"task": "classifier", "attention": "luong"},
-            "needs `--task seq2seq`. Received: attention='luong'",
+            "needs `--task seq2seq` or `--task captioner`. Received: attention='luong'",
         ),
         ({"task": "classifier", "num_buckets": 9}, "num_buckets=9 with task='classifier'"),
         ({"task": "classifier", "pooling": "first"}, "pooling='first' with model='rnn'"),

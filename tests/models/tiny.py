@@ -79,6 +79,32 @@ def make_inputs(source_lengths=(5, 3), target_lengths=(3, 2), *, places=5, steps
     }
 
 
+CAPTIONS = ["a red flag", "a judge", "the moon", "red moon", "a flag", "the judge"]
+IMAGE_SHAPE = (7, 5, 3)  # Its grid, after one pooling, is 4 x 3.
+
+
+def make_images(count=6):
+    return np.random.default_rng(0).integers(0, 256, (count, *IMAGE_SHAPE)).astype("uint8")
+
+
+def make_captioner(preprocessor="its own", *, scale: float = 1.0, **arguments):
+    """A captioner of pictures whose weights are set."""
+    tokenizer = data.SymbolTokenizer.from_texts(CAPTIONS)
+    if preprocessor == "its own":
+        preprocessor = models.ImageCaptionerPreprocessor(
+            tokenizer, image_shape=IMAGE_SHAPE, decoder_sequence_length=T
+        )
+    arguments = {"filters": (3, 5), "embedding_dim": 5, "hidden_dim": 6, **arguments}
+    backbone = models.ImageCaptionerBackbone(
+        tokenizer.vocabulary_size(), image_shape=IMAGE_SHAPE, **arguments
+    )
+    task = models.ImageCaptioner(backbone, preprocessor)
+    tools.set_weights(task, scale=scale)
+    for norm in backbone.encoder.norms:
+        norm.moving_variance.assign(np.full(norm.moving_variance.shape, 0.7, "float32"))
+    return task
+
+
 def make_text_tokenizer():
     return data.SymbolTokenizer.from_texts(TEXTS)
 

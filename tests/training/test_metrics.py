@@ -10,6 +10,7 @@ from attnzoo.training.metrics import (
     METRICS,
     bleu,
     character_error_rate,
+    chrf,
     evaluate_predictions,
     exact_match,
     mean_edit_distance,
@@ -152,6 +153,14 @@ def test_bleu_agrees_with_its_definition():
     precisions = [6 / 7, 4 / 6, 2 / 5, 1 / 4]
     expected = math.exp(1 - 8 / 7 + sum(map(math.log, precisions)) / 4)
     assert bleu([prediction], [reference]).score == pytest.approx(100 * expected)
+
+
+def test_chrf_counts_short_texts_and_takes_different_numbers_of_references():
+    assert chrf(["a flag", "moon"], [["red", "a flag"], "moon"]) == 100.0
+    assert chrf(["ab"], ["cd"]) == 0.0
+    # Of 3 characters 2 are right, of 2 pairs 1, of 1 triple none: no longer n-grams.
+    precision = (2 / 3 + 1 / 2 + 0) / 3
+    assert chrf(["abc"], ["abd"]) == pytest.approx(100 * precision)
 
 
 def test_bleu_takes_different_numbers_of_references():

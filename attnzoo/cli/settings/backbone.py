@@ -22,7 +22,6 @@ class Network(Dropout):
     """Sizes of a new model"""
 
     hidden_dim: int = option(256, "width of encoder, decoder and readout")
-    num_encoder_layers: int = option(1, "layers of the encoder")
 
     def preprocessor_arguments(self) -> dict:
         """Return arguments for the preprocessor that depend on the backbone."""
@@ -42,11 +41,21 @@ class Network(Dropout):
         return {"dtype": dtype, "hidden_dim": self.hidden_dim, **self.arguments(), **self._depth()}
 
     def _depth(self) -> dict:
+        return {}
+
+
+@dataclasses.dataclass(frozen=True)
+class TextEncoder(Network):
+    """Encoder of a new model"""
+
+    num_encoder_layers: int = option(1, "layers of the encoder")
+
+    def _depth(self) -> dict:
         return {"num_layers": self.num_encoder_layers}
 
 
 @dataclasses.dataclass(frozen=True)
-class Decoder(Network):
+class Decoder(TextEncoder):
     """Decoder of a new model"""
 
     num_decoder_layers: int = option(1, "layers of the decoder")

@@ -11,13 +11,61 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class TextData(Options):
+class Batches(Options):
     """Batches"""
+
+    batch_size: int = option(128, "pairs, or texts, in a batch", limit=at_least(1))
+
+    @property
+    def longest(self) -> int:
+        """Largest number of tokens in a text."""
+        raise NotImplementedError
+
+    def reading_arguments(self) -> dict:
+        """Return arguments of `attnzoo.cli.data_files.read_data`."""
+        return {}
+
+    def preprocessor_arguments(self) -> dict:
+        """Return the arguments of the preprocessor."""
+        raise NotImplementedError
+
+    def sides(self, data: Sequence) -> list[Sequence[str]]:
+        """Return the texts for each tokenizer's vocabulary."""
+        raise NotImplementedError
+
+    def vocabulary_sizes(self, preprocessor: "keras.layers.Layer") -> list[int]:
+        """Return the vocabulary sizes for the backbone, one for each tokenizer."""
+        return [preprocessor.tokenizer.vocabulary_size()]
+
+    def make_batches(self, data: Sequence, task: "keras.Model", *, seed: int, drawn: bool):
+        """Return batches for `fit` and `evaluate`.
+
+        Args:
+            data: Data from `attnzoo.cli.data_files.read_data`.
+            task: The task, with its preprocessor.
+            seed: Seed of the order and of all random draws.
+            drawn: Whether each epoch has another order, as in training.
+        """
+        order = self._drawn(seed) if drawn else {"shuffle": False}
+        return self._make_batches(data, task, {**self._size(), **order})
+
+    def _size(self) -> dict:
+        return {"batch_size": self.batch_size}
+
+    def _drawn(self, seed: int) -> dict:
+        return {"seed": seed}
+
+    def _make_batches(self, data, task, arguments):
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class TextData(Batches):
+    """Batches of texts"""
 
     max_source_length: int = option(
         64, "longest source, in tokens; longer ones are truncated", limit=at_least(1)
     )
-    batch_size: int = option(128, "pairs, or texts, in a batch", limit=at_least(1))
     max_tokens: int | None = option(
         None,
         "in place of batch-size: largest number of tokens in a batch, for sources and for targets "
@@ -41,41 +89,16 @@ class TextData(Options):
 
     @property
     def longest(self) -> int:
-        """Largest number of tokens in a text."""
         return self.max_source_length
 
     def preprocessor_arguments(self) -> dict:
-        """Return the arguments of the preprocessor."""
         return {"sequence_length": self.max_source_length}
 
-    def sides(self, data: Sequence) -> list[Sequence[str]]:
-        """Return the texts for each tokenizer's vocabulary."""
-        raise NotImplementedError
+    def _size(self) -> dict:
+        return super()._size() if self.max_tokens is None else {"max_tokens": self.max_tokens}
 
-    def vocabulary_sizes(self, preprocessor: "keras.layers.Layer") -> list[int]:
-        """Return the vocabulary sizes for the backbone, one for each tokenizer."""
-        return [preprocessor.tokenizer.vocabulary_size()]
-
-    def make_batches(self, data: Sequence, task: "keras.Model", *, seed: int, drawn: bool):
-        """Return batches for `fit` and `evaluate`.
-
-        Args:
-            data: Data from `attnzoo.cli.data_files.read_data`.
-            task: The task, with its preprocessor.
-            seed: Seed of the order and of all random draws.
-            drawn: Whether each epoch has another order, as in training.
-        """
-        arguments: dict[str, object] = {"batch_size": self.batch_size}
-        if self.max_tokens is not None:
-            arguments = {"max_tokens": self.max_tokens}
-        if drawn:
-            arguments |= {"seed": seed, "subword_sampling": self.subword_sampling}
-        else:
-            arguments["shuffle"] = False
-        return self._make_batches(data, task, arguments)
-
-    def _make_batches(self, data, task, arguments):
-        raise NotImplementedError
+    def _drawn(self, seed: int) -> dict:
+        return {**super()._drawn(seed), "subword_sampling": self.subword_sampling}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,13 +196,25 @@ class SpanData(TextData):
 
 
 @dataclasses.dataclass(frozen=True)
-class PairData(TextData):
-    """Batches of pairs"""
+class TargetData(Batches):
+    """Batches with targets"""
 
     max_target_length: int = option(64, "longest target, in tokens", limit=at_least(1))
     num_buckets: int = option(
         5, "shapes of batches; each costs a compilation, fewer cost padding", limit=at_least(1)
     )
+
+    @property
+    def longest(self) -> int:
+        return self.max_target_length
+
+    def preprocessor_arguments(self) -> dict:
+        return {"decoder_sequence_length": self.max_target_length}
+
+
+@dataclasses.dataclass(frozen=True)
+class PairData(TextData, TargetData):
+    """Batches of pairs"""
 
     @property
     def longest(self) -> int:
@@ -202,3 +237,23 @@ class PairData(TextData):
         from attnzoo.data import BucketedBatches
 
         return BucketedBatches(data, task.preprocessor, num_buckets=self.num_buckets, **arguments)
+
+
+@dataclasses.dataclass(frozen=True)
+class CaptionData(TargetData):
+    """Batches of pictures with captions"""
+
+    caption_column: int = option(
+        1, "column of the captions in the TSV file, counted from 0", limit=at_least(0)
+    )
+
+    def reading_arguments(self) -> dict:
+        return {"caption_column": self.caption_column}
+
+    def sides(self, data: Sequence) -> list[Sequence[str]]:
+        return [[caption for _, caption in data]]
+
+    def _make_batches(self, data, task, arguments):
+        from attnzoo.data import CaptionBatches
+
+        return CaptionBatches(data, task.preprocessor, num_buckets=self.num_buckets, **arguments)

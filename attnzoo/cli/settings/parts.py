@@ -5,13 +5,16 @@ import difflib
 import itertools
 from collections.abc import Iterable
 
-from attnzoo.cli.settings.backbone import Decoder, Dropout, Network
+from attnzoo.cli.settings.backbone import Decoder, Dropout, Network, TextEncoder
 from attnzoo.cli.settings.data import (
+    Batches,
+    CaptionData,
     LabelledData,
     MaskedData,
     PairData,
     SpanData,
     TaggedData,
+    TargetData,
     TextData,
 )
 from attnzoo.cli.settings.head import (
@@ -23,8 +26,21 @@ from attnzoo.cli.settings.head import (
 )
 from attnzoo.cli.settings.optimizer import Optimizer
 from attnzoo.cli.settings.option import Options, as_flag, option, own_fields
-from attnzoo.cli.settings.rnn import RNNDropout, RNNEncoder, RNNSeq2Seq, RNNTagger
-from attnzoo.cli.settings.tokenizers import PairTokenizers, TextTokenizer
+from attnzoo.cli.settings.rnn import (
+    ImageCaptioner,
+    RNNCells,
+    RNNDecoder,
+    RNNDropout,
+    RNNEncoder,
+    RNNSeq2Seq,
+    RNNTagger,
+)
+from attnzoo.cli.settings.tokenizers import (
+    PairTokenizers,
+    TargetTokenizer,
+    TextTokenizer,
+    Tokenizers,
+)
 from attnzoo.cli.settings.training import (
     ClassifierTraining,
     RNNSeq2SeqTraining,
@@ -41,8 +57,9 @@ class Kind(Options):
     task: str = option(
         "seq2seq",
         "from texts to texts, from a text to its class, from words to their tags, from a text to "
-        "its masked tokens, or from a question to its answer's span in a context",
-        choices=("seq2seq", "classifier", "tagger", "masked_lm", "span_qa"),
+        "its masked tokens, from a question to its answer's span in a context, or from a picture "
+        "to its caption",
+        choices=("seq2seq", "classifier", "tagger", "masked_lm", "span_qa", "captioner"),
     )
     model: str = option("rnn", "recurrent, or a Transformer", choices=("rnn", "transformer"))
     preset: str | None = option(
@@ -55,10 +72,11 @@ class Kind(Options):
     def __post_init__(self):
         super().__post_init__()
         if (self.task, self.model) not in PARTS:
-            raise ValueError(
-                "A masked language model is a Transformer: give `--model transformer`. "
-                f"Received: model={self.model!r}"
-            )
+            rule = {
+                "masked_lm": "A masked language model is a Transformer: give `--model transformer`",
+                "captioner": "A captioner has a recurrent decoder: give `--model rnn`",
+            }[self.task]
+            raise ValueError(f"{rule}. Received: model={self.model!r}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,8 +91,8 @@ class Parts:
     """
 
     task_class: str
-    data: type[TextData]
-    tokenizers: type[TextTokenizer]
+    data: type[Batches]
+    tokenizers: type[Tokenizers]
     backbone: type[Network]
     dropout: type[Dropout]
     head: type[Head]
@@ -157,6 +175,15 @@ PARTS = {
         head=Head,
         training=Training,
     ),
+    ("captioner", "rnn"): Parts(
+        "ImageCaptioner",
+        data=CaptionData,
+        tokenizers=TargetTokenizer,
+        backbone=ImageCaptioner,
+        dropout=RNNDropout,
+        head=Head,
+        training=RNNSeq2SeqTraining,
+    ),
     ("span_qa", "rnn"): Parts(
         "RNNSpanQA",
         data=SpanData,
@@ -179,19 +206,27 @@ PARTS = {
 # All groups that declare options, in the order of the help.
 GROUPS = (
     Kind,
+    Tokenizers,
     TextTokenizer,
+    TargetTokenizer,
     PairTokenizers,
+    Batches,
     TextData,
-    PairData,
+    TargetData,
     MaskedData,
+    CaptionData,
     SpanData,
     Dropout,
     RNNDropout,
     Network,
+    TextEncoder,
     Decoder,
+    RNNCells,
     RNNEncoder,
+    RNNDecoder,
     RNNTagger,
     RNNSeq2Seq,
+    ImageCaptioner,
     TransformerEncoder,
     RNNClassifierHead,
     TransformerClassifierHead,

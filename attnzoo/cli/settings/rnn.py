@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from attnzoo.cli.settings.backbone import Decoder, Dropout, Network
+from attnzoo.cli.settings.backbone import Decoder, Dropout, Network, TextEncoder
 from attnzoo.cli.settings.option import RATE, at_least, option
 
 
@@ -17,12 +17,11 @@ class RNNDropout(Dropout):
 
 
 @dataclasses.dataclass(frozen=True)
-class RNNEncoder(RNNDropout, Network):
-    """Recurrent model"""
+class RNNCells(RNNDropout, Network):
+    """Recurrent cells"""
 
     cell: str = option("lstm", "lstm, gru or simple")
     embedding_dim: int = option(128, "width of the embeddings")
-    bidirectional: bool = option(True, "read the source in both directions")
 
     def layer_arguments(self) -> dict:
         return {}
@@ -32,8 +31,17 @@ class RNNEncoder(RNNDropout, Network):
             **super().new_arguments(dtype, longest),
             "cell": self.cell,
             "embedding_dim": self.embedding_dim,
-            "bidirectional": self.bidirectional,
         }
+
+
+@dataclasses.dataclass(frozen=True)
+class RNNEncoder(RNNCells, TextEncoder):
+    """Recurrent model"""
+
+    bidirectional: bool = option(True, "read the source in both directions")
+
+    def new_arguments(self, dtype: str | None, longest: int) -> dict:
+        return {**super().new_arguments(dtype, longest), "bidirectional": self.bidirectional}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,10 +62,9 @@ class RNNTagger(RNNEncoder):
         return {**super().new_arguments(dtype, longest), "spelling_dim": self.spelling_dim}
 
 
-# One argument for each option of a recurrent decoder on the command line.
 @dataclasses.dataclass(frozen=True)
-class RNNSeq2Seq(RNNEncoder, Decoder):
-    """Recurrent model with attention"""
+class RNNDecoder(RNNCells):
+    """Recurrent decoder with attention"""
 
     attention: str = option(
         "bahdanau", "a name, such as bahdanau, luong or monotonic; an unknown one lists all"
@@ -73,15 +80,6 @@ class RNNSeq2Seq(RNNEncoder, Decoder):
     input_feeding: bool | None = option(
         None, "feed the readout back to the next input, with --attend after"
     )
-    bridge: str = option("dense", "from encoder to decoder state: dense, copy or zeros")
-    pointer_generator: bool = option(
-        False,
-        "let a step copy a symbol of the source, known or not; to learn this from rare symbols, "
-        "leave them out of the vocabulary",
-    )
-
-    def preprocessor_arguments(self) -> dict:
-        return {"pointer_generator": True} if self.pointer_generator else {}
 
     def layer_arguments(self) -> dict:
         return {"attention_options": self.attention_options} if self.attention_options else {}
@@ -92,8 +90,6 @@ class RNNSeq2Seq(RNNEncoder, Decoder):
             "attention": self._make_attention(dtype),
             "attend": self.attend,
             "input_feeding": self.input_feeding,
-            "bridge": self.bridge,
-            "pointer_generator": self.pointer_generator,
         }
 
     def _make_attention(self, dtype):
@@ -104,3 +100,53 @@ class RNNSeq2Seq(RNNEncoder, Decoder):
 
         arguments = {"name": "attention", "dtype": dtype, **self.attention_options}
         return get_attention(self.attention, self.hidden_dim, **arguments)
+
+
+# One argument for each option of a recurrent decoder on the command line.
+@dataclasses.dataclass(frozen=True)
+class RNNSeq2Seq(RNNDecoder, RNNEncoder, Decoder):
+    """Recurrent model with attention"""
+
+    bridge: str = option("dense", "from encoder to decoder state: dense, copy or zeros")
+    pointer_generator: bool = option(
+        False,
+        "let a step copy a symbol of the source, known or not; to learn this from rare symbols, "
+        "leave them out of the vocabulary",
+    )
+
+    def preprocessor_arguments(self) -> dict:
+        return {"pointer_generator": True} if self.pointer_generator else {}
+
+    def new_arguments(self, dtype: str | None, longest: int) -> dict:
+        return {
+            **super().new_arguments(dtype, longest),
+            "bridge": self.bridge,
+            "pointer_generator": self.pointer_generator,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageCaptioner(RNNDecoder):
+    """Captioner of pictures"""
+
+    image_size: int = option(32, "height and width of pictures, in pixels", limit=at_least(1))
+    image_filters: int = option(
+        32, "features of the encoder's first stage; each further stage has twice as many"
+    )
+    num_stages: int = option(
+        3, "stages of the encoder; the grid is halved between them", limit=at_least(1)
+    )
+    alignment_penalty: float = option(
+        0.0, "weight of the penalty for places whose weights do not sum to 1 over the caption"
+    )
+
+    def preprocessor_arguments(self) -> dict:
+        return {"image_shape": (self.image_size, self.image_size, 3)}
+
+    def new_arguments(self, dtype: str | None, longest: int) -> dict:
+        return {
+            **super().new_arguments(dtype, longest),
+            **self.preprocessor_arguments(),
+            "filters": [self.image_filters * 2**stage for stage in range(self.num_stages)],
+            "alignment_penalty": self.alignment_penalty,
+        }

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attnzoo.cli.settings.backbone import Dropout, Network
-from attnzoo.cli.settings.data import TextData
+from attnzoo.cli.settings.data import Batches
 from attnzoo.cli.settings.head import Head
 from attnzoo.cli.settings.optimizer import Optimizer
 from attnzoo.cli.settings.option import Options
 from attnzoo.cli.settings.parts import OPTIONS, PARTS, Kind, check_known, refuse
-from attnzoo.cli.settings.tokenizers import TextTokenizer
+from attnzoo.cli.settings.tokenizers import Tokenizers
 from attnzoo.cli.settings.training import Training
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ class Settings:
     """
 
     kind: Kind
-    data: TextData
+    data: Batches
     backbone: Dropout
     head: Head
     optimizer: Optimizer
     training: Training
-    tokenizers: TextTokenizer | None = None
+    tokenizers: Tokenizers | None = None
 
     def __post_init__(self):
         if getattr(self.head, "head", None) == "crf":
@@ -53,7 +53,8 @@ class Settings:
                 "Both sides share an embedding only if they share a tokenizer: give "
                 "`--joint-tokenizer` too. Received: share_embeddings=True, joint_tokenizer=False"
             )
-        sampling, kinds = self.data.subword_sampling, self.tokenizers.kinds
+        sampling = getattr(self.data, "subword_sampling", None)
+        kinds = self.tokenizers.kinds
         if sampling is not None and set(kinds.values()) != {"unigram"}:
             found = ", ".join(f"{side}={kind!r}" for side, kind in kinds.items())
             raise ValueError(

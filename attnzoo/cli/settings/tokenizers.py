@@ -10,14 +10,9 @@ TOKENIZERS = ("symbol", "character", *SUBWORDS)
 
 
 @dataclasses.dataclass(frozen=True)
-class TextTokenizer(Options):
-    """Tokenizers"""
+class Tokenizers(Options):
+    """Vocabularies"""
 
-    source_tokenizer: str = option(
-        "symbol",
-        "symbols between white space, characters, or subwords of four kinds",
-        choices=TOKENIZERS,
-    )
     lowercase: bool = option(False, "lower-case all text")
     min_count: int = option(
         1, "smallest number of occurrences of a symbol in the vocabulary", limit=at_least(1)
@@ -29,15 +24,17 @@ class TextTokenizer(Options):
     @property
     def kinds(self) -> dict[str, str]:
         """The kind of each tokenizer, by its option."""
-        return {"source_tokenizer": self.source_tokenizer}
+        raise NotImplementedError
 
     def make(self, sides: Sequence[Sequence[str]]) -> list:
         """Return one tokenizer for each side.
 
         Args:
-            sides: The texts of each side; see `TextData.sides`.
+            sides: The texts of each side; see `Batches.sides`.
         """
-        return [self._make(self.source_tokenizer, sides[0])]
+        return [
+            self._make(kind, texts) for kind, texts in zip(self.kinds.values(), sides, strict=True)
+        ]
 
     def _make(self, kind, texts):
         from attnzoo.data import CharacterTokenizer, SymbolTokenizer, train_subword_tokenizer
@@ -58,10 +55,35 @@ class TextTokenizer(Options):
 
 
 @dataclasses.dataclass(frozen=True)
-class PairTokenizers(TextTokenizer):
-    """Tokenizers of both sides"""
+class TextTokenizer(Tokenizers):
+    """Tokenizers"""
+
+    source_tokenizer: str = option(
+        "symbol",
+        "symbols between white space, characters, or subwords of four kinds",
+        choices=TOKENIZERS,
+    )
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        return {"source_tokenizer": self.source_tokenizer}
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetTokenizer(Tokenizers):
+    """Tokenizers of targets"""
 
     target_tokenizer: str = option("symbol", "likewise for the target", choices=TOKENIZERS)
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        return {"target_tokenizer": self.target_tokenizer}
+
+
+@dataclasses.dataclass(frozen=True)
+class PairTokenizers(TextTokenizer, TargetTokenizer):
+    """Tokenizers of both sides"""
+
     joint_tokenizer: bool = option(False, "one tokenizer for both sides, made from all texts")
 
     def __post_init__(self):
@@ -74,13 +96,13 @@ class PairTokenizers(TextTokenizer):
 
     @property
     def kinds(self) -> dict[str, str]:
-        return {**super().kinds, "target_tokenizer": self.target_tokenizer}
+        return {
+            "source_tokenizer": self.source_tokenizer,
+            "target_tokenizer": self.target_tokenizer,
+        }
 
     def make(self, sides: Sequence[Sequence[str]]) -> list:
-        sources, targets = sides
         if self.joint_tokenizer:
+            sources, targets = sides
             return [self._make(self.source_tokenizer, [*sources, *targets])] * 2
-        return [
-            self._make(self.source_tokenizer, sources),
-            self._make(self.target_tokenizer, targets),
-        ]
+        return super().make(sides)

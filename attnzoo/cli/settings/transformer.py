@@ -2,12 +2,12 @@
 
 import dataclasses
 
-from attnzoo.cli.settings.backbone import Decoder, Network
+from attnzoo.cli.settings.backbone import Decoder, TextEncoder
 from attnzoo.cli.settings.option import option
 
 
 @dataclasses.dataclass(frozen=True)
-class TransformerEncoder(Network):
+class TransformerEncoder(TextEncoder):
     """Transformer"""
 
     num_heads: int = option(4, "heads of each attention")

@@ -32,13 +32,14 @@ class ServingSpec:
 
     Args:
         task: The task.
-        inputs: `"text"` or `"ids"`.
+        inputs: One of `input_kinds`.
 
     Raises:
         ValueError: If `inputs` is "text" and there is no preprocessor.
     """
 
     task_cls: type | None = None
+    input_kinds: tuple[str, ...] = ("text", "ids")  # What the graph may take.
     kind = ""  # The family's name in `attnzoo.json`.
     # Portable graphs take and give numbers only, and no name is an input's and an output's. These
     # are the names of inputs and outputs there, if they are others. None leaves an output out.
@@ -54,6 +55,11 @@ class ServingSpec:
         self.inputs = inputs
         self.options: dict[str, object] = {}
         self.padding: dict[str, int | str] = {}  # Padding value of each output, if not 0.
+
+    @property
+    def gives_text(self) -> bool:
+        """Whether the graph has the preprocessor, with its tokenizers."""
+        return self.inputs != "ids" and self.task.preprocessor is not None
 
     # === In the graph ===
 

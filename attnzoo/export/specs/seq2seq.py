@@ -45,7 +45,8 @@ class SpecialIds:
             return cls()
         if not preprocessor.built:
             preprocessor.build(None)
-        source, target = preprocessor.source_tokenizer, preprocessor.tokenizer
+        target = preprocessor.tokenizer
+        source = getattr(preprocessor, "source_tokenizer", target)  # A picture has none.
         return cls(
             source.pad_token_id,
             source.end_token_id,
@@ -147,22 +148,24 @@ class Seq2SeqSpec(ServingSpec):
             steps_of=_longest,
         )
         results = name_outputs(decoded, special.pad)
-        if "encoder_text" in packed:
-            tokens, kept = decoded["decoder_token_ids"], decoded["decoder_padding_mask"]
-            results["text"] = self._detokenize(tokens, kept, packed["encoder_text"])
+        if self.gives_text:
+            results["text"] = self._detokenize(decoded, packed)
         return results
+
+    def _detokenize(self, decoded, packed):
+        """Return strings [...] for ids [..., L]."""
+        import tensorflow as tf
+
+        tokens, names = decoded["decoder_token_ids"], ("decoder_token_ids", "decoder_padding_mask")
+        flat = {name: tf.reshape(decoded[name], [-1, tf.shape(tokens)[-1]]) for name in names}
+        return tf.reshape(self.postprocess(flat, packed), tf.shape(tokens)[:-1])
 
     def add_prompt(self, packed):
         """Return the model's inputs with the start token of each output, [B, L]."""
         import tensorflow as tf
 
-        special = self.special
-        memory = {name: value for name, value in packed.items() if name != "encoder_text"}
-        source = memory["encoder_token_ids"]
-        batch = tf.shape(source)[0]
-        if_none = [[0, 0], [0, tf.cast(tf.equal(tf.shape(source)[1], 0), tf.int32)]]
-        # A loop needs at least one step; the mask marks it as padding.
-        memory = {name: tf.pad(value, if_none) for name, value in memory.items()}
+        special, memory = self.special, self.fill(packed)
+        batch = tf.shape(next(iter(memory.values())))[0]
         first = tf.range(self.max_length) == 0  # [L]
         prompt = tf.where(first, special.start, special.pad)
         return {
@@ -171,19 +174,24 @@ class Seq2SeqSpec(ServingSpec):
             "decoder_padding_mask": tf.tile(first[None, :], [batch, 1]),
         }
 
-    def _detokenize(self, tokens, kept, text):
-        """Return strings [...] for ids [..., L]."""
+    def fill(self, packed):
+        """Return the model's inputs with at least one place, which a loop needs."""
         import tensorflow as tf
 
-        length = tf.shape(tokens)[-1]
-        outputs = self.task.preprocessor.generate_postprocess(
-            {
-                "decoder_token_ids": tf.reshape(tokens, [-1, length]),
-                "decoder_padding_mask": tf.reshape(kept, [-1, length]),
-                "encoder_text": tf.repeat(text, tokens.shape[1] if len(tokens.shape) == 3 else 1),
-            }
-        )
-        return tf.reshape(outputs, tf.shape(tokens)[:-1])
+        memory = {name: value for name, value in packed.items() if name != "encoder_text"}
+        length = tf.shape(memory["encoder_token_ids"])[1]
+        if_none = [[0, 0], [0, tf.cast(tf.equal(length, 0), tf.int32)]]
+        # The mask marks it as padding.
+        return {name: tf.pad(value, if_none) for name, value in memory.items()}
+
+    def postprocess(self, decoded, packed):
+        """Return the strings of outputs [R, L], several for each source."""
+        import tensorflow as tf
+
+        sources = packed["encoder_text"]
+        several = tf.shape(decoded["decoder_token_ids"])[0] // tf.shape(sources)[0]
+        sources = tf.repeat(sources, several)
+        return self.task.preprocessor.generate_postprocess({**decoded, "encoder_text": sources})
 
     def resources(self):
         preprocessor = self.task.preprocessor
@@ -259,10 +267,13 @@ class Seq2SeqSpec(ServingSpec):
         if task.preprocessor is not None:
             decoded["encoder_text"] = verify
             outputs["text"] = np.array(task.preprocessor.generate_postprocess(decoded), dtype="U")
-        feeds = {"token_ids": batch["encoder_token_ids"].astype("int32")}
+        return self.make_feeds(verify, batch), {**outputs, "batch": batch}
+
+    def make_feeds(self, verify, batch) -> dict:
+        """Return the SavedModel's inputs, given the live model's."""
         if self.inputs == "text":
-            feeds = {"text": verify}
-        return feeds, {**outputs, "batch": batch}
+            return {"text": verify}
+        return {"token_ids": batch["encoder_token_ids"].astype("int32")}
 
     def _pack_live(self, verify):
         """Return the model's inputs for the sources, with the start token of each output."""
@@ -272,15 +283,19 @@ class Seq2SeqSpec(ServingSpec):
                 verify, sequence_length=self.max_length
             )
             return {name: ops.convert_to_numpy(value) for name, value in batch.items()}
-        source = pad_rows(verify, special.source_pad)
         prompt = np.full((len(verify), self.max_length), special.pad, "int32")
         prompt[:, 0] = special.start
         return {
-            "encoder_token_ids": source,
-            "encoder_padding_mask": source != special.source_pad,
+            **self.pack_sources(verify),
             "decoder_token_ids": prompt,
             "decoder_padding_mask": np.arange(self.max_length)[None, :] + 0 * prompt == 0,
         }
+
+    def pack_sources(self, verify) -> dict:
+        """Return the model's inputs for sources of a task without a preprocessor."""
+        source = pad_rows(verify, self.special.source_pad)
+        real = source != self.special.source_pad
+        return {"encoder_token_ids": source, "encoder_padding_mask": real}
 
     def replay_live(self, batch, tokens, kept):
         """Return the live model's alignments and scores for given outputs."""

@@ -1,7 +1,5 @@
 """Preprocessor from raw strings to token ids and back, for a source and a target side."""
 
-import os
-
 import keras
 import keras_hub
 import numpy as np
@@ -9,25 +7,18 @@ import numpy as np
 from attnzoo.checks import check_positive
 from attnzoo.data.copying import copy_ids, extend_ids, spell_ids
 from attnzoo.data.tokenizers import CharacterTokenizer, SymbolTokenizer
-from attnzoo.models.parts.presets import BuiltInPresets, explain_preset_errors
 from attnzoo.models.preprocessing import eager
 from attnzoo.models.preprocessing.forms import form
-from attnzoo.models.preprocessing.input_checks import as_texts, need_as_many
-from attnzoo.models.preprocessing.packing import (
-    BUILDING,
-    as_lists,
-    check_table,
-    find_special_tokens,
-)
-from attnzoo.models.preprocessing.truncation import Truncation, check_truncate
+from attnzoo.models.preprocessing.input_checks import as_texts
+from attnzoo.models.preprocessing.packing import check_table, fit_length
+from attnzoo.models.preprocessing.targets import TargetPreprocessor
 
 # The tokenizers that a pointer-generator supports.
 SYMBOL_TOKENIZERS = (CharacterTokenizer, SymbolTokenizer)
-# The files of the tokenizers in a preset.
-SOURCE_FILE, TARGET_FILE = "source_tokenizer.json", "tokenizer.json"
+SOURCE_FILE = "source_tokenizer.json"  # The source's tokenizer in a preset.
 
 
-class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
+class Seq2SeqPreprocessor(TargetPreprocessor):
     """Tokenizes, packs and pads the two sides of a sequence-to-sequence task.
 
     Each family has a subclass, which sets `backbone_cls`.
@@ -67,9 +58,7 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             is TensorFlow's error); with a pointer-generator, if a tokenizer is not one of attnzoo.
     """
 
-    presets = BuiltInPresets()
-    packing_arguments = ()  # Nothing is taken from another task's preset.
-    built: bool  # As in every layer.
+    source_key = "encoder_text"
 
     def __init__(
         self,
@@ -82,20 +71,15 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         truncate: str = "warn",
         **kwargs,
     ):
-        check_truncate(truncate)
-        check_positive(
-            encoder_sequence_length=encoder_sequence_length,
-            decoder_sequence_length=decoder_sequence_length,
-        )
+        check_positive(encoder_sequence_length=encoder_sequence_length)
         super().__init__(
             tokenizer,
             encoder_sequence_length=encoder_sequence_length,
             decoder_sequence_length=decoder_sequence_length,
+            truncate=truncate,
             **kwargs,
         )
         self.pointer_generator = pointer_generator
-        self.truncate = truncate
-        self._truncation = Truncation()
         for name, one in (("source_tokenizer", source_tokenizer), ("tokenizer", tokenizer)):
             if pointer_generator and not isinstance(one, SYMBOL_TOKENIZERS):
                 raise ValueError(
@@ -104,114 +88,21 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
                     f"`attnzoo.data`. Received: {name}={one!r}"
                 )
         self.source_tokenizer = source_tokenizer
-        # Needed to find the vocabularies while a preset is loaded.
+        # Needed to find the vocabulary while a preset is loaded.
         self.source_tokenizer.config_file = SOURCE_FILE
-        self.tokenizer.config_file = TARGET_FILE
 
-    def build(self, input_shape):
-        # Not in `__init__`: a tokenizer from a preset has no vocabulary before its assets are
-        # loaded.
-        with BUILDING:
-            if not self.built:
-                for tokenizer in (self.source_tokenizer, self.tokenizer):
-                    find_special_tokens(tokenizer)
-                self.built = True
-
-    def call(
-        self,
-        x,
-        y=None,
-        sample_weight=None,
-        *,
-        encoder_sequence_length: int | None = None,
-        decoder_sequence_length: int | None = None,
-        sequence_length: int | None = None,
-    ):
-        if not self.built:
-            self.build(None)
-        source, target = x, y
-        if isinstance(x, dict):
-            source, target = (x.get(side) for side in ("encoder_text", "decoder_text"))
-        if target is None:
-            raise ValueError(
-                "Training and `predict` need known targets: `y`, or `decoder_text` "
-                "beside `encoder_text`; `generate` makes them. Received: no targets"
-            )
-        length = decoder_sequence_length or sequence_length or self.decoder_sequence_length
-        is_one, packed, ids = self._pack_source(
-            source, target, encoder_sequence_length or self.encoder_sequence_length, length
-        )
-        token_ids, padding_mask = form().pack_rows(ids, length + 1, **self._special(ends=True))
-        inputs = {
-            **packed,
-            "decoder_token_ids": token_ids[:, :-1],
-            "decoder_padding_mask": padding_mask[:, 1:],  # True if there is a next token.
-        }
-        y, weight = token_ids[:, 1:], padding_mask[:, 1:]
-        if is_one:
-            inputs, y, weight = keras.tree.map_structure(lambda rows: rows[0], (inputs, y, weight))
-        if sample_weight is not None:
-            weight = form().weigh(weight, sample_weight)
-        return keras.utils.pack_x_y_sample_weight(inputs, y, weight)
-
-    def generate_preprocess(
-        self,
-        x,
-        *,
-        encoder_sequence_length: int | None = None,
-        decoder_sequence_length: int | None = None,
-        sequence_length: int | None = None,
-    ):
-        """Tokenize and pack for generation.
-
-        Args:
-            x: Sources, a string or a list of strings; or a dict of `"encoder_text"` and
-                `"decoder_text"`, the prompts to continue.
-            encoder_sequence_length: Padded length of the sources, in tokens; None depends on the
-                sources.
-            decoder_sequence_length: Longest output, in tokens, with start and end token.
-            sequence_length: Another name of `decoder_sequence_length`.
-
-        Returns:
-            dict, like the `x` of a call, without end token in the target.
-
-        Raises:
-            ValueError: As in a call, or if the numbers of prompts and sources differ.
-        """
-        if not self.built:
-            self.build(None)
-        source, target = x, None
-        if isinstance(x, dict):
-            source, target = (x.get(side) for side in ("encoder_text", "decoder_text"))
-        length = decoder_sequence_length or sequence_length or self.decoder_sequence_length
-        is_one, packed, ids = self._pack_source(source, target, encoder_sequence_length, length)
-        token_ids, padding_mask = form().pack_rows(ids, length, **self._special(ends=False))
-        packed = {**packed, "decoder_token_ids": token_ids, "decoder_padding_mask": padding_mask}
-        return {name: rows[0] for name, rows in packed.items()} if is_one else packed
+    @property
+    def tokenizers(self) -> list:
+        """The tokenizers of source and target."""
+        return [self.source_tokenizer, self.tokenizer]
 
     def generate_postprocess(self, x):
-        """Return the strings of generated ids.
-
-        Args:
-            x: dict of `decoder_token_ids` int [B, T] or [B, N, T], and `decoder_padding_mask` bool
-                of the same shape; with a pointer-generator also `encoder_text`, the B sources.
-
-        Returns:
-            A list of strings, or, for ids [B, N, T], a list of lists.
-
-        Raises:
-            ValueError: If a pointer-generator's sources are missing.
-        """
+        """Return the strings of generated ids, as in `TargetPreprocessor`."""
+        if not self.pointer_generator:
+            return super().generate_postprocess(x)
         if not self.built:
             self.build(None)
-        token_ids, padding_mask = x["decoder_token_ids"], x["decoder_padding_mask"]
-        if self.pointer_generator:
-            return self._spell(token_ids, padding_mask, x.get("encoder_text"))
-        used = form()
-        ids, shown = used.shown_ids(token_ids, padding_mask, self._special_token_ids())
-        if len(ids.shape) == 2:
-            return used.detokenize(self.tokenizer, ids, shown)
-        return [used.detokenize(self.tokenizer, *row) for row in zip(ids, shown, strict=True)]
+        return self._spell(x["decoder_token_ids"], x["decoder_padding_mask"], x.get("encoder_text"))
 
     def check_backbone(self, backbone):
         """Raise if a side may be too long for the backbone's positions, or have unknown ids.
@@ -264,20 +155,16 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
                 "as both. Received: two of different vocabularies with share_embeddings=True"
             )
 
-    def check_texts(self, sources, targets):
+    def check_pairs(self, sources, targets):
         """Raise if a source is empty, or a text is too long with `truncate="error"`.
 
         A call checks this too, but in a graph only later, and with TensorFlow's error.
         """
         sources = as_texts(sources, "source")
-        targets = as_texts(targets, "target", may_be_blank=True)
-        if self.truncate != "error":
-            return
-        for kind, tokenizer, texts, length in (
-            ("source", self.source_tokenizer, sources, self.encoder_sequence_length),
-            ("target", self.tokenizer, targets, self.decoder_sequence_length),
-        ):
-            self._apply_truncation(eager.tokenize(tokenizer, texts), length, kind)
+        if self.truncate == "error":
+            ids = eager.tokenize(self.source_tokenizer, sources)
+            self._apply_truncation(ids, self.encoder_sequence_length, "source")
+        super().check_pairs(sources, targets)
 
     def tokens(self, text: str, side: str = "target") -> list[str]:
         """Return the tokens of one text as strings, truncated and with the end token, for labels.
@@ -301,8 +188,7 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             tokenizer, length = self.tokenizer, self.decoder_sequence_length
         if self.pointer_generator:
             return [*tokenizer.symbols(text)[: length - 1], tokenizer.end_token]
-        ids = np.asarray(as_lists(tokenizer([text]))[0]).astype(int).tolist()
-        return [tokenizer.id_to_token(i) for i in [*ids[: length - 1], tokenizer.end_token_id]]
+        return self._tokens(tokenizer, text, length)
 
     def source_symbols(self, source, length: int | None = None):
         """Return the symbols of sources that a pointer-generator can copy, as in the target.
@@ -319,6 +205,16 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         symbols = self.source_tokenizer.symbols(source)
         return form().cut_symbols(symbols, kept, self.tokenizer.lowercase)
 
+    def read_sources(self, x):
+        """Return whether sources are a single string, and the sources as a batch, checked."""
+        used = form()
+        is_one, sources = used.as_batch(x)
+        return is_one, used.check_texts(sources, "source")
+
+    def read_samples(self, x) -> np.ndarray:
+        """Return sources as an array of strings [B]; raise if they are invalid."""
+        return np.asarray(as_texts(x, "source"), dtype=object)
+
     def pack_sources(self, sources, length: int | None = None) -> dict:
         """Return packed sources: the encoder's part of the dict that a call returns.
 
@@ -327,21 +223,6 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             length: Padded length, in tokens; None is one of a few lengths that holds the sources,
                 and in a graph the largest allowed length.
         """
-        return self._pack_sources(sources, length)[0]
-
-    def _pack_source(self, source, target, source_length, target_limit):
-        """Return whether `source` is one text, the packed sources, and the unpacked target ids.
-
-        Without a target there are no target ids.
-        """
-        used = form()
-        is_one, source = used.as_batch(source)
-        source = used.check_texts(source, "source")
-        packed, symbols = self._pack_sources(source, source_length)
-        return is_one, packed, self._target_ids(source, target, symbols, target_limit)
-
-    def _pack_sources(self, sources, length):
-        """Return packed sources, and the symbols that a pointer-generator may copy, or None."""
         used = form()
         limit = length or self.encoder_sequence_length
         ids = used.tokenize(self.source_tokenizer, sources)
@@ -351,41 +232,28 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
         end, padding = self.source_tokenizer.end_token_id, self.source_tokenizer.pad_token_id
         token_ids, padding_mask = used.pack_rows(ids, limit, end=end, padding=padding)
         packed = {"encoder_token_ids": token_ids, "encoder_padding_mask": padding_mask}
-        if not self.pointer_generator:
-            return packed, None
-        symbols = self.source_symbols(sources, limit)
-        # Copies are target tokens: the end token of the source is copied as the target's end token.
-        end, padding = self.tokenizer.end_token_id, self.tokenizer.pad_token_id
-        copies = copy_ids(symbols, self.tokenizer)
-        packed["copy_token_ids"], _ = used.pack_rows(copies, limit, end=end, padding=padding)
-        return packed, symbols
-
-    def _target_ids(self, source, target, source_symbols, limit):
-        """Return unpacked ids of targets; with a pointer-generator they may be source symbols."""
-        if target is None:
-            target = self._empty_decoder_text(source)
-        used = form()
-        _, target = used.as_batch(target)
-        target = used.check_texts(target, "target", may_be_blank=True)
-        if used is eager:
-            need_as_many(sources=source, targets=target)
         if self.pointer_generator:
-            ids = extend_ids(self.tokenizer.symbols(target), source_symbols, self.tokenizer)
-        else:
-            ids = used.tokenize(self.tokenizer, target)
-        return self._apply_truncation(ids, limit, "target")
+            copies = copy_ids(self.source_symbols(sources, limit), self.tokenizer)
+            # Copies are target tokens: the end token of the source is copied as the target's.
+            end, padding = self.tokenizer.end_token_id, self.tokenizer.pad_token_id
+            packed["copy_token_ids"], _ = used.pack_rows(copies, limit, end=end, padding=padding)
+        return packed
 
-    def _special(self, ends: bool) -> dict:
-        """Return the target's special tokens for `pack_rows`; a prompt has no end token."""
-        tokenizer = self.tokenizer
-        end = {"end": tokenizer.end_token_id} if ends else {}
-        return {"start": tokenizer.start_token_id, "padding": tokenizer.pad_token_id, **end}
+    def count_places(self, packed: dict) -> int:
+        """Return the length of the longest source, in tokens."""
+        return int(packed["encoder_padding_mask"].sum(axis=1).max())
 
-    def _apply_truncation(self, ids, limit, kind):
-        """Return the ids unchanged; warn about texts that are too long, or raise."""
-        used = form()
-        lengths = used.count_tokens(ids) + 1
-        return used.apply_truncation(ids, lengths, limit, self.truncate, self._truncation, kind)
+    def trim_sources(self, packed: dict) -> dict:
+        """Return packed sources without superfluous padding, in one of a few lengths."""
+        places = fit_length(self.count_places(packed), self.encoder_sequence_length)
+        return {name: value[:, :places] for name, value in packed.items()}
+
+    def _tokenize_targets(self, targets, sources, source_length):
+        """Return unpacked ids of targets; with a pointer-generator they may be source symbols."""
+        if not self.pointer_generator:
+            return super()._tokenize_targets(targets, sources, source_length)
+        symbols = self.source_symbols(sources, source_length)
+        return extend_ids(self.tokenizer.symbols(targets), symbols, self.tokenizer)
 
     def _spell(self, token_ids, padding_mask, source):
         """Return the text of ids that may be symbols of the source."""
@@ -403,36 +271,18 @@ class Seq2SeqPreprocessor(keras_hub.models.Seq2SeqLMPreprocessor):
             for one, real, row in zip(ids, shown, symbols, strict=True)
         ]
 
-    def _special_token_ids(self):
-        tokenizer = self.tokenizer
-        return {tokenizer.start_token_id, tokenizer.end_token_id, tokenizer.pad_token_id}
-
     def save_to_preset(self, preset_dir):
         """Write the tokenizers, each with its own files, and the config."""
-        for tokenizer, file in (
-            (self.source_tokenizer, SOURCE_FILE),
-            (self.tokenizer, TARGET_FILE),
-        ):
-            # Named here: one tokenizer may serve both sides, or the other side in another
-            # preprocessor.
-            tokenizer.config_file = file
-            tokenizer.save_to_preset(preset_dir)
+        self.source_tokenizer.config_file = SOURCE_FILE
+        self.source_tokenizer.save_to_preset(preset_dir)
         super().save_to_preset(preset_dir)
-
-    @classmethod
-    def from_preset(cls, preset: str | os.PathLike, **kwargs):
-        """Load a preprocessor from a preset; `preset` is as in a task's `from_preset`."""
-        with explain_preset_errors(preset, cls, kwargs) as place:
-            return super().from_preset(place, **kwargs)
 
     def get_config(self):
         return {
             **super().get_config(),
             "source_tokenizer": keras.saving.serialize_keras_object(self.source_tokenizer),
             "encoder_sequence_length": self.encoder_sequence_length,
-            "decoder_sequence_length": self.decoder_sequence_length,
             "pointer_generator": self.pointer_generator,
-            "truncate": self.truncate,
         }
 
     @classmethod

@@ -1,31 +1,31 @@
 """The backbone: an encoder of the source, and a decoder that attends to it step by step."""
 
 import functools
-import os
 from typing import Any
 
 import keras
-from keras import ops
 
 from attnzoo.checks import check_positive
-from attnzoo.layers import Attention, Bridge
+from attnzoo.layers import Attention
 from attnzoo.layers.docs import list_names
 from attnzoo.layers.lookup import get_attention
 from attnzoo.layers.names import ATTENTIONS
-from attnzoo.layers.rnn.equations import state_sizes
-from attnzoo.models.parts.backbone import Backbone
 from attnzoo.models.parts.embeddings import source_and_target
 from attnzoo.models.parts.inputs import pair_inputs
 from attnzoo.models.parts.policies import policy_for, quantize_again
+from attnzoo.models.parts.recurrent_decoder import RecurrentDecoderBackbone
+from attnzoo.models.parts.recurrent_layers import (
+    check_output_layer,
+    make_bridge,
+    make_decoder,
+    make_dropout,
+    make_tied_projection,
+)
 from attnzoo.models.parts.rnn_cells import check_cells, make_encoder
-from attnzoo.models.rnn_seq2seq.decoder import check_output_layer, make_decoder
-
-# The unknown token's id in the tokenizers of attnzoo; a pointer-generator supports no others.
-UNKNOWN_TOKEN_ID = 1
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
-class RNNSeq2SeqBackbone(Backbone):
+class RNNSeq2SeqBackbone(RecurrentDecoderBackbone):
     """Recurrent sequence-to-sequence network with attention.
 
     A bidirectional encoder reads the source; a bridge computes the decoder's first state from the
@@ -185,8 +185,8 @@ class RNNSeq2SeqBackbone(Backbone):
             self.target_vocabulary_size,
             self.share_embeddings,
         )
-        self.embedding_dropout = _make_dropout(self.dropout, "embedding_dropout", dtype)
-        self.readout_dropout = _make_dropout(self.dropout, "readout_dropout", dtype)
+        self.embedding_dropout = make_dropout(self.dropout, "embedding_dropout", dtype)
+        self.readout_dropout = make_dropout(self.dropout, "readout_dropout", dtype)
         self.encoder = make_encoder(
             num_layers=self.num_encoder_layers,
             bidirectional=self.bidirectional,
@@ -202,71 +202,24 @@ class RNNSeq2SeqBackbone(Backbone):
             dtype=policy_for(dtype, "decoder"),
             **recurrent,
         )
-        self.state_bridge = Bridge(
-            state_sizes(self.decoder.cell.cell),
-            kind=self.bridge,
-            name="bridge",
-            dtype=policy_for(dtype, "bridge"),
-        )
+        self.state_bridge = make_bridge(self.bridge, self.decoder, dtype)
         self.tied_projection = None
         if self.tie_embeddings:
-            policy = policy_for(dtype, "tied_projection")
-            self.tied_projection = keras.layers.Dense(
-                self.embedding_dim, name="tied_projection", dtype=policy
-            )
+            self.tied_projection = make_tied_projection(self.embedding_dim, dtype)
 
-    def connect(self, inputs: dict) -> dict:
-        """Return the outputs of the network for its inputs."""
-        with_alignments = self.marginal or self.pointer_generator
-        memory, decoder_state = self.encode(
-            inputs["encoder_token_ids"], inputs["encoder_padding_mask"]
-        )
-        outputs = self.decoder(
-            self.embed_target(inputs["decoder_token_ids"]),
-            memory,
-            memory_mask=inputs["encoder_padding_mask"],
-            initial_state=decoder_state,
-            return_alignments=with_alignments,
-            inputs_mask=inputs["decoder_padding_mask"],
-        )
-        outputs, alignments = outputs if with_alignments else (outputs, None)
-        return {
-            "encoder_sequence_output": memory,
-            "decoder_sequence_output": self.readout(outputs),
-            **({"alignments": alignments} if with_alignments else {}),
-        }
+    def encode_source(self, inputs: dict):
+        """Return the memory float [B, S, hidden_dim], and the decoder cell's first states."""
+        return self.encode(inputs["encoder_token_ids"], inputs["encoder_padding_mask"])
+
+    def memory_mask(self, inputs: dict):
+        """Return the mask of the source, bool [B, S]."""
+        return inputs["encoder_padding_mask"]
 
     def encode(self, token_ids, padding_mask):
         """Return the memory float [B, S, hidden_dim], and the decoder cell's first states."""
         embedded = self.embedding_dropout(self.source_embedding(token_ids))
         memory, final_states = self.encoder(embedded, mask=padding_mask)
         return memory, self.state_bridge(final_states)
-
-    def embed_target(self, token_ids):
-        """Return the embeddings float [B, T, embedding_dim] of target tokens int [B, T]."""
-        if self.pointer_generator:
-            known = token_ids < self.target_embedding.input_dim
-            token_ids = ops.where(known, token_ids, UNKNOWN_TOKEN_ID)
-        return self.embedding_dropout(self.target_embedding(token_ids))
-
-    def readout(self, decoder_outputs):
-        """Return the inputs of the output layer, for decoder outputs of any number of steps."""
-        if self.marginal:
-            return decoder_outputs  # The output layer has a readout for each place.
-        outputs = self.readout_dropout(decoder_outputs)
-        return outputs if self.tied_projection is None else self.tied_projection(outputs)
-
-    def save_lora_weights(self, filepath: str | os.PathLike):
-        """Raise: KerasHub's file can hold kernels only, and here embeddings are adapted."""
-        raise NotImplementedError(
-            "KerasHub saves the low-rank weights of kernels, and a recurrent network has them at "
-            "its embeddings. Save the task or the backbone with `save_to_preset`, which adds them "
-            f"to these. Received: filepath={filepath!r}"
-        )
-
-    def load_lora_weights(self, filepath: str | os.PathLike):
-        """Raise: there is no such file, as `save_lora_weights` explains."""
-        self.save_lora_weights(filepath)
 
     def default_lora_layer_names(self):
         """Return the layers that `enable_lora` adapts by default."""
@@ -305,10 +258,6 @@ def _make_embedding(embedding_dim: int, dtype, size: int, name: str):
     if name == "source_embedding":  # The source embedding is never an output layer.
         cls = keras.layers.Embedding
     return cls(size, embedding_dim, name=name, dtype=policy_for(dtype, name))
-
-
-def _make_dropout(rate: float, name: str, dtype):
-    return keras.layers.Dropout(rate, name=name, dtype=policy_for(dtype, name))
 
 
 list_names(RNNSeq2SeqBackbone, ATTENTIONS)

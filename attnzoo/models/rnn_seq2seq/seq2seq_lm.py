@@ -1,10 +1,9 @@
 """The task: training on pairs of strings, generation, alignments, and export."""
 
 import keras
-from keras import ops
 
-from attnzoo.layers.output import PointerGenerator, TiedLogits, TokenLogits
-from attnzoo.models.parts.policies import policy_for
+from attnzoo.models.parts.recurrent_decoder import set_coverage_loss
+from attnzoo.models.parts.recurrent_layers import make_output_layer
 from attnzoo.models.rnn_seq2seq.backbone import RNNSeq2SeqBackbone
 from attnzoo.models.rnn_seq2seq.preprocessor import RNNSeq2SeqLMPreprocessor
 from attnzoo.models.tasks.seq2seq import Seq2SeqTask
@@ -64,7 +63,8 @@ class RNNSeq2SeqLM(Seq2SeqTask):
         # === Functional Model ===
         inputs = backbone.input
         decoded = backbone(inputs)
-        outputs = self.logits(
+        outputs = backbone.logits(
+            self.output_layer,
             inputs,
             decoded["decoder_sequence_output"],
             decoded["encoder_sequence_output"],
@@ -84,103 +84,27 @@ class RNNSeq2SeqLM(Seq2SeqTask):
 
     def set_coverage_loss(self, weight):
         """Set the weight of the coverage loss of each attention with coverage."""
-        attentions = self.backbone.decoder.cell.attentions
-        covering = [one for one in attentions if one.has_coverage]
-        if weight and not covering:
-            raise ValueError(
-                "A coverage loss needs an attention that keeps a coverage: make the backbone with "
-                '`attention="coverage"` or a `CoverageAttention`. Received: '
-                f"coverage_loss={weight} with {', '.join(map(repr, attentions))}"
-            )
-        for one in covering:
-            one.coverage_loss = weight
+        set_coverage_loss(self.backbone, weight)
         self._asked_coverage_loss = weight
 
     def task_compile_config(self):
         """Return the part of the compile config that is specific to this task."""
         return {**super().task_compile_config(), "coverage_loss": self._asked_coverage_loss}
 
-    def logits(self, inputs, outputs, memory, alignments=None, **kwargs):
-        """Return logits [B, T, V] for the decoder's outputs [B, T, D] of all steps."""
-        if not self.output_layer.needs_alignments:
-            return self.output_layer(outputs)
-        return self.output_layer(
-            outputs,
-            memory,
-            alignments,
-            memory_mask=inputs["encoder_padding_mask"],
-            token_ids=inputs["decoder_token_ids"],
-            copy_token_ids=inputs.get("copy_token_ids"),
-            **kwargs,
-        )
-
     def encode(self, inputs):
         """Return the memory float [B, S, D], and the decoder cell's first states."""
-        return self.backbone.encode(inputs["encoder_token_ids"], inputs["encoder_padding_mask"])
+        return self.backbone.encode_source(inputs)
 
     def decode(self, inputs, encoded=None):
         """Return logits float [B, T, V] and alignments float [B, T, S], teacher-forced."""
-        backbone = self.backbone
-        memory_mask = inputs["encoder_padding_mask"]
-        memory, decoder_state = self.encode(inputs) if encoded is None else encoded
-        outputs, alignments = backbone.decoder(
-            backbone.embed_target(inputs["decoder_token_ids"]),
-            memory,
-            memory_mask=memory_mask,
-            initial_state=decoder_state,
-            return_alignments=True,
-        )
-        outputs = backbone.readout(outputs)
-        if self.output_layer.needs_alignments:
-            return self.logits(inputs, outputs, memory, alignments, return_alignments=True)
-        return self.logits(inputs, outputs, memory), alignments
+        encoded = self.encode(inputs) if encoded is None else encoded
+        return self.backbone.decode(self.output_layer, inputs, encoded)
 
     def prepare_decoding(self, inputs, with_alignments: bool, encoded=None):
         """Return what depends on the source alone, and the cache before the first step."""
-        memory_mask = inputs["encoder_padding_mask"]
-        memory, decoder_state = self.encode(inputs) if encoded is None else encoded
-        cell = self.backbone.decoder.cell
-        attention = cell.prepare(memory, memory_mask)
-        output = self.output_layer.prepare(memory, memory_mask, inputs.get("copy_token_ids"))
-        cache = {
-            "state": cell.initial_state(attention, cell_state=decoder_state),
-            "output": self.output_layer.initial_state(output),
-        }
-        if with_alignments:
-            cache["alignments"] = ops.zeros(ops.shape(memory)[:2], dtype=cell.compute_dtype)
-            cache["memory_mask"] = ops.cast(memory_mask, "bool")
-        return {"attention": attention, "output": output}, cache
+        encoded = self.encode(inputs) if encoded is None else encoded
+        return self.backbone.prepare_decoding(self.output_layer, inputs, encoded, with_alignments)
 
     def bind_next(self, prepared, hypotheses: int | None = None):
         """Return the function `next` that decodes one step, for a prepared source."""
-        backbone = self.backbone
-        bound = backbone.decoder.cell.bind(prepared["attention"], hypotheses=hypotheses)
-
-        def next(prompt, cache, index):
-            previous = ops.take(prompt, index - 1, axis=1)  # [R]
-            projected = bound.project(backbone.embed_target(previous[:, None]))[:, 0]
-            outputs, alignments, state = bound.step(projected, cache["state"])
-            hidden = backbone.readout(bound.read_out(outputs))
-            logits, alignments, remembered = self.output_layer.step(
-                hidden, alignments, previous, prepared["output"], cache["output"]
-            )
-            if "alignments" in cache:
-                cache = {**cache, "alignments": alignments}
-            return logits, hidden, {**cache, "state": state, "output": remembered}
-
-        return next
-
-
-def make_output_layer(backbone):
-    """Return the output layer of a backbone."""
-    size, arguments = backbone.target_vocabulary_size, {"name": "output"}
-    arguments["dtype"] = policy_for(backbone.dtype_policy, "output")
-    if backbone.pointer_generator:
-        return PointerGenerator(size, **arguments)
-    if backbone.tie_embeddings:
-        return TiedLogits(backbone.target_embedding, **arguments)
-    if backbone.marginal:
-        attention = backbone.decoder.cell.attentions[0]
-        arguments.update(hidden_dim=backbone.hidden_dim, dropout=backbone.dropout)
-        return attention.make_output_layer(size, **arguments)
-    return TokenLogits(size, **arguments)
+        return self.backbone.bind_next(self.output_layer, prepared, hypotheses)

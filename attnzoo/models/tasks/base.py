@@ -63,7 +63,7 @@ class Task(KerasHubTask):
     head_arguments: tuple[str, ...] = ()
     has_classes = False  # Whether the constructor takes `class_names` and `num_classes`.
     labels_in_rows = True  # Whether each sample has a row of classes and not one class.
-    text_kinds: tuple[str, ...] = ("text",)  # The names of a sample's texts, in order.
+    text_kinds: tuple[str | None, ...] = ("text",)  # Names of a sample's texts; None is no text.
     labels_itself = False  # Whether the texts determine the targets.
     labels: ClassLabels | None = None  # If there are classes.
     compiled_with: Compiled | None = None

@@ -14,25 +14,27 @@ def as_given(task, inputs):
     """Check the inputs of `generate`.
 
     Returns:
-        Whether the inputs are a single text, and a dict of lists of strings, or of arrays of ids.
+        Whether the inputs are a single source, and a dict of lists of sources and strings, or of
+        arrays of ids.
     """
     if task.preprocessor is None:
         task.check_token_ids(inputs)
         return False, inputs
+    preprocessor, key = task.preprocessor, task.preprocessor.source_key
     if not isinstance(inputs, dict):
-        inputs = {"encoder_text": inputs}
-    elif not set(inputs) <= {"encoder_text", "decoder_text"} or "encoder_text" not in inputs:
+        inputs = {key: inputs}
+    elif not set(inputs) <= {key, "decoder_text"} or key not in inputs:
         raise ValueError(
-            "With a preprocessor a task reads strings: a list of sources, or a dict of "
-            f"'encoder_text' and 'decoder_text'. Received: a dict of {sorted(inputs)}"
+            "With a preprocessor a task reads raw sources: one, several, or a dict of "
+            f"{key!r} and 'decoder_text'. Received: a dict of {sorted(inputs)}"
         )
-    is_one, sources = as_batch(inputs["encoder_text"])
-    given = {"encoder_text": as_texts(sources, "source")}
+    is_one, sources = preprocessor.read_sources(inputs[key])
+    given = {key: sources}
     if inputs.get("decoder_text") is not None:
         one_target, targets = as_batch(inputs["decoder_text"])
         is_one = is_one or one_target
         given["decoder_text"] = as_texts(targets, "target", may_be_blank=True)
-        need_as_many(sources=given["encoder_text"], targets=given["decoder_text"])
+        need_as_many(sources=sources, targets=given["decoder_text"])
     return is_one, given
 
 
@@ -65,7 +67,8 @@ def as_outputs(task, decoded: dict, given: dict):
     if task.preprocessor is None:
         own = ("scores",) if isinstance(task.sampler, BeamSampler) else ()
         return {name: decoded[name] for name in ("decoder_token_ids", "decoder_padding_mask", *own)}
-    sources = {"encoder_text": given["encoder_text"]}  # For copied symbols.
+    key = task.preprocessor.source_key
+    sources = {key: given[key]}  # For copied symbols.
     return task.preprocessor.generate_postprocess({**decoded, **sources})
 
 
@@ -91,26 +94,26 @@ def pack_pairs(task, inputs) -> dict:
     if task.preprocessor is None:
         task.check_token_ids(inputs)
         return inputs
+    preprocessor, key = task.preprocessor, task.preprocessor.source_key
     if isinstance(inputs, (tuple, list)) and len(inputs) == 2:
-        inputs = {"encoder_text": inputs[0], "decoder_text": inputs[1]}
+        inputs = {key: inputs[0], "decoder_text": inputs[1]}
     if not isinstance(inputs, dict) or inputs.get("decoder_text") is None:
         raise ValueError(
             "Alignments are of sources and their targets: a pair of two lists, or a dict of "
-            f"'encoder_text' and 'decoder_text'. Received: {inputs!r}"
+            f"{key!r} and 'decoder_text'. Received: {inputs!r}"
         )
     _, given = as_given(task, inputs)
-    preprocessor = task.preprocessor
-    inputs, following, real = preprocessor(given["encoder_text"], given["decoder_text"])
+    inputs, following, real = preprocessor(given[key], given["decoder_text"])
     steps = fit_length(int(real.sum(axis=1).max()), preprocessor.decoder_sequence_length)
-    places = fit_length(
-        int(inputs["encoder_padding_mask"].sum(axis=1).max()),
-        preprocessor.encoder_sequence_length,
-    )
     start = inputs["decoder_token_ids"][:, :1]
-    inputs = {name: inputs[name][:, :places] for name in inputs if name[:7] != "decoder"}
+    sources = {name: inputs[name] for name in inputs if not name.startswith("decoder")}
     target = np.concatenate([start, following[:, :steps]], axis=1)
     real = np.pad(real[:, :steps], ((0, 0), (1, 0)), constant_values=True)
-    return {**inputs, "decoder_token_ids": target, "decoder_padding_mask": real}
+    return {
+        **preprocessor.trim_sources(sources),
+        "decoder_token_ids": target,
+        "decoder_padding_mask": real,
+    }
 
 
 def count_steps(task, packed: dict):
@@ -120,6 +123,5 @@ def count_steps(task, packed: dict):
     """
     if task.preprocessor is None:
         return np.shape(packed["decoder_token_ids"])[1] - 1, None
-    masks = (packed[f"{side}_padding_mask"] for side in ("decoder", "encoder"))
-    target, source = (int(mask.sum(axis=1).max()) for mask in masks)
-    return target - 1, source
+    target = int(packed["decoder_padding_mask"].sum(axis=1).max())
+    return target - 1, task.preprocessor.count_places(packed)

@@ -29,7 +29,7 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
     grows with the number of steps, `resize_cache(cache, max_length)`.
     """
 
-    text_kinds = ("source", "target")
+    text_kinds: tuple[str | None, ...] = ("source", "target")
     resize_cache: Callable[[dict, int], dict] | None = None
     _scheduled_sampling = None
 
@@ -200,11 +200,11 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
         if self.preprocessor is None:
             return super().make_samples(x, y, sample_weight)
         if isinstance(x, dict):
-            x, y = x.get("encoder_text"), x.get("decoder_text")
+            x, y = x.get(self.preprocessor.source_key), x.get("decoder_text")
         x, y, sample_weight = super().make_samples(x, y, sample_weight)
-        x, y = as_strings("source", x), as_strings("target", y, may_be_blank=True)
+        x, y = self.preprocessor.read_samples(x), as_strings("target", y, may_be_blank=True)
         need_as_many(sources=x, targets=y)
-        self.preprocessor.check_texts(x.tolist(), y.tolist())
+        self.preprocessor.check_pairs(x, y)
         return x, y, sample_weight
 
     def pack_batch(self, x, y=None, sample_weight=None):
@@ -332,6 +332,8 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
             return outputs[0] if is_one else outputs
         asked = {"scores": return_scores, "alignments": return_alignments}
         found = {name: join_rows([one[name] for one in results]) for name in asked if asked[name]}
+        if return_alignments:
+            found["alignments"] = self.arrange_places(found["alignments"])
         return {"outputs": outputs, **found}
 
     def stop_ids(self, stop_token_ids):
@@ -368,7 +370,12 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
         """
         inputs = pairs.pack_pairs(self, inputs)
         steps, places = pairs.count_steps(self, inputs)
-        return self.replay_in_batches(inputs, batch_size)["alignments"][:, :steps, :places]
+        alignments = self.replay_in_batches(inputs, batch_size)["alignments"]
+        return self.arrange_places(alignments[:, :steps, :places])
+
+    def arrange_places(self, alignments):
+        """Return alignments [B, T, S] with the places as they lie in the source."""
+        return alignments
 
     def predict(self, x, batch_size: int | None = None, **kwargs):
         """Return the logits of known targets, as `keras.Model.predict` does. See `generate`.
@@ -387,8 +394,8 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
         """Return the inputs of `predict`; raise if they are invalid."""
         if self.preprocessor is not None and not (isinstance(x, dict) and "decoder_text" in x):
             raise ValueError(
-                "`predict` gives the logits of known targets: a dict of 'encoder_text' and "
-                "'decoder_text'; `generate` makes them. "
+                "`predict` gives the logits of known targets: a dict of "
+                f"{self.preprocessor.source_key!r} and 'decoder_text'; `generate` makes them. "
                 f"Received: x of type {type(x).__name__}"
             )
         return pairs.as_given(self, x)[1]
@@ -419,7 +426,8 @@ class Seq2SeqTask(Task, keras_hub.models.Seq2SeqLM):
     def check_token_ids(self, inputs):
         """Raise if the inputs are no valid inputs of the backbone."""
         sizes = dict.fromkeys(self.input)
-        sizes["encoder_token_ids"] = self.backbone.source_vocabulary_size
+        if "encoder_token_ids" in sizes:
+            sizes["encoder_token_ids"] = self.backbone.source_vocabulary_size
         sizes["decoder_token_ids"] = self.backbone.target_vocabulary_size
         if "copy_token_ids" in sizes:
             check_ids(inputs, dict.fromkeys(sizes))

@@ -36,11 +36,12 @@ def check_specs(spec, kinds, targets_name: str | None):
 
     Args:
         spec: The dataset's `element_spec`.
-        kinds: The names of a sample's texts.
+        kinds: The names of a sample's texts; None in place of a source that is no text.
         targets_name: The plural name of the targets, or None if the texts determine them.
     """
     if isinstance(spec, dict):  # Both sides in one dict.
-        parts = [spec.get(name) for name in ("encoder_text", "decoder_text")]
+        source = spec.get("encoder_text", spec.get("images"))
+        parts = [source, spec.get("decoder_text")]
     else:
         parts = [*spec] if isinstance(spec, tuple) else [spec]
     if targets_name is not None and (len(parts) < 2 or parts[1] is None):
@@ -49,7 +50,7 @@ def check_specs(spec, kinds, targets_name: str | None):
             f"{targets_name.lower()}). Received: elements of {spec}"
         )
     for kind, part in zip(kinds, parts, strict=False):
-        if getattr(part, "dtype", None) != "string":
+        if kind is not None and getattr(part, "dtype", None) != "string":
             raise ValueError(f"{kind.capitalize()}s must be strings. Received: elements of {part}")
 
 
@@ -157,12 +158,14 @@ def trim_pairs(batch):
     x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
     lengths: dict[str, Any] = {}
     for mask, names in _SIDES.items():
+        if mask not in x:  # A source without padding.
+            continue
         real = tf.reduce_sum(tf.cast(x[mask], tf.int32), axis=1)
         few = tf.constant([LENGTH_STEP * 2**power for power in range(24)])
         length = few[tf.searchsorted(few, [tf.reduce_max(real)])[0]]
         length = tf.minimum(length, tf.shape(x[mask])[1])
         lengths.update((name, length) for name in names)
-    x = {name: value[:, : lengths[name]] for name, value in x.items()}
+    x = {name: value[:, : lengths[name]] if name in lengths else value for name, value in x.items()}
     length = lengths["decoder_padding_mask"]
     y, weight = y[:, :length], None if weight is None else weight[:, :length]
     return keras.utils.pack_x_y_sample_weight(x, y, weight)

@@ -150,7 +150,7 @@ def test_alignments_are_of_pairs_and_predictions_of_targets():
         assert_says("Alignments are of sources and their targets: ", None, task.alignments, given)
     for given in (None, GOOD, "cat", {"encoder_text": GOOD}):
         assert_says("`predict` gives the logits of known targets: ", None, task.predict, given)
-    message = "With a preprocessor a task reads strings: "
+    message = "With a preprocessor a task reads raw sources: "
     assert_says(message, None, task.generate, tiny.make_inputs())
     message = "There must be as many targets as sources. Received: 3 sources, 1 targets"
     assert_says(message, None, task.generate, both(GOOD, ["a"]))

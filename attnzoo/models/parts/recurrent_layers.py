@@ -1,6 +1,11 @@
-"""The decoder: recurrent cells with attention, and checks of its output layer."""
+"""The layers of a recurrent decoder, from its cells to its output layer."""
 
-from attnzoo.layers import AttentionCell, AttentionRNN
+import keras
+
+from attnzoo.layers import AttentionCell, AttentionRNN, Bridge
+from attnzoo.layers.output import PointerGenerator, TiedLogits, TokenLogits
+from attnzoo.layers.rnn.equations import state_sizes
+from attnzoo.models.parts.policies import policy_for
 from attnzoo.models.parts.rnn_cells import make_cell
 
 
@@ -44,6 +49,39 @@ def make_decoder(
         dtype=dtype,
     )
     return AttentionRNN(attention_cell, name="decoder", dtype=dtype)
+
+
+def make_dropout(rate: float, name: str, dtype):
+    """Return a dropout layer of this name."""
+    return keras.layers.Dropout(rate, name=name, dtype=policy_for(dtype, name))
+
+
+def make_bridge(kind: str, decoder, dtype):
+    """Return the bridge to the first states of a decoder, an `AttentionRNN`."""
+    return Bridge(
+        state_sizes(decoder.cell.cell), kind=kind, name="bridge", dtype=policy_for(dtype, "bridge")
+    )
+
+
+def make_tied_projection(embedding_dim: int, dtype):
+    """Return the layer between the readout and an output layer of the target's embeddings."""
+    name = "tied_projection"
+    return keras.layers.Dense(embedding_dim, name=name, dtype=policy_for(dtype, name))
+
+
+def make_output_layer(backbone):
+    """Return the output layer of a backbone."""
+    size, arguments = backbone.target_vocabulary_size, {"name": "output"}
+    arguments["dtype"] = policy_for(backbone.dtype_policy, "output")
+    if backbone.pointer_generator:
+        return PointerGenerator(size, **arguments)
+    if backbone.tie_embeddings:
+        return TiedLogits(backbone.target_embedding, **arguments)
+    if backbone.marginal:
+        attention = backbone.decoder.cell.attentions[0]
+        arguments.update(hidden_dim=backbone.hidden_dim, dropout=backbone.dropout)
+        return attention.make_output_layer(size, **arguments)
+    return TokenLogits(size, **arguments)
 
 
 def check_output_layer(mechanism, attention, tie_embeddings: bool, pointer_generator: bool):

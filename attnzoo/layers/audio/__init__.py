@@ -1,0 +1,1 @@
+"""The front end of speech: features of samples, and their augmentation."""
