@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from attnzoo.checks import check_choice
 from attnzoo.importing.files import read_weights
 
 
@@ -69,6 +68,8 @@ def import_weights(format: str, weights: str | os.PathLike | Mapping[str, Any], 
         >>> task = attnzoo.importing.import_weights("hat", "HAT_SRx4.pth")
         >>> task.predict("small.png")
     """
+    from attnzoo.checks import check_choice  # Not above: the table of formats needs no Keras.
+
     check_choice(tuple(FORMATS), format=format)
     chosen = FORMATS[format]
     unknown = sorted(set(options) - set(chosen.options))
