@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # A terminal without ✓ shows ?.
     arguments = make_parser().parse_args(argv)
-    if arguments.needs_backend:
+    if arguments.needs_backend(arguments):
         load_backend(alone=arguments.backend_alone)
     try:
         return arguments.run(arguments) or 0
@@ -95,7 +95,7 @@ def make_parser() -> argparse.ArgumentParser:
         command.set_defaults(
             run=module.run,
             advise=advise,
-            needs_backend=getattr(module, "NEEDS_BACKEND", True),
+            needs_backend=getattr(module, "needs_backend", lambda arguments: True),
             backend_alone=getattr(module, "BACKEND_ALONE", False),
         )
     return parser

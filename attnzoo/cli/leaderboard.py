@@ -37,8 +37,6 @@ from attnzoo.cli.run_records import HISTORY, read_folder, read_runs
 from attnzoo.cli.table_pages import update_tables
 from attnzoo.cli.tasks import check_output
 
-NEEDS_BACKEND = False  # It reads records alone.
-
 # Metrics whose larger values are better. For all others smaller values are better.
 _ENTITIES = {"entity_precision", "entity_recall", "entity_f1"}
 _ROUGE = {f"rouge{kind}{words}" for kind in "12L" for words in ("", "_unicode")}
@@ -48,6 +46,11 @@ _FACTS = {"decoding", "sources"}
 # The default metrics, if the evaluations have them.
 _USUAL = ("word_error_rate", "phoneme_error_rate")
 _RATES = {"accuracy", "exact_match", "word_error_rate", "phoneme_error_rate", *_ENTITIES, *_ROUGE}
+
+
+def needs_backend(arguments: argparse.Namespace) -> bool:
+    """Return False: the command reads records alone."""
+    return False
 
 
 def add_arguments(parser: argparse.ArgumentParser):

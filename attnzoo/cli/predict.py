@@ -5,6 +5,7 @@ attnzoo predict runs/en-de/preset sentences.en --beam 5 --scores > sentences.de
 attnzoo predict hat_tiny_x2 picture.png --output large.png
 attnzoo predict runs/captions flag.png judge.png
 attnzoo predict inflection_fi "talo N;IN+ESS;PL"
+attnzoo predict exported lines.txt
 
 The output depends on the task: a text, a class, a tag for each word, a token for each [MASK], an
 answer (for lines with a question, a tab and its context), the numbers of an embedding, or the
@@ -12,7 +13,8 @@ caption of the picture whose path the text is. With
 --inflections, or with a preset whose card says so, the lines have lemma and tags, with or without
 the form, and the output is a form; in a text, a space may stand before the tags. Text is converted
 to lower case only for a preset whose card says so. A preset for super-resolution takes a picture in
-place of texts, and writes a larger one to --output.
+place of texts, and writes a larger one to --output. A folder from `attnzoo export --format onnx` or
+litert is run without Keras, and decodes as it was exported.
 """
 
 import argparse
@@ -34,6 +36,7 @@ from attnzoo.cli.tasks import (
     add_decoding_arguments,
     add_preset_argument,
     advise_start,
+    given_rules,
     load_any_task,
 )
 from attnzoo.cli.texts import captions_pictures, join_symbols, split_inflection, warn_unknown
@@ -66,7 +69,20 @@ def add_arguments(parser: argparse.ArgumentParser):
     add_decoding_arguments(parser)
 
 
+def is_exported(arguments: argparse.Namespace) -> bool:
+    """Return whether the preset is a model for `attnzoo.runtime`, which needs no backend."""
+    return os.path.exists(os.path.join(arguments.preset, "attnzoo.json"))
+
+
+def needs_backend(arguments: argparse.Namespace) -> bool:
+    """Return whether the command computes with a backend of Keras."""
+    return not is_exported(arguments)
+
+
 def run(arguments: argparse.Namespace):
+    if is_exported(arguments):
+        _run_exported(arguments)
+        return
     check_picture_arguments(arguments)
     arguments.inflections = arguments.inflections or inflects(arguments.preset)
     lines = _read(arguments)
@@ -101,6 +117,29 @@ def run(arguments: argparse.Namespace):
                 shown = _show(output, scores, arguments)
             print(shown, flush=True)
             arguments.answered += 1
+
+
+def _run_exported(arguments):
+    """Answer with the exported model in a folder, without Keras."""
+    from attnzoo.runtime import Model
+    from attnzoo.runtime.command import answer, open_inputs
+
+    options = {
+        **given_rules(arguments),
+        **{name: getattr(arguments, name) or None for name in _DECODING},
+        **{name: getattr(arguments, name) for name in ("output", "tile", "fields")},
+        **{name: getattr(arguments, name) or None for name in ("inflections", "highlight")},
+    }
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(
+                "An exported model decodes as it was exported, and takes `--scores` and "
+                f"`--batch-size` alone. Received: {name}={value!r}"
+            )
+    _texts_or_file(arguments.inputs)  # Refuses a file that is not there.
+    model = Model.load(arguments.preset)
+    with open_inputs(arguments.inputs) as lines:
+        answer(model, lines, scores=arguments.scores, batch_size=arguments.batch_size)
 
 
 def advise(arguments: argparse.Namespace) -> str:
@@ -155,6 +194,7 @@ def _show(output, scores, arguments) -> str:
 
 # Without white space, and with a folder or an ending such as .txt or .gz.
 _LIKE_A_FILE = re.compile(r"\S*(/\S*|\w\.[a-z]\w{0,3})")
+_DECODING = ("beam", "length_penalty", "coverage_penalty")
 _STEPS = 20  # Number of steps of integrated gradients.
 
 

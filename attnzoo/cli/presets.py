@@ -13,7 +13,10 @@ import pathlib
 
 from attnzoo.cli.startup import load_backend
 
-NEEDS_BACKEND = False  # It reads cards alone, where the preset is a built-in one.
+
+def needs_backend(arguments: argparse.Namespace) -> bool:
+    """Return False: the command reads cards alone, where the preset is a built-in one."""
+    return False
 
 
 def add_arguments(parser: argparse.ArgumentParser):

@@ -18,7 +18,10 @@ import sys
 from attnzoo.cli.startup import load_backend
 from attnzoo.cli.tasks import advise_start
 
-NEEDS_BACKEND = False  # The command of the recipe loads it.
+
+def needs_backend(arguments: argparse.Namespace) -> bool:
+    """Return False: the command of the recipe loads it."""
+    return False
 
 
 def add_arguments(parser: argparse.ArgumentParser):

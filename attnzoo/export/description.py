@@ -15,6 +15,8 @@ import keras_hub
 from attnzoo.data.tokenizers import SPECIAL_TOKENS, CharacterTokenizer, SymbolTokenizer
 from attnzoo.models.preprocessing.masking import MASK, MaskingPreprocessor
 from attnzoo.models.preprocessing.seq2seq import Seq2SeqPreprocessor
+from attnzoo.models.preprocessing.span_units import is_in_word
+from attnzoo.models.preprocessing.spans import SpanPreprocessor
 from attnzoo.whitespace import WHITE_SPACE
 
 
@@ -31,14 +33,18 @@ def describe(preprocessor) -> dict | None:
           `start` (or None), `end` (or None) and `padding`, and `length`, the longest row in tokens.
           A target with the source's tokenizer has `"source"` in place of a second copy;
         - `truncate`: `"error"` if a longer text is refused, else it is cut;
-        - `mask`: for a masked language model, the string and the id of the mask token.
+        - `mask`: for a masked language model, the string and the id of the mask token;
+        - `units`: for question answering a pattern, whose first group is a unit at which an answer
+          may begin and end, and whose whole match is the text to tokenize; and `no_answer`, whether
+          there may be none.
 
         A tokenizer has its `kind`, its `vocabulary` in the order of ids, the id `unknown` (or None)
         and what its kind needs.
 
     Raises:
-        ValueError: If a tokenizer is of another kind than those of `attnzoo.data` and KerasHub's
-            byte pairs, WordPiece and SentencePiece, or uses an option that is not supported.
+        ValueError: If contexts are split into windows; if a tokenizer is of another kind than those
+            of `attnzoo.data` and KerasHub's byte pairs, WordPiece and SentencePiece, or uses an
+            option that is not supported.
     """
     if preprocessor is None:
         return None
@@ -73,7 +79,26 @@ def describe(preprocessor) -> dict | None:
     }
     if isinstance(preprocessor, MaskingPreprocessor):
         description["mask"] = {"token": MASK, "id": int(preprocessor.mask_token_id)}
+    if isinstance(preprocessor, SpanPreprocessor):
+        if preprocessor.stride is not None:
+            raise ValueError(
+                "The runtime truncates contexts, and does not split them into windows: set "
+                f"`task.preprocessor.stride = None`. Received: stride={preprocessor.stride}"
+            )
+        description["units"] = _units(preprocessor.span_unit)
+        description["no_answer"] = preprocessor.no_answer
     return description
+
+
+def _units(span_unit: str) -> str:
+    """Return the pattern of the units of a context; see `describe`."""
+    visible = f"[^{WHITE_SPACE}]"
+    if span_unit == "characters":
+        return f"({visible})[{WHITE_SPACE}]*"
+    if span_unit == "words":
+        return f"({visible}+)"
+    in_word = _ranges({ord(one) for one in _all_characters() if is_in_word(one)})
+    return f"([{in_word}]+|{visible})"
 
 
 def _side(tokenizer, description, length, *, start=True, end=True):

@@ -4,7 +4,7 @@ import re
 
 from .tokenizer import Tokenizer
 
-_WORD = re.compile("[^ \t\n\v\f\r]+")  # White space is that of ASCII.
+_WORD = "([^ \t\n\v\f\r]+)"  # White space is that of ASCII.
 
 
 class RowMaker:
@@ -34,6 +34,8 @@ class RowMaker:
         self.output_tokenizer = self.tokenizer if same else Tokenizer(target["tokenizer"])
         self.mask = description.get("mask") or {}
         self._separator = description.get("separator")
+        self._unit = re.compile(description.get("units", _WORD))
+        self._no_answer = int(description.get("no_answer", False))
         self._refuses = description["truncate"] == "error"
         readers = {"token_tagger": self._words, "masked_lm": self._masks, "span_qa": self._pair}
         self._read = readers.get(task, self._text)
@@ -52,13 +54,13 @@ class RowMaker:
 
     def _words(self, given, place, row=None):
         row = {"ids": [], "starts": [], "words": [], **(row or {})}
-        for word in _WORD.finditer(_check(given, place)):
+        for word in self._unit.finditer(_check(given, place)):
             ids = self.tokenizer.tokenize(word.group())
             if not ids:
                 _refuse("A word must have at least one token", repr(word.group()), place)
             row["ids"] += ids
             row["starts"] += [1] + [0] * (len(ids) - 1)
-            row["words"].append(word.span())
+            row["words"].append(word.span(1))
         return row
 
     def _masks(self, given, place):
@@ -75,7 +77,10 @@ class RowMaker:
         if len(ids) >= self._room():
             rule = f"A question must leave room for a context in {self.source['length']} tokens"
             _refuse(rule, f"a question of {len(ids) - 1} tokens", place)
-        return self._words(given[1], place, {"ids": ids, "starts": [0] * len(ids)})
+        # "No answer" is at the separator, and stands for no character of the context.
+        starts = [0] * (len(ids) - 1) + [self._no_answer]
+        words = [(0, 0)] * self._no_answer
+        return self._words(given[1], place, {"ids": ids, "starts": starts, "words": words})
 
     def _room(self):
         ends = (self.source["start"], self.source["end"])

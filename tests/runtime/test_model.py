@@ -5,12 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from attnzoo import runtime
+from attnzoo import models, runtime
+from attnzoo.data import CharacterTokenizer
 from attnzoo.export.description import describe
 from attnzoo.export.specs.families import make_spec
+from attnzoo.models.preprocessing.span_units import SPAN_UNITS, find_units
 from attnzoo.models.tasks.decoding import name_outputs
 from attnzoo.runtime import command
 from attnzoo.runtime import model as runtime_model
+from attnzoo.runtime.rows import RowMaker
 from attnzoo.samplers import BeamSampler
 from tests.models import tiny
 
@@ -246,6 +249,39 @@ def test_an_answer_is_a_part_of_its_context(write):
         model(["a film"])
     with pytest.raises(ValueError, match="a question of 10 tokens at position 0"):
         model([("a " * 10, "film")])
+
+
+@pytest.mark.parametrize("no_answer", [False, True])
+@pytest.mark.parametrize("span_unit", SPAN_UNITS)
+def test_units_of_contexts_are_those_of_the_preprocessor(span_unit, no_answer):
+    tokenizer = CharacterTokenizer.from_texts(["abcdefg"])
+    preprocessor = models.RNNSpanQAPreprocessor(
+        tokenizer, sequence_length=33, span_unit=span_unit, no_answer=no_answer
+    )
+    maker = RowMaker(describe(preprocessor), "span_qa")
+    for context in ("in 1998, ok (6½) ", "手塚治虫(1928年)は、漫画家", "e\u0301a  \u00a0b_c\tไทย"):
+        row = maker(("a", context), 0)
+        packed = preprocessor([("a", context)])
+        length = len(row["ids"])
+        assert row["ids"] == packed["token_ids"][0, :length].tolist()
+        assert row["starts"] == packed["span_mask"][0, : len(row["starts"])].tolist()
+        assert row["words"] == [(0, 0)] * no_answer + find_units(context, span_unit)
+
+
+def test_there_may_be_no_answer(write):
+    tokenizer = tiny.make_text_tokenizer()
+    preprocessor = models.TransformerSpanQAPreprocessor(tokenizer, no_answer=True)
+    places = np.array([[1, 1], [3, 4]], "int32")  # question [END] a bad film
+
+    def graph(given):
+        return {"spans": places, "probabilities": np.full(2, 0.5, "float32")}
+
+    model = write("span_qa", graph, text=describe(preprocessor), name="ids")
+    found = model([("film", "a bad film")] * 2)
+    assert found["answers"] == ["", "bad film"] and found["spans"] == [(0, 0), (2, 10)]
+    preprocessor.stride = 3
+    with pytest.raises(ValueError, match="does not split them into windows: .* stride=3"):
+        describe(preprocessor)
 
 
 # === What is refused ===

@@ -54,7 +54,7 @@ def find_units(text: str, span_unit: str) -> list[tuple[int, int]]:
         if character in WHITE_SPACE:
             joins = False
             continue
-        in_word = span_unit == "word_parts" and _is_in_word(character)
+        in_word = span_unit == "word_parts" and is_in_word(character)
         if in_word and joins:
             units[-1] = (units[-1][0], place + 1)
         else:
@@ -110,7 +110,7 @@ def find_units_in_graph(texts, span_unit: str):
     return starts.with_flat_values(units), starts, ends
 
 
-def _is_in_word(character: str) -> bool:
+def is_in_word(character: str) -> bool:
     """Return whether a character joins with its neighbours to a word."""
     kind = unicodedata.category(character)[0]
     return kind in "LMN" and not _WITHOUT_BLANKS_PYTHON.match(character)
