@@ -1,10 +1,12 @@
 """The command `attnzoo`: its parser, and what it does with errors and Ctrl-C."""
 
 import argparse
+import os
 import sys
 
 from attnzoo.cli.startup import INTERRUPTED, load_backend
 
+CLOSED = 141  # Exit status where the reader of the output has gone, as after SIGPIPE.
 DESCRIPTION = """\
 Train and use models with attention: text to text, text classifiers and masked language models.
 
@@ -19,7 +21,8 @@ def main(argv: list[str] | None = None) -> int:
 
     Returns:
         The exit status: 0 after success; 2 for bad input, with a message on standard error; 130
-        after Ctrl-C, with a line on standard error on how to resume.
+        after Ctrl-C, with a line on standard error on how to resume; 141 if the reader of the
+        output has gone.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -33,6 +36,9 @@ def main(argv: list[str] | None = None) -> int:
         advice = arguments.advise(arguments)
         print(f"attnzoo {arguments.command}: stopped. {advice}", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # The reader has enough, as in `attnzoo presets | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
     except (ValueError, OSError, ImportError) as error:
         print(f"attnzoo {arguments.command}: {error}", file=sys.stderr)
         return 2

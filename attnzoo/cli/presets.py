@@ -11,6 +11,10 @@ and how to train it again or further. The list and the cards are Markdown.
 import argparse
 import pathlib
 
+from attnzoo.cli.startup import load_backend
+
+NEEDS_BACKEND = False  # It reads cards alone, where the preset is a built-in one.
+
 
 def add_arguments(parser: argparse.ArgumentParser):
     parser.add_argument(
@@ -45,12 +49,14 @@ def card_of(preset: str):
     Raises:
         ValueError: If there is no such preset, or it has no card.
     """
-    from attnzoo.models.parts.presets import explain_preset_errors
     from attnzoo.presets import find_preset, read_card
 
     folder = find_preset(preset)
-    if folder is not None:  # Without loading the models.
+    if folder is not None:
         return read_card(folder)
+    load_backend()
+    from attnzoo.models.parts.presets import explain_preset_errors
+
     with explain_preset_errors(preset) as place:
         return read_card(place)
 

@@ -15,7 +15,10 @@ import pathlib
 import shlex
 import sys
 
+from attnzoo.cli.startup import load_backend
 from attnzoo.cli.tasks import advise_start
+
+NEEDS_BACKEND = False  # The command of the recipe loads it.
 
 
 def add_arguments(parser: argparse.ArgumentParser):
@@ -25,8 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 
 def run(arguments: argparse.Namespace):
-    import keras
-
     from attnzoo.cli import main
     from attnzoo.cli.presets import card_of
     from attnzoo.presets.card import DATA, OUTPUT
@@ -55,6 +56,9 @@ def run(arguments: argparse.Namespace):
             f"`--data` must be the folder with {', '.join(files)}. {card.data} "
             f"Received: {arguments.data}, without {missing[0]}"
         )
+    load_backend()
+    import keras
+
     backend = keras.backend.backend()
     if backend != card.backend:
         print(

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from attnzoo.checks import check_choice
 from attnzoo.importing.files import read_weights
 
 
@@ -38,6 +37,14 @@ FORMATS: dict[str, WeightFormat] = {
         "attnzoo.importing.hat:import_hat",
         {"convolution_scale": float},
     ),
+    "botnet26t_256": WeightFormat(
+        "classification: the BoTNet botnet26t_256 of timm",
+        "attnzoo.importing.timm:import_botnet26t",
+    ),
+    "sebotnet33ts_256": WeightFormat(
+        "classification: the BoTNet with squeeze-and-excitation sebotnet33ts_256 of timm",
+        "attnzoo.importing.timm:import_sebotnet33ts",
+    ),
 }
 
 
@@ -50,7 +57,8 @@ def import_weights(format: str, weights: str | os.PathLike | Mapping[str, Any], 
         **options: Options of the format: for `"hat"` `convolution_scale`, 0.01 if not given.
 
     Returns:
-        A new task: for `"hat"` a `HATSuperResolution`. `save_to_preset` keeps it.
+        A new task: for `"hat"` a `HATSuperResolution`, for the others a `BoTNetImageClassifier`.
+        `save_to_preset` keeps it.
 
     Raises:
         ValueError: If the format or an option is unknown, the file cannot be read, or the weights
@@ -60,6 +68,8 @@ def import_weights(format: str, weights: str | os.PathLike | Mapping[str, Any], 
         >>> task = attnzoo.importing.import_weights("hat", "HAT_SRx4.pth")
         >>> task.predict("small.png")
     """
+    from attnzoo.checks import check_choice  # Not above: the table of formats needs no Keras.
+
     check_choice(tuple(FORMATS), format=format)
     chosen = FORMATS[format]
     unknown = sorted(set(options) - set(chosen.options))

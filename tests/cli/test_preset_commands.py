@@ -2,7 +2,10 @@
 
 import gzip
 import json
+import os
 import shutil
+import subprocess
+import sys
 import types
 from pathlib import Path
 
@@ -28,6 +31,19 @@ def test_presets_are_listed(capsys):
     assert f"`{NAME}`" in listed and f"`{ALIAS}`" in listed and "dutch" not in listed
     run("presets", "--task", "pronounce", status=2)
     assert "`task` must be one of" in capsys.readouterr().err
+
+
+@pytest.mark.backend_free
+def test_a_reader_of_a_part_of_the_list_gets_no_error():
+    child = subprocess.Popen(
+        [sys.executable, "-m", "attnzoo", "presets"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    child.stdout.close()
+    errors = child.stderr.read()
+    assert child.wait() == 141 and b"Broken pipe" not in errors
 
 
 def test_a_card_is_printed_by_name_alias_and_folder(capsys, tmp_path):
