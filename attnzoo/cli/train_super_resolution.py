@@ -95,10 +95,12 @@ def run(arguments: argparse.Namespace):
     started = time.time(), time.process_time()
     logger = keras.callbacks.CSVLogger(str(output / HISTORY))
     task.fit(batches, epochs=arguments.epochs, callbacks=[logger], verbose=2)
+    seconds = round(time.time() - started[0], 1)
     training = {
         "backend": keras.backend.backend(),
         "parameters": task.count_params(),
-        "seconds": round(time.time() - started[0], 1),
+        "seconds": seconds,
+        "seconds_since_last_start": seconds,  # A run has one start.
         "cpu_seconds": round(time.process_time() - started[1], 1),
         "epochs": arguments.epochs,
     }

@@ -1,5 +1,8 @@
 """The commands on weights of super-resolution and on pictures, as a user types them."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -40,6 +43,15 @@ def test_predict_writes_a_larger_picture(task, preset, picture, tmp_path, capsys
     assert capsys.readouterr().out == f"{output}: 18 x 12 pixels\n"
     found, expected = np.asarray(Image.open(output)), task.predict(picture)
     assert np.abs(found.astype("int32") - expected).max() <= 1
+
+
+@pytest.mark.slow
+def test_the_command_enlarges_with_the_backend_alone(picture, tmp_path):
+    output = str(tmp_path / "large.png")
+    command = [sys.executable, "-m", "attnzoo", "predict", "hat_tiny_x2", picture]
+    child = subprocess.run([*command, "--output", output], capture_output=True, timeout=300)
+    assert child.returncode == 0, child.stderr
+    assert Image.open(output).size == (18, 12)
 
 
 def test_predict_refuses_what_it_cannot_do_before_it_works(preset, picture, tmp_path, capsys):

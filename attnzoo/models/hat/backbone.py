@@ -7,7 +7,7 @@ import numpy as np
 
 from attnzoo.checks import check_positive, check_rate
 from attnzoo.layers import ResidualHybridAttentionGroup
-from attnzoo.models.hat.images import PadToWindows
+from attnzoo.models.hat.images import PadToWindows, SubtractMean
 from attnzoo.models.parts.backbone import Backbone
 
 # Mean of the training images of DIV2K, which the paper's code subtracts.
@@ -100,9 +100,7 @@ class HATBackbone(Backbone):
 
         # === Layers ===
         self.padding = PadToWindows(window_size, dtype=dtype, name="padding")
-        self.normalization = keras.layers.Rescaling(
-            1.0, [-mean for mean in image_mean], dtype=dtype, name="normalization"
-        )
+        self.normalization = SubtractMean([*image_mean], dtype=dtype, name="normalization")
         self.first_conv = _conv(hidden_dim, dtype, "first_conv")
         self.first_norm = _norm(dtype, "first_norm")
         self.groups = _make_groups(

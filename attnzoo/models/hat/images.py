@@ -1,4 +1,4 @@
-"""The parts of HAT's models that have no weights: padding, and pixels out of channels."""
+"""The parts of HAT's models that have no weights: padding, means, and pixels out of channels."""
 
 import keras
 from keras import ops
@@ -24,6 +24,24 @@ class PadToWindows(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "window_size": self.window_size}
+
+
+@keras.saving.register_keras_serializable(package="attnzoo")
+class SubtractMean(keras.layers.Layer):
+    """Subtract the mean of each channel. Keras's own `Rescaling` needs TensorFlow everywhere."""
+
+    def __init__(self, image_mean: list[float], **kwargs):
+        super().__init__(**kwargs)
+        self.image_mean = image_mean
+
+    def call(self, images):
+        return images - ops.cast(self.image_mean, images.dtype)
+
+    def compute_output_shape(self, images_shape):
+        return images_shape
+
+    def get_config(self):
+        return {**super().get_config(), "image_mean": self.image_mean}
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
