@@ -17,7 +17,8 @@ def join_symbols(symbols: str) -> str:
 
 def captions_pictures(task: "keras.Model") -> bool:
     """Return whether the sources of a task are pictures."""
-    return getattr(task.preprocessor, "source_key", None) == "images"
+    preprocessor = getattr(task, "preprocessor", None)
+    return getattr(preprocessor, "source_key", None) == "images"
 
 
 def split_inflection(text: str) -> tuple[str, str]:
