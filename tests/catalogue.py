@@ -144,6 +144,37 @@ class CumulativeAttention(layers.Attention):
 
 
 @keras.saving.register_keras_serializable(package="tests")
+class TagMarginals(keras.layers.Layer):
+    """What comes of a CRF where all places have tags: emissions [B, S, C] -> the same shape."""
+
+    def __init__(self, crf, **kwargs):
+        super().__init__(**kwargs)
+        self.crf = crf
+
+    def build(self, emissions_shape):
+        if not self.crf.built:
+            self.crf.build(emissions_shape)
+        self.built = True
+
+    def call(self, emissions):
+        mask = ops.ones_like(emissions[:, :, 0], dtype="bool")
+        marginals = self.crf.log_marginals(self.crf(emissions), mask)
+        return ops.cast(marginals, self.crf.compute_dtype)
+
+    def compute_output_shape(self, emissions_shape):
+        return emissions_shape
+
+    def get_config(self):
+        crf = keras.saving.serialize_keras_object(self.crf)
+        return {**super().get_config(), "crf": crf}
+
+    @classmethod
+    def from_config(cls, config):
+        crf = keras.saving.deserialize_keras_object(config.pop("crf"))
+        return cls(crf, **config)
+
+
+@keras.saving.register_keras_serializable(package="tests")
 class PositionedAttention(keras.layers.Layer):
     """Plain attention over heads, which asks its position all that there is to ask.
 
@@ -739,7 +770,7 @@ LAYERS = [
         ["BD", "BM"],
         variant="copy",
     ),
-    Row(layers.LinearChainCRF, dict, {"emissions": "float BSU"}, "BSU"),
+    Row(layers.LinearChainCRF, dict, {"emissions": "float BSU"}, "BSU", around=TagMarginals),
     Row(layers.WordSpelling, lambda: {"units": 7}, {"word_bytes": "int BSD"}, "BSU"),
     Row(
         layers.RNNEncoder,

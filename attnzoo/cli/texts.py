@@ -17,8 +17,7 @@ def join_symbols(symbols: str) -> str:
 
 def captions_pictures(task: "keras.Model") -> bool:
     """Return whether the sources of a task are pictures."""
-    preprocessor = getattr(task, "preprocessor", None)
-    return getattr(preprocessor, "source_key", None) == "images"
+    return getattr(getattr(task, "preprocessor", None), "source_key", None) == "images"
 
 
 def split_inflection(text: str) -> tuple[str, str]:

@@ -177,7 +177,7 @@ def step(
 def _refuse_quantized(task):
     """Raise if LiteRT would get the int8 products of Keras, which it cannot convert."""
     layers = task._flatten_layers() if isinstance(task, keras.Model) else []
-    modes = {getattr(layer, "quantization_mode", None) for layer in layers} - {None}
+    modes = {str(layer.quantization_mode) for layer in layers if layer.quantization_mode}
     if modes:
         raise ValueError(
             "LiteRT has no products of quantized weights as Keras makes them: write an ONNX model "

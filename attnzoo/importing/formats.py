@@ -37,6 +37,14 @@ FORMATS: dict[str, WeightFormat] = {
         "attnzoo.importing.hat:import_hat",
         {"convolution_scale": float},
     ),
+    "botnet26t_256": WeightFormat(
+        "classification: the BoTNet botnet26t_256 of timm",
+        "attnzoo.importing.timm:import_botnet26t",
+    ),
+    "sebotnet33ts_256": WeightFormat(
+        "classification: the BoTNet with squeeze-and-excitation sebotnet33ts_256 of timm",
+        "attnzoo.importing.timm:import_sebotnet33ts",
+    ),
 }
 
 
@@ -49,7 +57,8 @@ def import_weights(format: str, weights: str | os.PathLike | Mapping[str, Any], 
         **options: Options of the format: for `"hat"` `convolution_scale`, 0.01 if not given.
 
     Returns:
-        A new task: for `"hat"` a `HATSuperResolution`. `save_to_preset` keeps it.
+        A new task: for `"hat"` a `HATSuperResolution`, for the others a `BoTNetImageClassifier`.
+        `save_to_preset` keeps it.
 
     Raises:
         ValueError: If the format or an option is unknown, the file cannot be read, or the weights

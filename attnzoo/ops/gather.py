@@ -2,13 +2,13 @@
 
 from keras import ops
 
-from attnzoo.backend import ON_TORCH
+from attnzoo.backend import ON_TENSORFLOW, ON_TORCH
 
 
 def take_rows(values, rows):
     """Return the rows [R, ...] of values [M, ...] at `rows`, int [R] in [0, M).
 
-    On torch Keras's `take` first wraps negative places, in four operations.
+    On torch and TensorFlow Keras's `take` first wraps negative places, in four operations or more.
 
     Example:
         >>> take_rows(keras.ops.convert_to_tensor([5, 7, 11]), keras.ops.convert_to_tensor([2, 0]))
@@ -18,6 +18,10 @@ def take_rows(values, rows):
         import torch
 
         return torch.index_select(values, 0, rows)
+    if ON_TENSORFLOW:
+        import tensorflow as tf
+
+        return tf.gather(values, rows)
     return ops.take(values, rows, axis=0)
 
 
@@ -33,6 +37,10 @@ def take_along_rows(values, places):
         import torch
 
         return torch.gather(values, 1, places.long())
+    if ON_TENSORFLOW:
+        import tensorflow as tf
+
+        return tf.gather(values, places, batch_dims=1)
     return ops.take_along_axis(values, places, axis=1)
 
 

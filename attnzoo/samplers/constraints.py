@@ -30,6 +30,8 @@ def next_of_ngrams(history: History, size: int):
     References:
         [Paulus et al., 2018](https://arxiv.org/abs/1705.04304), section 2.5.
     """
+    if size == 1:
+        return history.tokens, history.tokens != NOTHING
     windows = history.windows(size)  # [R, T, size]
     tokens = windows[:, :, -1]
     same = windows[:, :, :-1] == history.last(size - 1)[:, None, :]

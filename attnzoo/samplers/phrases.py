@@ -49,9 +49,9 @@ def next_of_phrases(phrases: Sequence[Sequence[int]], history: History):
         phrases: P phrases of token ids.
         history: The known tokens of R outputs.
     """
-    width = max(map(len, phrases))
-    before = _table([phrase[:-1] for phrase in phrases], width - 1)  # [P, M - 1]
-    complete = _fits(history.last(width - 1)[:, None, :], before)  # [R, P]
+    width = max(1, *(len(phrase) - 1 for phrase in phrases))  # Never 0, for every runtime.
+    before = _table([phrase[:-1] for phrase in phrases], width)  # [P, M]
+    complete = _fits(history.last(width)[:, None, :], before)  # [R, P]
     final = np.array([phrase[-1] for phrase in phrases], "int32")
     return ops.broadcast_to(final[None, :], ops.shape(complete)), complete
 
@@ -126,9 +126,9 @@ class WantedPhrases:
     def banks(self, history: History, met, tokens):
         """Return the banks of outputs continued by tokens int [R, C], int [R, C]."""
         width = self._phrases.shape[1]
-        last = history.last(width - 1)[:, None, :]  # [R, 1, M - 1]
-        last = ops.repeat(last, ops.shape(tokens)[1], axis=1)
-        grown = ops.concatenate([last, ops.cast(tokens, "int32")[:, :, None]], axis=-1)
+        tokens = ops.cast(tokens, "int32")[:, :, None]  # [R, C, 1]
+        last = history.last(width)[:, None, :] + ops.zeros_like(tokens)  # [R, C, M]
+        grown = ops.concatenate([last, tokens], axis=-1)[:, :, 1:]
         begun = self._begun(grown)  # [R, C, P]
         return ops.sum(ops.where(met[:, None, :], self.lengths, begun), axis=-1)
 

@@ -96,7 +96,8 @@ class ServingSpec:
         signature = {}
         for name, one in self.signature().items():
             name = self.portable_name(name)
-            shape = [*sizes, *one.shape[2:]][: one.shape.rank]
+            fixed = one.shape.as_list()
+            shape = list(sizes) if len(fixed) == 2 else [sizes[0], *fixed[1:]]
             signature[name] = tf.TensorSpec(shape, one.dtype, name=name)
         return signature
 

@@ -7,10 +7,9 @@ import keras
 from attnzoo.checks import check_choice, check_positive
 from attnzoo.layers import BottleneckBlock, BottleneckTransformerBlock
 from attnzoo.layers.names import MAP_ATTENTIONS
-from attnzoo.layers.vision.bottleneck import make_convolution, make_norm
 from attnzoo.models.parts.backbone import Backbone
 from attnzoo.models.parts.policies import policy_for
-from attnzoo.models.resnet.stem import STEMS, apply_stem, make_pooling, make_stem
+from attnzoo.models.resnet.stem import STEMS, apply_stem, make_head, make_pooling, make_stem
 
 
 @keras.saving.register_keras_serializable(package="attnzoo")
@@ -117,27 +116,14 @@ class AttentionResNetBackbone(Backbone):
             size,
             dtype=dtype,
             activation=activation,
-            of_convolution=lambda policy: {
-                "attention": _make_attention(attention, attention_options, policy)
-            },
+            of_convolution=(attention, attention_options),
             of_transformer={
                 "num_heads": num_heads,
                 "scale_position": scale_position,
                 "shortcut_activation": shortcut_activation,
             },
         )
-        self.head_steps = []
-        if head_filters is not None:
-            check_positive(head_filters=head_filters)
-            self.head_steps = [
-                make_convolution(
-                    head_filters,
-                    1,
-                    dtype=policy_for(dtype, "head_convolution"),
-                    name="head_convolution",
-                ),
-                make_norm(dtype=policy_for(dtype, "head_norm"), name="head_norm"),
-            ]
+        self.head_steps = make_head(head_filters, dtype)
 
         # === Functional Model ===
         inputs = keras.Input((None, None, channels), name="images")
@@ -276,7 +262,7 @@ def _make_blocks(stages, size, *, dtype, activation, of_convolution, of_transfor
         size: Height and width of the map that the first block reads.
         dtype: Dtype or policy of the backbone.
         activation: As in the backbone.
-        of_convolution: Function of a policy to further arguments of a block with a convolution.
+        of_convolution: Name and options of the attention of blocks with a convolution.
         of_transformer: Further arguments of Transformer blocks.
     """
     blocks: list = []
@@ -291,8 +277,10 @@ def _make_blocks(stages, size, *, dtype, activation, of_convolution, of_transfor
                 "name": name,
             }
             if place < stage["num_blocks"] - stage["transformer_blocks"]:
-                arguments |= of_convolution(arguments["dtype"])
-                blocks.append(BottleneckBlock(stage["filters"], **arguments))
+                attention, options = of_convolution
+                attention = _make_attention(attention, options, arguments["dtype"])
+                block = BottleneckBlock(stage["filters"], attention=attention, **arguments)
+                blocks.append(block)
             else:
                 arguments |= {**of_transformer, "map_size": tuple(size)}
                 blocks.append(BottleneckTransformerBlock(stage["filters"], **arguments))

@@ -1,9 +1,10 @@
-"""Stems: the convolutions before the first block of a residual network."""
+"""The convolutions before the first block of a residual network, and after the last one."""
 
 import dataclasses
 
 import keras
 
+from attnzoo.checks import check_positive
 from attnzoo.layers.vision.bottleneck import make_convolution, make_norm, pad_for
 from attnzoo.models.parts.policies import policy_for
 
@@ -74,3 +75,15 @@ def apply_stem(images, steps, activation, pooling=None):
         padded = pad_for(x, convolution.kernel_size[0], convolution.strides[0])
         x = activation(norm(convolution(padded)))
     return x if pooling is None else pooling(pad_for(x, 3, 2, value=float("-inf")))
+
+
+def make_head(filters: int | None, dtype) -> list:
+    """Return the last convolution and its normalization; nothing if there are no filters."""
+    if filters is None:
+        return []
+    check_positive(head_filters=filters)
+    names = "head_convolution", "head_norm"
+    return [
+        make_convolution(filters, 1, dtype=policy_for(dtype, names[0]), name=names[0]),
+        make_norm(dtype=policy_for(dtype, names[1]), name=names[1]),
+    ]
