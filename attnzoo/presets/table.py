@@ -20,6 +20,7 @@ ALIASES: dict[str, str] = {
     "g2p_en": "rnn_seq2seq_small_cmudict",
     "g2p_nl": "rnn_seq2seq_exact_monotonic_small_dutch",
     "g2p_el": "rnn_seq2seq_exact_monotonic_small_greek",
+    "inflection_fi": "rnn_seq2seq_multi_head_small_finnish",
     "inflection_tr": "rnn_seq2seq_local_monotonic_small_turkish",
 }
 
