@@ -46,7 +46,8 @@ class LinearChainCRF(SpecLayer):
 
     def build(self, emissions_shape):
         count = emissions_shape[-1]
-        arguments = {"initializer": "zeros", "dtype": "float32"}
+        # The sums over all paths keep their precision in half of it.
+        arguments = {"autocast": False, "initializer": "zeros", "dtype": "float32"}
         self.transitions = self.add_weight((count, count), name="transitions", **arguments)
         self.start = self.add_weight((count,), name="start", **arguments)
         self.end = self.add_weight((count,), name="end", **arguments)
