@@ -1,11 +1,12 @@
 """`Model` beside live tasks of every family: the live task computes in the graph's place."""
 
+import gzip
 import json
 
 import numpy as np
 import pytest
 
-from attnzoo import models, runtime
+from attnzoo import cli, models, runtime
 from attnzoo.data import CharacterTokenizer
 from attnzoo.export.description import describe
 from attnzoo.export.specs.families import make_spec
@@ -356,6 +357,28 @@ def test_the_command_answers_each_line(task, write, tmp_path, capsys):
     first, second, _ = map(json.loads, capsys.readouterr().out.splitlines())
     assert first["text"] == live["outputs"][0] and second is None
     assert np.shape(first["alignments"]) == (len(first["tokens"]), 4)
+
+
+def test_texts_are_given_on_the_command_line_or_to_attnzoo_predict(write, task, tmp_path, capsys):
+    write("seq2seq", lambda given: decoded(task, given), text=describe(task.preprocessor))
+    live = "".join(f"{text}\n" for text in task.generate(["cat", "hat"]))
+    assert command.main([str(tmp_path), "cat", "hat"]) == 0
+    assert capsys.readouterr().out == live
+    assert cli.main(["predict", str(tmp_path), "cat", "hat"]) == 0
+    assert capsys.readouterr().out == live
+    with gzip.open(tmp_path / "words.txt.gz", "wt") as file:
+        file.write("cat\nhat\n")
+    assert cli.main(["predict", str(tmp_path), str(tmp_path / "words.txt.gz")]) == 0
+    assert capsys.readouterr().out == live
+    for option, shown in (
+        (["--beam", "3"], "beam=3"),
+        (["--min-length", "2"], "min_length=2"),
+        (["--highlight"], "highlight=True"),
+        (["--output", "a.png"], "output='a.png'"),
+    ):
+        assert cli.main(["predict", str(tmp_path), "cat", *option]) == 2
+        told = capsys.readouterr().err
+        assert "decodes as it was exported" in told and f"Received: {shown}" in told
 
 
 def test_the_command_says_what_is_wrong(tmp_path, capsys):
