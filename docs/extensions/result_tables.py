@@ -140,12 +140,12 @@ def measurement(name: str) -> str:
     found = measurement_record(name)
     if "exports" in found:
         table = _exports(found)
-    elif "format" in found["records"][0]:
-        table = _formats(found)
     elif "beside" in found or "growth" in found:
         table = _decoding(found)
     elif "contestants" in found:
         table = _side_by_side(found)
+    elif "format" in found["records"][0]:
+        table = _formats(found)
     elif "counterpart" in found["records"][0]:
         table = _mechanisms(found)
     else:

@@ -198,7 +198,10 @@ class BoTNetBackbone(AttentionResNetBackbone):
     `strides=(1, 2, 2, 1)` is BoTNet-S1-50, and `num_blocks=(3, 4, 23, 3)` makes either one of 101
     layers.
 
-    Args: as in `AttentionResNetBackbone`, and
+    The other arguments are those of `AttentionResNetBackbone`.
+
+    Args:
+        image_shape: Height, width and channels of the pictures, in pixels.
         num_blocks: Blocks of each stage. At least 1.
         transformer_blocks: How many of the last blocks of each stage are Transformer blocks; None
             for all of the last stage.
