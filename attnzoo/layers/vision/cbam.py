@@ -101,13 +101,7 @@ class CBAM(MapLayer):
         return (outputs, {"channel": channel, "spatial": spatial}) if return_alignments else outputs
 
     def compute_output_spec(self, inputs, return_alignments: bool = False):
-        check_map(inputs)
-        outputs = self.tensor(*inputs.shape)
-        if not return_alignments:
-            return outputs
-        batch, height, width, channels = inputs.shape
-        channel, spatial = self.tensor(batch, channels), self.tensor(batch, height, width)
-        return outputs, {"channel": channel, "spatial": spatial}
+        return self.gated_spec(inputs, return_alignments)
 
     def get_config(self):
         return {

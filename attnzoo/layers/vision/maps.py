@@ -56,6 +56,16 @@ class MapLayer(SpecLayer):
         """Return a symbolic tensor of this shape, in the compute dtype."""
         return keras.KerasTensor(shape, dtype=self.compute_dtype)
 
+    def gated_spec(self, inputs, return_alignments: bool):
+        """Return the symbolic output of a layer with a gate of channels and one of places."""
+        check_map(inputs)
+        outputs = self.tensor(*inputs.shape)
+        if not return_alignments:
+            return outputs
+        batch, height, width, channels = inputs.shape
+        channel, spatial = self.tensor(batch, channels), self.tensor(batch, height, width)
+        return outputs, {"channel": channel, "spatial": spatial}
+
     def add_kernel(self, name: str, *shape: int):
         """Add a matrix, drawn by Glorot's uniform initializer."""
         return self.add_weight(shape=shape, initializer="glorot_uniform", name=name)

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from attnzoo.checks import check_at_least, check_positive
+from attnzoo.checks import check_at_least
 from attnzoo.layers.dense import apply_dense
 from attnzoo.layers.vision.window_heads import WindowHeads
 from attnzoo.ops.image_windows import (
@@ -65,7 +65,6 @@ class OverlappingCrossAttention(WindowHeads):
         **kwargs,
     ):
         super().__init__(num_heads, window_size, use_bias=use_bias, **kwargs)
-        check_positive(num_heads=num_heads, window_size=window_size)
         check_at_least(0, overlap_ratio=overlap_ratio)
         overlap = int(overlap_ratio * window_size)
         if overlap_ratio > 2 or overlap % 2:

@@ -3,7 +3,6 @@
 import keras
 from keras import ops
 
-from attnzoo.checks import check_positive
 from attnzoo.layers.dense import apply_dense
 from attnzoo.layers.vision.window_heads import WindowHeads
 from attnzoo.ops.image_windows import partition_windows, relative_places, shifted_window_mask
@@ -59,7 +58,6 @@ class WindowAttention(WindowHeads):
         **kwargs,
     ):
         super().__init__(num_heads, window_size, use_bias=use_bias, **kwargs)
-        check_positive(num_heads=num_heads, window_size=window_size)
         if not 0 <= shift < window_size:
             raise ValueError(
                 "`shift` must be in 0..window_size - 1. "

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from attnzoo.checks import check_positive
 from attnzoo.layers.base import SpecLayer
 from attnzoo.layers.dense import apply_dense
 from attnzoo.ops.image_windows import merge_windows
@@ -21,6 +22,7 @@ class WindowHeads(SpecLayer):
     table_rows: int
 
     def __init__(self, num_heads: int, window_size: int, *, use_bias: bool, **kwargs):
+        check_positive(num_heads=num_heads, window_size=window_size)
         super().__init__(**kwargs)
         self.num_heads = num_heads
         self.window_size = window_size
