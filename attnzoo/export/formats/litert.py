@@ -1,7 +1,6 @@
 """LiteRT: the whole graph in one file, for one batch size and one length."""
 
 import dataclasses
-import os
 
 from attnzoo.export.formats.portable import PortableFormat, describe_tensors
 
@@ -27,16 +26,9 @@ class LiteRT(PortableFormat):
         return spec.count_ids(given) <= self.length
 
     def write(self, spec, directory):
-        os.makedirs(directory)
         signature = spec.portable_signature((self.batch_size, self.length))
-        path = os.path.join(directory, "model.tflite")
-        outputs = write_litert(spec.compute_portable, signature, path)
-        self.write_about(
-            spec,
-            directory,
-            files={"model": "model.tflite"},
-            inputs=describe_tensors(signature),
-            outputs=outputs,
+        self.write_whole(
+            spec, directory, file="model.tflite", signature=signature, write_graph=write_litert
         )
 
 

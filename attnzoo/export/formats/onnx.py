@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import logging
-import os
 
 from attnzoo.export.formats.portable import PortableFormat, describe_tensors
 
@@ -20,16 +19,9 @@ class Onnx(PortableFormat):
     extra = "onnx"
 
     def write(self, spec, directory):
-        os.makedirs(directory)
         signature = spec.portable_signature()
-        path = os.path.join(directory, "model.onnx")
-        outputs = write_onnx(spec.compute_portable, signature, path)
-        self.write_about(
-            spec,
-            directory,
-            files={"model": "model.onnx"},
-            inputs=describe_tensors(signature),
-            outputs=outputs,
+        self.write_whole(
+            spec, directory, file="model.onnx", signature=signature, write_graph=write_onnx
         )
 
 

@@ -7,6 +7,7 @@ outputs, how texts become ids and ids texts, how outputs are decoded, and the la
 import dataclasses
 import json
 import os
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -59,6 +60,26 @@ class PortableFormat(Format):
             return _join([spec.from_portable(one) for one in found], spec.padding)
 
         return run_rows(slice(None)), run_rows(slice(1))
+
+    def write_whole(self, spec, directory, *, file: str, signature: dict, write_graph: Callable):
+        """Write a folder with one graph.
+
+        Args:
+            spec: The `ServingSpec`.
+            directory: The folder to make.
+            file: The name of the graph's file.
+            signature: A dict from the name of each input to its `tf.TensorSpec`.
+            write_graph: Function of what computes, the signature and a path to the outputs.
+        """
+        os.makedirs(directory)
+        outputs = write_graph(spec.compute_portable, signature, os.path.join(directory, file))
+        self.write_about(
+            spec,
+            directory,
+            files={"model": file},
+            inputs=describe_tensors(signature),
+            outputs=outputs,
+        )
 
     def write_about(self, spec, directory, *, files: dict, inputs: list, outputs: list):
         """Write `attnzoo.json`.

@@ -5,7 +5,7 @@ import keras
 from attnzoo.models.image_captioner.backbone import ImageCaptionerBackbone
 from attnzoo.models.image_captioner.preprocessor import ImageCaptionerPreprocessor
 from attnzoo.models.parts.recurrent_decoder import set_coverage_loss
-from attnzoo.models.parts.recurrent_layers import make_output_layer
+from attnzoo.models.parts.recurrent_layers import connect_output_layer, make_output_layer
 from attnzoo.models.tasks.seq2seq import Seq2SeqTask
 
 
@@ -65,16 +65,8 @@ class ImageCaptioner(Seq2SeqTask):
         self.output_layer = make_output_layer(backbone)
 
         # === Functional Model ===
-        inputs = backbone.input
-        decoded = backbone(inputs)
-        outputs = backbone.logits(
-            self.output_layer,
-            inputs,
-            decoded["decoder_sequence_output"],
-            decoded["encoder_sequence_output"],
-            decoded.get("alignments"),
-        )
-        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        outputs = connect_output_layer(backbone, self.output_layer)
+        super().__init__(inputs=backbone.input, outputs=outputs, **kwargs)
 
     def set_coverage_loss(self, weight):
         """Set the weight of the coverage loss of each attention with coverage."""

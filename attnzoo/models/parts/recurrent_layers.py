@@ -84,6 +84,18 @@ def make_output_layer(backbone):
     return TokenLogits(size, **arguments)
 
 
+def connect_output_layer(backbone, output_layer):
+    """Return the symbolic logits of a model with the backbone's inputs."""
+    decoded = backbone(backbone.input)
+    return backbone.logits(
+        output_layer,
+        backbone.input,
+        decoded["decoder_sequence_output"],
+        decoded["encoder_sequence_output"],
+        decoded.get("alignments"),
+    )
+
+
 def check_output_layer(mechanism, attention, tie_embeddings: bool, pointer_generator: bool):
     """Raise if the mechanism or a pointer-generator does not work with the chosen output layer.
 

@@ -3,7 +3,7 @@
 import keras
 
 from attnzoo.models.parts.recurrent_decoder import set_coverage_loss
-from attnzoo.models.parts.recurrent_layers import make_output_layer
+from attnzoo.models.parts.recurrent_layers import connect_output_layer, make_output_layer
 from attnzoo.models.rnn_seq2seq.backbone import RNNSeq2SeqBackbone
 from attnzoo.models.rnn_seq2seq.preprocessor import RNNSeq2SeqLMPreprocessor
 from attnzoo.models.tasks.seq2seq import Seq2SeqTask
@@ -61,16 +61,8 @@ class RNNSeq2SeqLM(Seq2SeqTask):
         self.output_layer = make_output_layer(backbone)
 
         # === Functional Model ===
-        inputs = backbone.input
-        decoded = backbone(inputs)
-        outputs = backbone.logits(
-            self.output_layer,
-            inputs,
-            decoded["decoder_sequence_output"],
-            decoded["encoder_sequence_output"],
-            decoded.get("alignments"),
-        )
-        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        outputs = connect_output_layer(backbone, self.output_layer)
+        super().__init__(inputs=backbone.input, outputs=outputs, **kwargs)
 
     def check_loss(self, loss, label_smoothing: float):
         """Raise if labels are smoothed for a pointer-generator."""
